@@ -1,0 +1,138 @@
+// Package contract holds what every implementation of a stack shares: the messages on
+// XCF and their framing, the control API, and the terms on which a stack is started.
+// README.md of this directory is the vendor's manual; this package is its Go form.
+package contract
+
+import "net/netip"
+
+// A Message is what one stack tells another over XCF. The kinds are VIPAList, EndOfList,
+// SRVSTAT, NEWCONN, NEWCONNAck, TERMCONN and Unknown.
+type Message interface {
+	// Kind is the field's name of the message, such as "SRVSTAT".
+	Kind() string
+}
+
+// VIPAList is the complete list of DVIPAs of its sender; it replaces every earlier one
+// (Figure 10, block 102; T19).
+type VIPAList struct {
+	DVIPAs     []DVIPA
+	SourceIPAs []SourceIPA
+}
+
+// Role says by which statement a stack holds a DVIPA.
+type Role uint8
+
+// The roles; the zero value is not a role.
+const (
+	RolePrimary Role = 1 // VIPADEFine
+	RoleBackup  Role = 2 // VIPABackup
+	RoleRange   Role = 3 // activated within a VIPARange
+)
+
+// DVIPA is one entry of a VIPAList.
+type DVIPA struct {
+	// Prefix is the address with the length of its mask, host bits kept.
+	Prefix netip.Prefix
+	Role   Role
+	// Rank is 1 to 254 for RoleBackup, else 0; higher takes over first (T16).
+	Rank uint8
+	// Owner: the sender owns the DVIPA towards the network now.
+	Owner bool
+	// Epoch is the ownership epoch, from 1; 0 where Owner is false.
+	Epoch uint64
+	// ClusterPorts: ports are assigned cluster-wide.
+	ClusterPorts bool
+	// Distribution is nil for a DVIPA that is not distributed.
+	Distribution *Distribution
+}
+
+// Distribution is what VIPADISTribute says of a DVIPA.
+type Distribution struct {
+	// Ports are the enumerated ports; none enumerated means all ports (T1).
+	Ports []PortRange
+	// All is DESTIP ALL: every stack, future ones too (T17). Targets is empty then.
+	All bool
+	// Targets are the candidate targets in the order of DESTIP.
+	Targets []Target
+}
+
+// PortRange is an inclusive range of ports, First <= Last.
+type PortRange struct{ First, Last uint16 }
+
+// Target is a stack that connections may be given to.
+type Target struct {
+	XCF netip.Addr
+	// Weight is the share of new connections relative to the other targets; 0 means 1.
+	Weight uint32
+}
+
+// SourceIPA makes Address the source of connections that Application opens.
+type SourceIPA struct {
+	Address     netip.Addr
+	Application string
+}
+
+// EndOfList: the sender has told all that it holds (I20).
+type EndOfList struct{}
+
+// SRVSTAT tells the owner that listening on a service began or ended (Figure 11, block 130).
+type SRVSTAT struct {
+	Service netip.AddrPort // the DVIPA and port
+	XCF     netip.Addr     // of the stack that listens
+	// Listening is false when the last listening socket of the stack is gone (I9).
+	Listening bool
+	// Unique: a cluster-wide port, routed straight to its stack (Figure 13, 165-yes).
+	Unique bool
+	Epoch  uint64
+}
+
+// Connection is a connection to a DVIPA, seen from the plex.
+type Connection struct {
+	Remote netip.AddrPort
+	Local  netip.AddrPort // DVIPA and port
+}
+
+// NEWCONN tells the owner of connections that its sender holds (Figure 13, block 164).
+// Every Local address of Connections is DVIPA.
+type NEWCONN struct {
+	DVIPA       netip.Addr
+	XCF         netip.Addr
+	Connections []Connection
+	Epoch       uint64
+	// Acknowledge, where not zero, asks for a NEWCONNAck of that number after the commit.
+	Acknowledge uint64
+}
+
+// NEWCONNAck answers a NEWCONN whose connections are in the CRT.
+type NEWCONNAck struct{ Acknowledge uint64 }
+
+// TERMCONN tells the owner that its sender holds nothing of these connections any more
+// (Figure 13, block 162; I3). Every Local address of Connections is DVIPA.
+type TERMCONN struct {
+	DVIPA       netip.Addr
+	XCF         netip.Addr
+	Connections []Connection
+	Epoch       uint64
+}
+
+// Unknown is a message of a kind that this implementation does not know; it is ignored
+// and the connection kept (I11).
+type Unknown struct{ Field uint32 }
+
+func (VIPAList) Kind() string   { return "VIPA_LIST" }
+func (EndOfList) Kind() string  { return "END_OF_LIST" }
+func (SRVSTAT) Kind() string    { return "SRVSTAT" }
+func (NEWCONN) Kind() string    { return "NEWCONN" }
+func (NEWCONNAck) Kind() string { return "NEWCONN_ACK" }
+func (TERMCONN) Kind() string   { return "TERMCONN" }
+func (Unknown) Kind() string    { return "UNKNOWN" }
+
+// Member identifies one incarnation of a stack on XCF.
+type Member struct {
+	Stack string
+	XCF   netip.Addr
+	// Incarnation grows with every start of the stack; never zero.
+	Incarnation uint64
+	// Outside: the stack has a link to the outside and forwards for others.
+	Outside bool
+}

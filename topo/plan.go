@@ -1,0 +1,96 @@
+// Package topo says what a Sysplex is: a topology file becomes a checked specification, and that
+// a deterministic plan. It touches nothing.
+package topo
+
+import "net/netip"
+
+// Plan is what must exist for a topology to live: everything decided, nothing touched. The
+// same topology gives the same plan, byte for byte. It is passed to a supervisor as JSON.
+type Plan struct {
+	// Name is the name of the plex, 1 to 16 characters of A-Z, 0-9, @, # and $ as in a Sysplex name, upper case.
+	Name string `json:"name"`
+	// Networks, each a bridge in the hub namespace, in the order of the file.
+	Networks []PlanNetwork `json:"networks"`
+	// Nodes, each a network namespace: routers, then stacks, then hosts, in the order of the file.
+	Nodes []PlanNode `json:"nodes"`
+	// Timers of the XCF group; handed to every stack.
+	Timers Timers `json:"timers"`
+	// Faults to be applied by the clock after the lab is ready, in order of time.
+	Faults []PlanFault `json:"faults,omitempty"`
+}
+
+// PlanNetwork is one broadcast domain.
+type PlanNetwork struct {
+	Name   string       `json:"name"`
+	Bridge string       `json:"bridge"` // name of the bridge in the hub, at most 15 bytes
+	Subnet netip.Prefix `json:"subnet"`
+	XCF    bool         `json:"xcf"`
+	MTU    int          `json:"mtu"` // 1500 where the file says nothing
+}
+
+// Kind says what a node is.
+type Kind string
+
+// The kinds of node.
+const (
+	KindRouter Kind = "router" // forwards between its networks
+	KindStack  Kind = "stack"  // runs an implementation
+	KindHost   Kind = "host"   // a client, or a scripted peer on XCF
+)
+
+// PlanNode is one network namespace with its links.
+type PlanNode struct {
+	Name   string      `json:"name"`
+	Kind   Kind        `json:"kind"`
+	Links  []PlanLink  `json:"links"`
+	Routes []PlanRoute `json:"routes,omitempty"`
+	// Stack is set for KindStack only.
+	Stack *PlanStack `json:"stack,omitempty"`
+	// Applications are started in order once the plex has settled; in a stack, through its launcher.
+	Applications []PlanApplication `json:"applications,omitempty"`
+}
+
+// PlanLink is a veth pair: Name in the node, Port on the bridge in the hub.
+type PlanLink struct {
+	Name      string         `json:"name"`    // xcf0, ext0, ext1, ...; at most 15 bytes
+	Port      string         `json:"port"`    // at most 15 bytes, unique in the lab
+	Network   string         `json:"network"` // name of a PlanNetwork
+	MAC       string         `json:"mac"`     // locally administered, derived from names
+	Addresses []netip.Prefix `json:"addresses"`
+}
+
+// PlanRoute is a route that the lab sets: outside ones only, a stack's way out over XCF is its own affair.
+type PlanRoute struct {
+	Destination netip.Prefix `json:"destination"`
+	Via         netip.Addr   `json:"via"`
+}
+
+// PlanStack is what an implementation is started with.
+type PlanStack struct {
+	XCF          netip.Addr `json:"xcf"`
+	XCFInterface string     `json:"xcf_interface"`
+	// Outside are the interfaces to the outside, none for an inside stack.
+	Outside []string `json:"outside"`
+	// Profile is the VIPADYNAMIC text with symbols replaced by addresses; empty for a stack without.
+	Profile string `json:"profile"`
+}
+
+// PlanApplication is one process with the files it needs.
+type PlanApplication struct {
+	Name    string            `json:"name"`    // what SOURCEIPA matches: 1 to 8 characters
+	Command []string          `json:"command"` // {{.Dir}} is the directory of Files, {{.Stack}} the node
+	Files   map[string]string `json:"files,omitempty"`
+}
+
+// Timers are in milliseconds; a zero field stands for the default named beside it.
+type Timers struct {
+	HelloMS int `json:"hello_ms"` // between two HELLOs: 50
+	DeadMS  int `json:"dead_ms"`  // of silence until a member is lost: 500
+}
+
+// PlanFault is one fault verb with its time after the lab is ready.
+type PlanFault struct {
+	AfterMS int      `json:"after_ms"`
+	Verb    string   `json:"verb"` // kill, freeze, thaw, start, link-down, link-up, drop, partition, heal
+	Args    []string `json:"args"`
+}
