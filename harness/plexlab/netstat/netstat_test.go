@@ -1,0 +1,96 @@
+package netstat_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/plexlab-dev/plexlab/harness/plexlab/netstat"
+	"github.com/plexlab-dev/plexlab/nodes/contract/control"
+)
+
+var update = flag.Bool("update", false, "write testdata anew")
+
+// bodies holds one answer for every report, with each kind of row that the report knows.
+var bodies = map[string]any{
+	"home": control.Home{Addresses: []control.HomeAddress{
+		{Address: netip.MustParsePrefix("127.0.0.1/8"), Interface: "lo", Kind: "loopback"},
+		{Address: netip.MustParsePrefix("10.1.0.1/24"), Interface: "xcf0", Kind: "xcf"},
+		{Address: netip.MustParsePrefix("44.0.1.1/32"), Interface: "lo", Kind: "dvipa", Advertised: true},
+		{Address: netip.MustParsePrefix("2001:db8::1/128"), Interface: "lo", Kind: "dvipa"},
+	}},
+	"vipadcfg": control.VIPADCFG{Statements: []string{
+		"VIPADEFine 255.255.255.0 44.0.1.1",
+		"VIPADISTribute 44.0.1.1 PORT 60 DESTIP 10.1.0.2 10.1.0.3",
+	}},
+	"vipadyn": control.VIPADYN{DVIPAs: []control.DynamicVIPA{
+		{DVIPA: netip.MustParseAddr("44.0.1.1"), PrefixLength: 24, Status: "active", Origin: "VIPADEFine", Owner: "MVS1", Epoch: 1, Distributed: true},
+		{DVIPA: netip.MustParseAddr("44.0.2.1"), PrefixLength: 24, Status: "backup", Origin: "VIPABackup", Rank: 254, Owner: "MVS5", Epoch: 12, ClusterPorts: true},
+	}},
+	"vdpt": control.VDPT{Entries: []control.DPTEntry{
+		{DVIPA: netip.MustParseAddr("44.0.1.1"), Port: 60, Target: netip.MustParseAddr("10.1.0.2"), Stack: "MVS2", Weight: 1},
+		{DVIPA: netip.MustParseAddr("44.0.1.1"), Port: 60000, Target: netip.MustParseAddr("10.1.0.4"), Weight: 12},
+	}},
+	"vcrt": control.VCRT{Total: 70000, Entries: []control.CRTEntry{
+		{Source: netip.MustParseAddrPort("192.168.7.2:40001"), DVIPA: netip.MustParseAddrPort("44.0.1.1:60"), Target: netip.MustParseAddr("10.1.0.2"), Stack: "MVS2", ExpiresMS: 9876},
+		{Source: netip.MustParseAddrPort("0.0.0.0:0"), DVIPA: netip.MustParseAddrPort("44.0.1.1:5001"), Target: netip.MustParseAddr("10.1.0.4"), Stack: "MVS4", Unique: true},
+		{Source: netip.MustParseAddrPort("[2001:db8::9]:40001"), DVIPA: netip.MustParseAddrPort("[2001:db8::1]:60"), Target: netip.MustParseAddr("fd00::2"), Stack: "MVS2"},
+	}},
+	"group": control.Group{Plex: "PLEX1", Problem: "the name MVS2 is taken by 10.1.0.9", Members: []control.GroupMember{
+		{Stack: "MVS1", XCF: netip.MustParseAddr("10.1.0.1"), Incarnation: 1700000000000001, Outside: true, HeardMS: 34},
+		{Stack: "MVS2", XCF: netip.MustParseAddr("10.1.0.2"), Incarnation: 7, Self: true},
+	}},
+}
+
+func TestReports(t *testing.T) {
+	for _, report := range netstat.Reports() {
+		t.Run(report.Name, func(t *testing.T) {
+			body, err := json.Marshal(bodies[report.Name])
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got bytes.Buffer
+			if err := report.Write(&got, "MVS2", body); err != nil {
+				t.Fatal(err)
+			}
+			golden := "testdata/" + report.Name + ".txt"
+			if *update {
+				if err := os.WriteFile(golden, got.Bytes(), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), got.String()); diff != "" {
+				t.Errorf("table (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestEmptyTableSaysSo(t *testing.T) {
+	report, _ := netstat.ByName("vdpt")
+	var got bytes.Buffer
+	if err := report.Write(&got, "MVS1", []byte(`{"entries":null}`)); err != nil {
+		t.Fatal(err)
+	}
+	if want := "MVS1  destination port table\n  none\n"; got.String() != want {
+		t.Errorf("got %q, want %q", got.String(), want)
+	}
+}
+
+func TestAnswerThatIsNotTheReport(t *testing.T) {
+	report, _ := netstat.ByName("vcrt")
+	err := report.Write(&bytes.Buffer{}, "MVS1", []byte(`{"entries":7}`))
+	if err == nil || !strings.Contains(err.Error(), "read vcrt of stack MVS1") {
+		t.Errorf("got error %v, want one that names the report and the stack", err)
+	}
+}
