@@ -1,0 +1,164 @@
+package netns_test
+
+import (
+	"errors"
+	"net"
+	"os"
+	"runtime"
+	"sync"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/plexlab-dev/plexlab/harness/netns"
+)
+
+// newNamespace creates a namespace or skips the test where the kernel refuses.
+func newNamespace(t *testing.T) *netns.Namespace {
+	t.Helper()
+	namespace, err := netns.New()
+	if errors.Is(err, unix.EPERM) {
+		t.Skip("creating a network namespace takes CAP_SYS_ADMIN")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := namespace.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return namespace
+}
+
+// here is the namespace of the calling thread.
+func here(t *testing.T) netns.ID {
+	t.Helper()
+	namespace, err := netns.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer namespace.Close()
+	return namespace.ID()
+}
+
+func TestDoRunsInTheNamespaceAndComesBack(t *testing.T) {
+	namespace := newNamespace(t)
+	before := here(t)
+	if namespace.ID() == before {
+		t.Fatalf("the new namespace is the old one, %s", before)
+	}
+	var inside netns.ID
+	var links []net.Interface
+	err := namespace.Do(func() error {
+		current, err := netns.Current()
+		if err != nil {
+			return err
+		}
+		defer current.Close()
+		inside = current.ID()
+		links, err = net.Interfaces()
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if inside != namespace.ID() {
+		t.Errorf("Do ran in %s, want %s", inside, namespace.ID())
+	}
+	if len(links) != 1 || links[0].Name != "lo" {
+		t.Errorf("links of an empty namespace: %v, want lo alone", links)
+	}
+	if after := here(t); after != before {
+		t.Errorf("after Do the test is in %s, want %s", after, before)
+	}
+}
+
+func TestDoReturnsTheError(t *testing.T) {
+	namespace := newNamespace(t)
+	want := errors.New("broken")
+	if got := namespace.Do(func() error { return want }); !errors.Is(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestDoOfAFunctionThatEndsItsGoroutine(t *testing.T) {
+	namespace := newNamespace(t)
+	err := namespace.Do(func() error { runtime.Goexit(); return nil })
+	if !errors.Is(err, netns.ErrExited) {
+		t.Errorf("got %v, want %v", err, netns.ErrExited)
+	}
+}
+
+func TestDoOfAClosedNamespace(t *testing.T) {
+	namespace := newNamespace(t)
+	other, err := netns.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.Close()
+	ran := false
+	if err := other.Do(func() error { ran = true; return nil }); !errors.Is(err, unix.EBADF) {
+		t.Errorf("got %v, want EBADF", err)
+	}
+	if ran {
+		t.Error("the function ran although its namespace is closed")
+	}
+	// The failure has not spoiled anything for others.
+	if err := namespace.Do(func() error { return nil }); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestNoThreadIsLost checks what the package promises about the scheduler: whatever threads
+// run goroutines after many concurrent Do, each of them is at home.
+func TestNoThreadIsLost(t *testing.T) {
+	home := here(t)
+	a, b := newNamespace(t), newNamespace(t)
+	var group sync.WaitGroup
+	for i := range 200 {
+		group.Go(func() {
+			namespace := a
+			if i%2 == 1 {
+				namespace = b
+			}
+			if err := namespace.Do(func() error { return nested(namespace, a) }); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, task := range tasks {
+		thread, err := netns.Open("/proc/self/task/" + task.Name() + "/ns/net")
+		if errors.Is(err, os.ErrNotExist) {
+			continue // the thread has ended meanwhile
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if thread.ID() != home {
+			t.Errorf("thread %s stayed in %s, home is %s", task.Name(), thread.ID(), home)
+		}
+		thread.Close()
+	}
+}
+
+// nested checks that a Do inside a Do leaves the outer one where it is.
+func nested(outer, inner *netns.Namespace) error {
+	if err := inner.Do(func() error { return nil }); err != nil {
+		return err
+	}
+	current, err := netns.Current()
+	if err != nil {
+		return err
+	}
+	defer current.Close()
+	if current.ID() != outer.ID() {
+		return errors.New("the inner Do moved the outer one to " + current.String())
+	}
+	return nil
+}
