@@ -36,11 +36,11 @@ func Dial(source netip.Addr, target netip.AddrPort, timeout time.Duration) (fd i
 		if err := unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); err != nil {
 			return fd, fmt.Errorf("setsockopt IP_BIND_ADDRESS_NO_PORT: %w", err)
 		}
-		if err := unix.Bind(fd, sockaddr(netip.AddrPortFrom(source, 0))); err != nil {
+		if err := unix.Bind(fd, Sockaddr(netip.AddrPortFrom(source, 0))); err != nil {
 			return fd, fmt.Errorf("bind %s: %w", source, err)
 		}
 	}
-	if err := unix.Connect(fd, sockaddr(target)); err != nil {
+	if err := unix.Connect(fd, Sockaddr(target)); err != nil {
 		if err == unix.EINPROGRESS { // what SO_SNDTIMEO answers when its time is over
 			err = unix.ETIMEDOUT
 		}
@@ -49,7 +49,8 @@ func Dial(source netip.Addr, target netip.AddrPort, timeout time.Duration) (fd i
 	return fd, nil
 }
 
-func sockaddr(ap netip.AddrPort) unix.Sockaddr {
+// Sockaddr is ap as the system calls take it; its family is that of the address.
+func Sockaddr(ap netip.AddrPort) unix.Sockaddr {
 	if ap.Addr().Is4() {
 		return &unix.SockaddrInet4{Port: int(ap.Port()), Addr: ap.Addr().As4()}
 	}

@@ -1,0 +1,56 @@
+// Package probe measures how long a change of a listening socket takes to reach the
+// distributor. Its programs run inside the laboratory: one opens and closes listeners, one
+// knocks from outside. Both are told what to do by lines on standard input and answer each
+// with a line of JSON that carries times of CLOCK_MONOTONIC, which all namespaces share.
+package probe
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"golang.org/x/sys/unix"
+)
+
+// Now is CLOCK_MONOTONIC in nanoseconds.
+func Now() int64 {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
+		panic(err) // cannot fail on Linux
+	}
+	return ts.Nano()
+}
+
+// Answer is what a program says after each command.
+type Answer struct {
+	// Began and Ended are the times before and after the system call that the command stands
+	// for; of a knock, the one that was let in.
+	Began int64 `json:"began_ns"`
+	Ended int64 `json:"ended_ns"`
+	// Error is empty if the command was carried out.
+	Error string `json:"error,omitempty"`
+}
+
+// serve carries out one command a line until in ends.
+func serve(in io.Reader, out io.Writer, command func(line string) (Answer, error)) error {
+	answers := json.NewEncoder(out)
+	lines := bufio.NewScanner(in)
+	for lines.Scan() {
+		answer, err := command(lines.Text())
+		if err != nil {
+			answer.Error = err.Error()
+		}
+		if err := answers.Encode(answer); err != nil {
+			return fmt.Errorf("answer a command: %w", err)
+		}
+	}
+	return lines.Err()
+}
+
+// timed runs call and says when.
+func timed(call func() error) (Answer, error) {
+	began := Now()
+	err := call()
+	return Answer{Began: began, Ended: Now()}, err
+}
