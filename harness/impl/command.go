@@ -1,0 +1,117 @@
+package impl
+
+import (
+	"fmt"
+	"io"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"text/template"
+)
+
+// Parameters are what the templates of a manifest may name. The harness has checked all of
+// them and has created what they point to, except Control and PortFile, which the
+// implementation creates. Paths are absolute and valid inside the lab.
+type Parameters struct {
+	// Plex is the name of the plex, 1 to 16 characters.
+	Plex string
+	// Stack is the name of the stack, unique in the plex.
+	Stack string
+	// XCFAddress is the address of the stack on the inter-stack network; XCFInterface, the link
+	// to it, has that address and is up.
+	XCFAddress   netip.Addr
+	XCFInterface string
+	// Outside are the links to the outside, up, with their addresses; empty for an inside stack.
+	// In a template: {{join .Outside ","}}.
+	Outside []string
+	// Profile is the path of the VIPADYNAMIC profile; the file is empty for a stack without one.
+	Profile string
+	// PortFile is the path of the plex's port file, the same for every stack. The first who needs
+	// it creates it.
+	PortFile string
+	// Control is the path at which the stack serves its control API. Nothing is there at the
+	// start: what an earlier process of the stack left is removed.
+	Control string
+	// Key is the path of the plex key: 32 bytes, as they are.
+	Key string
+	// HelloMS and DeadMS are milliseconds between two HELLOs, and of silence until a member is
+	// lost; 0 leaves them to the implementation's defaults, 50 and 500.
+	HelloMS int
+	DeadMS  int
+	// Variant is the reading of Figure 5 to follow; empty stands for the manifest's own.
+	Variant Variant
+	// App is the name of the application, 1 to 8 characters; empty when a stack is started.
+	App string
+}
+
+// fields are what a template sees: the parameters, and where the manifest lies.
+type fields struct {
+	Parameters
+	Dir string
+}
+
+// StartCommand is the command of a stack. It fails only where a template leaves an empty
+// program.
+func (m *Manifest) StartCommand(p Parameters) ([]string, error) {
+	return m.command("start", m.Start, p)
+}
+
+// LaunchCommand is the command that runs application argv on a stack; argv is not empty.
+func (m *Manifest) LaunchCommand(p Parameters, argv []string) ([]string, error) {
+	if len(m.Launch) == 0 {
+		return argv, nil
+	}
+	launcher, err := m.command("launch", m.Launch, p)
+	if err != nil {
+		return nil, err
+	}
+	return append(launcher, argv...), nil
+}
+
+// command fills in the templates. A program with a slash in its name is a path and is cleaned,
+// so that process lists show where it really is.
+func (m *Manifest) command(name string, templates []string, p Parameters) ([]string, error) {
+	if p.Variant == "" {
+		p.Variant = m.Variant
+	}
+	argv := make([]string, len(templates))
+	for i, text := range templates {
+		parsed, err := parseArgument(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s command of implementation %s: %w", name, m.Name, err)
+		}
+		var filled strings.Builder
+		if err := parsed.Execute(&filled, fields{Parameters: p, Dir: m.Dir}); err != nil {
+			return nil, fmt.Errorf("%s command of implementation %s: %w", name, m.Name, err)
+		}
+		argv[i] = filled.String()
+	}
+	if argv[0] == "" {
+		return nil, fmt.Errorf("%s command of implementation %s: the program is empty", name, m.Name)
+	}
+	if strings.Contains(argv[0], "/") {
+		argv[0] = filepath.Clean(argv[0])
+	}
+	return argv, nil
+}
+
+// parseArgument parses one argument of a command.
+func parseArgument(text string) (*template.Template, error) {
+	functions := template.FuncMap{"join": strings.Join}
+	return template.New("argument").Funcs(functions).Option("missingkey=error").Parse(text)
+}
+
+// tryCommand looks for templates that cannot work whatever the parameters are, and returns
+// the first one's place.
+func tryCommand(templates []string) (int, error) {
+	for i, text := range templates {
+		parsed, err := parseArgument(text)
+		if err == nil {
+			err = parsed.Execute(io.Discard, fields{})
+		}
+		if err != nil {
+			return i, fmt.Errorf("argument %q: %s", text, strings.TrimPrefix(err.Error(), "template: "))
+		}
+	}
+	return 0, nil
+}

@@ -1,0 +1,205 @@
+// Package impl says how an implementation of a stack is started: the manifest that a vendor
+// writes, and the commands that come of it. The harness knows nothing else about an
+// implementation, the reference included.
+package impl
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+)
+
+// A Manifest describes one implementation. Read checks every field before anybody sees it, so
+// that whoever holds a Manifest may rely on what the fields say. New fields are optional: a
+// manifest that is valid today stays so.
+type Manifest struct {
+	// Name of the implementation, for reports: any text without control characters, not empty.
+	Name string `yaml:"name" json:"name"`
+	// Version as the vendor counts; the control API may tell a finer one. Not empty.
+	Version string `yaml:"version" json:"version"`
+	// Start is the command of a stack: one template for each argument, the first one the program.
+	// It is run in the stack's network namespace, in a session of its own, with standard output and error
+	// going to the stack's log. It stays in the foreground: when it ends, the stack has failed,
+	// and on SIGTERM it ends within 0.3 seconds or is killed. Fields: see Parameters.
+	Start []string `yaml:"start" json:"start"`
+	// Launch is the command that runs an application on a stack; the application's own command is
+	// appended to it. It ends when the application does, with the same status. Empty: applications
+	// are run as they are, and the stack finds their sockets by looking.
+	Launch []string `yaml:"launch" json:"launch,omitempty"`
+	// ReadyTimeout bounds the time from the start until GET /v1/ready answers that the stack is ready
+	// and has settled with all others: more than 0, at most 5 minutes; absent, DefaultReadyTimeout.
+	ReadyTimeout time.Duration `yaml:"ready_timeout" json:"ready_timeout"`
+	// Capabilities that the implementation declares and is held to. What it does not declare
+	// is reported as not implemented. Empty: nothing but membership.
+	Capabilities []Capability `yaml:"capabilities" json:"capabilities,omitempty"`
+	// Variant is the reading of Figure 5 that the implementation follows unless Parameters say
+	// otherwise; absent, SpecifiedAddressBypass.
+	Variant Variant `yaml:"variant" json:"variant"`
+	// Traces: GET /v1/trace is offered, so that covered edges can be measured.
+	Traces bool `yaml:"traces" json:"traces"`
+
+	// Dir is the directory of the manifest, absolute; commands refer to it as {{.Dir}}.
+	Dir string `yaml:"-" json:"dir"`
+}
+
+// A Capability is a part of the specification that an implementation may have.
+type Capability string
+
+// The capabilities.
+const (
+	Core         Capability = "core"         // Figures 5 to 8 and 10 to 13
+	ClusterPorts Capability = "clusterports" // Figures 5, 6, 14 and 15 with cluster-wide ports
+	Takeover     Capability = "takeover"     // VIPABackup, takeover and takeback
+	IPv6         Capability = "ipv6"         // all it does, for IPv6 too
+	Advertising  Capability = "advertising"  // a routing protocol tells the network (Figure 10, 104)
+	Outbound     Capability = "outbound"     // SOURCEIPA: connections with a DVIPA as their source
+)
+
+// Capabilities lists all of them.
+func Capabilities() []Capability {
+	return []Capability{Core, ClusterPorts, Takeover, IPv6, Advertising, Outbound}
+}
+
+// A Variant is a reading of Figure 5, each a conformance profile of its own.
+type Variant string
+
+// The variants.
+const (
+	// SpecifiedAddressBypass: a socket bound to the DVIPA itself goes 502-no->514, whatever the
+	// enumeration of ports says.
+	SpecifiedAddressBypass Variant = "specified-address-bypass"
+	// EnumeratedOnly: every socket goes through 508 and 512.
+	EnumeratedOnly Variant = "enumerated-only"
+)
+
+// Limits of ReadyTimeout.
+const (
+	DefaultReadyTimeout = 10 * time.Second
+	maxReadyTimeout     = 5 * time.Minute
+)
+
+// An Error is a mistake in a manifest, with its place.
+type Error struct {
+	File         string
+	Line, Column int // from 1; 0 where the mistake has no place of its own
+	Problem      string
+}
+
+// Error is FILE:LINE:COLUMN: problem.
+func (e *Error) Error() string {
+	if e.Line == 0 {
+		return e.File + ": " + e.Problem
+	}
+	return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Problem)
+}
+
+// Read reads and checks the manifest at path. Unknown keys are mistakes. It does not look
+// whether the programs exist: they may be built later.
+func Read(path string) (*Manifest, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read implementation manifest: %w", err)
+	}
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return nil, fmt.Errorf("read implementation manifest %s: %w", path, err)
+	}
+	return Parse(path, text, filepath.Dir(absolute))
+}
+
+// Parse is Read for text that is at hand; name stands for the file in errors.
+func Parse(name string, text []byte, dir string) (*Manifest, error) {
+	file, err := parser.ParseBytes(text, 0)
+	if err != nil {
+		return nil, placed(name, err)
+	}
+	manifest := &Manifest{ReadyTimeout: DefaultReadyTimeout, Variant: SpecifiedAddressBypass, Dir: dir}
+	if err := yaml.UnmarshalWithOptions(text, manifest, yaml.Strict()); err != nil {
+		found := placed(name, err)
+		if found.Line == 0 {
+			// Only an error of time.ParseDuration comes without its place.
+			found.Line, found.Column = position(file, "$.ready_timeout")
+		}
+		return nil, found
+	}
+	if at, problem := manifest.check(); problem != "" {
+		found := &Error{File: name, Problem: problem}
+		found.Line, found.Column = position(file, at)
+		return nil, found
+	}
+	return manifest, nil
+}
+
+// check returns the path of the first mistake, in the notation of YAML path, and what it is.
+func (m *Manifest) check() (at, problem string) {
+	switch {
+	case strings.TrimSpace(m.Name) == "":
+		return "$.name", "name is missing"
+	case strings.ContainsFunc(m.Name+m.Version, func(r rune) bool { return r < ' ' || r == 0x7f }):
+		return "$.name", "name and version are texts without control characters"
+	case strings.TrimSpace(m.Version) == "":
+		return "$.version", "version is missing"
+	case len(m.Start) == 0:
+		return "$.start", "start is missing: the command of a stack, a list of arguments"
+	case m.ReadyTimeout <= 0 || m.ReadyTimeout > maxReadyTimeout:
+		return "$.ready_timeout", fmt.Sprintf("ready_timeout %s: expected more than 0 and at most %s", m.ReadyTimeout, maxReadyTimeout)
+	case m.Variant != SpecifiedAddressBypass && m.Variant != EnumeratedOnly:
+		return "$.variant", fmt.Sprintf("variant %q: expected %s or %s", m.Variant, SpecifiedAddressBypass, EnumeratedOnly)
+	}
+	for i, capability := range m.Capabilities {
+		at := fmt.Sprintf("$.capabilities[%d]", i)
+		if !slices.Contains(Capabilities(), capability) {
+			return at, fmt.Sprintf("capability %q: expected one of %v", capability, Capabilities())
+		}
+		if slices.Contains(m.Capabilities[:i], capability) {
+			return at, fmt.Sprintf("capability %q is declared twice", capability)
+		}
+	}
+	if i, err := tryCommand(m.Start); err != nil {
+		return fmt.Sprintf("$.start[%d]", i), err.Error()
+	}
+	if i, err := tryCommand(m.Launch); err != nil {
+		return fmt.Sprintf("$.launch[%d]", i), err.Error()
+	}
+	return "", ""
+}
+
+// Has reports whether the implementation declares a capability.
+func (m *Manifest) Has(capability Capability) bool {
+	return slices.Contains(m.Capabilities, capability)
+}
+
+// placed turns an error of the YAML library into one with file, line and column.
+func placed(name string, err error) *Error {
+	found := &Error{File: name, Problem: err.Error()}
+	var yamlError yaml.Error
+	if errors.As(err, &yamlError) {
+		found.Problem = yamlError.GetMessage()
+		if token := yamlError.GetToken(); token != nil && token.Position != nil {
+			found.Line, found.Column = token.Position.Line, token.Position.Column
+		}
+	}
+	return found
+}
+
+// position finds the line and column of a YAML path, zeros where the file does not have it.
+func position(file *ast.File, at string) (line, column int) {
+	path, err := yaml.PathString(at)
+	if err != nil {
+		return 0, 0
+	}
+	node, err := path.FilterFile(file)
+	if err != nil || node == nil || node.GetToken() == nil {
+		return 0, 0
+	}
+	start := node.GetToken().Position
+	return start.Line, start.Column
+}

@@ -1,0 +1,139 @@
+package impl_test
+
+import (
+	"errors"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/plexlab-dev/plexlab/harness/impl"
+)
+
+const reference = "../../fixtures/implementations/reference.yaml"
+
+var parameters = impl.Parameters{
+	Plex: "PLEX1", Stack: "MVS1", XCFAddress: netip.MustParseAddr("10.1.0.1"), XCFInterface: "xcf0",
+	Outside: []string{"ext0", "ext1"}, Profile: "/p", PortFile: "/ports", Control: "/c", Key: "/k",
+	HelloMS: 50, DeadMS: 500,
+}
+
+func TestReferenceCommands(t *testing.T) {
+	manifest, err := impl.Read(reference)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	start, err := manifest.StartCommand(parameters)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{root + "/out/bin/stackd", "run", "--plex", "PLEX1", "--stack", "MVS1", "--xcf-address", "10.1.0.1",
+		"--xcf-interface", "xcf0", "--outside", "ext0,ext1", "--profile", "/p", "--port-file", "/ports", "--control", "/c",
+		"--key", "/k", "--hello-ms", "50", "--dead-ms", "500", "--variant", "specified-address-bypass"}
+	if diff := cmp.Diff(want, start); diff != "" {
+		t.Errorf("start command, want (-) got (+):\n%s", diff)
+	}
+	application := parameters
+	application.App = "APPA"
+	launch, err := manifest.LaunchCommand(application, []string{"nginx", "-p", "/x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want = []string{root + "/out/bin/stackd", "exec", "--control", "/c", "--app", "APPA", "--", "nginx", "-p", "/x"}
+	if diff := cmp.Diff(want, launch); diff != "" {
+		t.Errorf("launch command, want (-) got (+):\n%s", diff)
+	}
+	if !manifest.Has(impl.Core) || manifest.Has(impl.Takeover) {
+		t.Errorf("capabilities %v: want core and not takeover", manifest.Capabilities)
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	got, err := impl.Parse("m.yaml", []byte("name: tiny\nversion: 1\nstart: [tiny, '{{.Variant}}']\n"), "/somewhere")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &impl.Manifest{Name: "tiny", Version: "1", Start: []string{"tiny", "{{.Variant}}"},
+		ReadyTimeout: 10 * time.Second, Variant: impl.SpecifiedAddressBypass, Dir: "/somewhere"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("want (-) got (+):\n%s", diff)
+	}
+	argv, err := got.LaunchCommand(parameters, []string{"nginx"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"nginx"}, argv); diff != "" {
+		t.Errorf("without a launcher, want (-) got (+):\n%s", diff)
+	}
+	other := parameters
+	other.Variant = impl.EnumeratedOnly
+	argv, err = got.StartCommand(other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"tiny", "enumerated-only"}, argv); diff != "" {
+		t.Errorf("with another variant, want (-) got (+):\n%s", diff)
+	}
+}
+
+func TestMistakes(t *testing.T) {
+	const head = "name: x\nversion: 1\n"
+	for _, c := range []struct{ name, text, want string }{
+		{"empty", "", "m.yaml: name is missing"},
+		{"not YAML", "name: [", "m.yaml:1:7: "},
+		{"not a mapping", "- a\n", "m.yaml:1:1: "},
+		{"unknown key", head + "start: [x]\nlaunhc: [x]\n", `m.yaml:4:1: unknown field "launhc"`},
+		{"key twice", "name: x\nname: y\n", "m.yaml:2:1: "},
+		{"no start", head, "m.yaml: start is missing"},
+		{"start is no list", head + "start: stackd\n", "m.yaml:3:8: "},
+		{"no program", head + "start: []\n", "start is missing"},
+		{"broken template", head + "start: ['{{.Stack']\n", "m.yaml:3:9: argument"},
+		{"unknown field of a template", head + "start: [x, '{{.Stak}}']\n", "m.yaml:3:12: argument"},
+		{"broken launcher", head + "start: [x]\nlaunch: [y, '{{.No}}']\n", "m.yaml:4:13: argument"},
+		{"unknown capability", head + "start: [x]\ncapabilities:\n  - core\n  - fly\n", `m.yaml:6:5: capability "fly"`},
+		{"capability twice", head + "start: [x]\ncapabilities: [core, core]\n", `m.yaml:4:22: capability "core" is declared twice`},
+		{"unknown variant", head + "start: [x]\nvariant: both\n", `m.yaml:4:10: variant "both"`},
+		{"timeout of zero", head + "start: [x]\nready_timeout: 0s\n", "m.yaml:4:16: ready_timeout 0s"},
+		{"timeout too long", head + "start: [x]\nready_timeout: 6m\n", "m.yaml:4:16: ready_timeout 6m0s"},
+		{"timeout without a unit", head + "start: [x]\nready_timeout: fast\n", "m.yaml:4:16: "},
+		{"control character", "name: \"a\\nb\"\nversion: 1\nstart: [x]\n", "m.yaml:1:7: name and version"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			manifest, err := impl.Parse("m.yaml", []byte(c.text), "/")
+			if err == nil {
+				t.Fatalf("accepted: %+v", manifest)
+			}
+			if !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("got %q, want one line with %q", err, c.want)
+			}
+			var placed *impl.Error
+			if !errors.As(err, &placed) {
+				t.Errorf("%T is not an *impl.Error", err)
+			}
+		})
+	}
+}
+
+func TestReadOfNothing(t *testing.T) {
+	if _, err := impl.Read(filepath.Join(t.TempDir(), "none.yaml")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v, want that the file does not exist", err)
+	}
+}
+
+func TestAProgramThatComesOutEmpty(t *testing.T) {
+	manifest, err := impl.Parse("m.yaml", []byte("name: x\nversion: 1\nstart: ['{{.App}}']\n"), "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := manifest.StartCommand(parameters); err == nil {
+		t.Error("an empty program was accepted")
+	}
+}
