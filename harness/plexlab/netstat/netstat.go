@@ -3,12 +3,15 @@
 package netstat
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/plexlab-dev/plexlab/nodes/contract/control"
 )
 
 // A Report is one display of a stack.
@@ -20,7 +23,18 @@ type Report struct {
 	// About is one line for a list of reports.
 	About string
 
-	lay func(body []byte) (layout, error)
+	ask func(*control.Client, context.Context) (any, error)
+	lay func(answer any) layout
+}
+
+// of makes a report of a question to the control API and of how its answer is laid out.
+func of[Answer any](name, title, about string,
+	ask func(*control.Client, context.Context) (Answer, error), lay func(Answer) layout) Report {
+	return Report{
+		Name: name, Title: title, About: about,
+		ask: func(client *control.Client, ctx context.Context) (any, error) { return ask(client, ctx) },
+		lay: func(answer any) layout { return lay(answer.(Answer)) },
+	}
 }
 
 // layout is a table before it is drawn.
@@ -48,12 +62,14 @@ func ByName(name string) (Report, bool) {
 	return Report{}, false
 }
 
-// Write draws body, the answer of stack as JSON, to w. An empty table says so.
-func (r Report) Write(w io.Writer, stack string, body []byte) error {
-	l, err := r.lay(body)
-	if err != nil {
-		return fmt.Errorf("read %s of stack %s: %w", r.Name, stack, err)
-	}
+// Ask has the stack behind client answer; the answer is for Write or for json.Marshal.
+func (r Report) Ask(ctx context.Context, client *control.Client) (answer any, err error) {
+	return r.ask(client, ctx)
+}
+
+// Write draws what Ask returned of stack to w. An empty table says so.
+func (r Report) Write(w io.Writer, stack string, answer any) error {
+	l := r.lay(answer)
 	var out strings.Builder
 	fmt.Fprintf(&out, "%s  %s\n", stack, r.Title)
 	if len(l.rows) == 0 {
@@ -66,7 +82,7 @@ func (r Report) Write(w io.Writer, stack string, body []byte) error {
 	for _, note := range l.notes {
 		out.WriteString("  " + note + "\n")
 	}
-	_, err = io.WriteString(w, out.String())
+	_, err := io.WriteString(w, out.String())
 	return err
 }
 

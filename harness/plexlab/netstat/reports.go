@@ -1,7 +1,7 @@
 package netstat
 
 import (
-	"encoding/json"
+	"context"
 	"fmt"
 	"time"
 
@@ -10,45 +10,32 @@ import (
 	"github.com/plexlab-dev/plexlab/nodes/contract/control"
 )
 
-// decoded makes a lay function of one that takes the decoded body.
-func decoded[Body any](lay func(Body) layout) func([]byte) (layout, error) {
-	return func(text []byte) (layout, error) {
-		var body Body
-		if err := json.Unmarshal(text, &body); err != nil {
-			return layout{}, err
-		}
-		return lay(body), nil
-	}
-}
-
-var home = Report{
-	Name: "home", Title: "home list",
-	About: "every address that the stack has",
-	lay: decoded(func(body control.Home) layout {
+var home = of("home", "home list",
+	"every address that the stack has",
+	(*control.Client).Home,
+	func(body control.Home) layout {
 		l := layout{columns: []string{"Address", "Interface", "Kind", "Advertised"}}
 		for _, a := range body.Addresses {
 			l.rows = append(l.rows, table.Row{a.Address, a.Interface, a.Kind, yes(a.Advertised)})
 		}
 		return l
-	}),
-}
+	})
 
-var vipadcfg = Report{
-	Name: "vipadcfg", Title: "dynamic VIPA configuration",
-	About: "the VIPADYNAMIC definitions in force",
-	lay: decoded(func(body control.VIPADCFG) layout {
+var vipadcfg = of("vipadcfg", "dynamic VIPA configuration",
+	"the VIPADYNAMIC definitions in force",
+	(*control.Client).VIPADCFG,
+	func(body control.VIPADCFG) layout {
 		l := layout{columns: []string{"Statement"}}
 		for _, statement := range body.Statements {
 			l.rows = append(l.rows, table.Row{statement})
 		}
 		return l
-	}),
-}
+	})
 
-var vipadyn = Report{
-	Name: "vipadyn", Title: "dynamic VIPAs",
-	About: "every DVIPA that the stack knows, with status and owner",
-	lay: decoded(func(body control.VIPADYN) layout {
+var vipadyn = of("vipadyn", "dynamic VIPAs",
+	"every DVIPA that the stack knows, with status and owner",
+	(*control.Client).VIPADYN,
+	func(body control.VIPADYN) layout {
 		l := layout{
 			columns: []string{"DVIPA", "Status", "Origin", "Rank", "Owner", "Epoch", "Distributed", "Cluster ports"},
 			right:   []string{"Rank", "Epoch"},
@@ -60,13 +47,12 @@ var vipadyn = Report{
 			})
 		}
 		return l
-	}),
-}
+	})
 
-var vdpt = Report{
-	Name: "vdpt", Title: "destination port table",
-	About: "the current actual targets of every service (DPT)",
-	lay: decoded(func(body control.VDPT) layout {
+var vdpt = of("vdpt", "destination port table",
+	"the current actual targets of every service (DPT)",
+	(*control.Client).VDPT,
+	func(body control.VDPT) layout {
 		l := layout{
 			columns: []string{"DVIPA", "Port", "Target", "Stack", "Weight"},
 			right:   []string{"Port", "Weight"},
@@ -75,13 +61,12 @@ var vdpt = Report{
 			l.rows = append(l.rows, table.Row{e.DVIPA, e.Port, e.Target, e.Stack, e.Weight})
 		}
 		return l
-	}),
-}
+	})
 
-var vcrt = Report{
-	Name: "vcrt", Title: "connection routing table",
-	About: "the connections, each with its target (CRT)",
-	lay: decoded(func(body control.VCRT) layout {
+var vcrt = of("vcrt", "connection routing table",
+	"the connections, each with its target (CRT)",
+	everyConnection,
+	func(body control.VCRT) layout {
 		l := layout{
 			columns: []string{"Source", "DVIPA and port", "Target", "Stack", "Expires"},
 			right:   []string{"Expires"},
@@ -100,13 +85,12 @@ var vcrt = Report{
 			l.notes = append(l.notes, fmt.Sprintf("%d of %d entries shown", len(body.Entries), body.Total))
 		}
 		return l
-	}),
-}
+	})
 
-var group = Report{
-	Name: "group", Title: "XCF group",
-	About: "the members of the XCF group as the stack sees them",
-	lay: decoded(func(body control.Group) layout {
+var group = of("group", "XCF group",
+	"the members of the XCF group as the stack sees them",
+	(*control.Client).Group,
+	func(body control.Group) layout {
 		l := layout{
 			columns: []string{"Stack", "XCF address", "Outside", "Heard", "Incarnation"},
 			right:   []string{"Heard", "Incarnation"},
@@ -123,7 +107,11 @@ var group = Report{
 			l.notes = append(l.notes, "not in the group: "+body.Problem)
 		}
 		return l
-	}),
+	})
+
+// everyConnection leaves the limit to the stack, which says in the answer what it left out.
+func everyConnection(client *control.Client, ctx context.Context) (control.VCRT, error) {
+	return client.VCRT(ctx, 0)
 }
 
 func yes(b bool) string {
