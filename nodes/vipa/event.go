@@ -22,8 +22,8 @@ type MemberLost struct{ Member contract.Member }
 type MessageReceived struct {
 	From    contract.Member
 	Message contract.Message
-	// Connections are those that this stack holds (remnants included) to the DVIPAs of a
-	// VIPAList, found when it arrived; for other messages nil (Figure 11, block 131).
+	// Connections are all those that this stack holds (remnants included) to its DVIPAs and to
+	// those of a VIPAList, found when it arrived; for other messages nil (Figure 11, block 131).
 	Connections []contract.Connection
 }
 

@@ -1,5 +1,7 @@
 package vipa
 
+import "slices"
+
 // An Edge names one way from a block of a flowchart to the next, by the numbers of the
 // specification: "fig11/124-yes->126", "fig11/128->end".
 type Edge string
@@ -9,4 +11,19 @@ type Result struct {
 	Actions []Action
 	// Trace holds the edges passed, in order, of every figure that the event concerned.
 	Trace []Edge
+}
+
+// Edges are all edges that the core and its model of Figure 12 can pass, figure by figure.
+// Those of Figure 5 that need cluster-wide ports (502-yes, 504, 506) are not among them.
+func Edges() []Edge {
+	return slices.Concat(fig05Edges, fig07Edges, fig08Edges, fig10Edges, fig11Edges, fig12Edges, fig13Edges)
+}
+
+// trace collects edges in the order they are passed; a nil trace forgets them.
+type trace []Edge
+
+func (t *trace) pass(edges ...Edge) {
+	if t != nil {
+		*t = append(*t, edges...)
+	}
 }

@@ -1,0 +1,161 @@
+package vipa
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+
+	"github.com/plexlab-dev/plexlab/nodes/contract"
+)
+
+// Status is what a DVIPA is to the stack, the most telling of its roles.
+type Status string
+
+// The values of Status.
+const (
+	StatusActive   Status = "active"   // owned and advertised here
+	StatusTarget   Status = "target"   // internal address
+	StatusBackup   Status = "backup"   // VIPABackup here
+	StatusInactive Status = "inactive" // known from a list only
+)
+
+// Origin is the statement by which the stack knows a DVIPA.
+type Origin string
+
+// The values of Origin.
+const (
+	OriginDefine Origin = "VIPADEFine"
+	OriginBackup Origin = "VIPABackup"
+	OriginList   Origin = "VIPA_LIST"
+)
+
+// DVIPAStatus is one row of what NETSTAT VIPADYN shows.
+type DVIPAStatus struct {
+	// Prefix is the DVIPA with the length of its mask; that of a single host where only a
+	// VIPABackup names it.
+	Prefix netip.Prefix
+	Status Status
+	Origin Origin
+	Rank   uint8 // 1 to 254 for a backup, else 0
+	// Owner is the living routing stack; its XCF is the zero Addr if none is known.
+	Owner contract.Member
+	// Epoch is that of the ownership heard of last; 0 if none.
+	Epoch uint64
+	// Kept: a list is kept for takeover (block 134).
+	Kept         bool
+	ClusterPorts bool
+	// Distribution is the one in force; nil where nothing is distributed.
+	Distribution *contract.Distribution
+}
+
+// DPTEntry is one entry of the destination port table: the current actual targets of a service.
+type DPTEntry struct {
+	Service netip.AddrPort
+	Targets []contract.Target
+}
+
+// UniqueEntry is one CRT entry with source zero.
+type UniqueEntry struct {
+	Service netip.AddrPort
+	Target  netip.Addr
+}
+
+// MemberStatus is one living partner.
+type MemberStatus struct {
+	Member contract.Member
+	// Settled: it has answered every VIPAList of this stack with EndOfList, so everything that
+	// it holds is known here.
+	Settled bool
+}
+
+// DVIPAs returns every DVIPA that the stack knows, in order of address.
+func (s *Stack) DVIPAs() []DVIPAStatus {
+	var all []DVIPAStatus
+	for _, address := range s.sortedDVIPAs() {
+		all = append(all, s.status(s.dvipas[address]))
+	}
+	return all
+}
+
+func (s *Stack) status(d *dvipa) DVIPAStatus {
+	st := DVIPAStatus{
+		Prefix:       netip.PrefixFrom(d.address, d.address.BitLen()),
+		Status:       StatusInactive,
+		Origin:       OriginList,
+		Rank:         d.rank,
+		Kept:         d.kept != nil,
+		ClusterPorts: d.clusterPorts(),
+		Distribution: d.distribution(),
+	}
+	if l := d.listed; l != nil {
+		st.Prefix, st.Epoch = l.entry.Prefix, l.entry.Epoch
+		st.ClusterPorts, st.Distribution = l.entry.ClusterPorts, l.entry.Distribution
+		if s.living(l.owner) {
+			st.Owner = l.owner
+		}
+	}
+	switch {
+	case d.routing != nil:
+		st.Origin = OriginDefine
+	case d.rank > 0:
+		st.Origin = OriginBackup
+	}
+	switch {
+	case d.routing != nil:
+		st.Status = StatusActive
+	case d.active:
+		st.Status = StatusTarget
+	case d.rank > 0:
+		st.Status = StatusBackup
+	}
+	return st
+}
+
+// DPT returns the destination port table, in order of service.
+func (s *Stack) DPT() []DPTEntry {
+	var all []DPTEntry
+	for _, address := range s.sortedDVIPAs() {
+		if r := s.dvipas[address].routing; r != nil {
+			for _, port := range slices.Sorted(maps.Keys(r.dpt)) {
+				all = append(all, DPTEntry{Service: netip.AddrPortFrom(address, port), Targets: r.dpt[port]})
+			}
+		}
+	}
+	return all
+}
+
+// Unique returns the CRT entries of unique ports, in order of service.
+func (s *Stack) Unique() []UniqueEntry {
+	var all []UniqueEntry
+	for _, address := range s.sortedDVIPAs() {
+		if r := s.dvipas[address].routing; r != nil {
+			for _, port := range slices.Sorted(maps.Keys(r.unique)) {
+				all = append(all, UniqueEntry{Service: netip.AddrPortFrom(address, port), Target: r.unique[port]})
+			}
+		}
+	}
+	return all
+}
+
+// Members returns the living partners in order of XCF address, without the stack itself.
+func (s *Stack) Members() []MemberStatus {
+	var all []MemberStatus
+	for _, xcf := range sortedAddresses(s.members) {
+		m := s.members[xcf]
+		all = append(all, MemberStatus{Member: m.Member, Settled: m.unanswered == 0})
+	}
+	return all
+}
+
+// Settled: every living partner has told everything that it holds (I20).
+func (s *Stack) Settled() bool {
+	for _, m := range s.members {
+		if m.unanswered > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// List is the complete list that the stack told last (T19).
+func (s *Stack) List() contract.VIPAList { return s.list }

@@ -1,0 +1,163 @@
+package vipa
+
+import (
+	"cmp"
+	"maps"
+	"net/netip"
+	"slices"
+
+	"github.com/plexlab-dev/plexlab/nodes/contract"
+)
+
+// routing is what a routing stack has for one DVIPA that it owns.
+type routing struct {
+	prefix       netip.Prefix // as advertised
+	epoch        uint64
+	distribution *contract.Distribution // nil: not distributed
+	places       map[netip.Addr]int     // of the candidate targets in DESTIP, from 0
+	// dpt holds the current actual targets of each port: in the order of DESTIP, for ALL in
+	// order of XCF address. No entry is empty.
+	dpt map[uint16][]contract.Target
+	// unique holds the stack of each cluster-wide port.
+	unique map[uint16]netip.Addr
+}
+
+func newRouting(prefix netip.Prefix, epoch uint64) *routing {
+	return &routing{
+		prefix: prefix,
+		epoch:  epoch,
+		dpt:    make(map[uint16][]contract.Target),
+		unique: make(map[uint16]netip.Addr),
+	}
+}
+
+// distribute puts another distribution in force. Targets that are no candidates any more, and
+// under EnumeratedOnly ports that are not enumerated any more, leave the DPT; their
+// connections go on (I2). It returns the entries that changed.
+func (r *routing) distribute(address netip.Addr, dist *contract.Distribution, variant Variant) []Action {
+	r.distribution = dist
+	r.places = make(map[netip.Addr]int)
+	if dist != nil {
+		for i, t := range dist.Targets {
+			if _, twice := r.places[t.XCF]; !twice {
+				r.places[t.XCF] = i
+			}
+		}
+	}
+	var changed []Action
+	for _, port := range slices.Sorted(maps.Keys(r.dpt)) {
+		var targets []contract.Target
+		if r.distributes(port, variant) {
+			for _, t := range r.dpt[port] {
+				if t, ok := r.candidate(t.XCF); ok {
+					targets = append(targets, t)
+				}
+			}
+			slices.SortFunc(targets, r.order)
+		}
+		if !slices.Equal(targets, r.dpt[port]) {
+			changed = append(changed, r.put(address, port, targets))
+		}
+	}
+	return changed
+}
+
+// distributes says whether the port may have a DPT entry at all.
+func (r *routing) distributes(port uint16, variant Variant) bool {
+	if r.distribution == nil {
+		return false
+	}
+	return variant == SpecifiedAddressBypass || len(r.distribution.Ports) == 0 || enumerated(r.distribution, port)
+}
+
+// candidate returns a stack as the target that the distribution makes it.
+func (r *routing) candidate(xcf netip.Addr) (contract.Target, bool) {
+	switch place, ok := r.places[xcf]; {
+	case r.distribution == nil:
+		return contract.Target{}, false
+	case r.distribution.All:
+		return contract.Target{XCF: xcf, Weight: 1}, true
+	case ok:
+		return contract.Target{XCF: xcf, Weight: weight(r.distribution.Targets[place])}, true
+	}
+	return contract.Target{}, false
+}
+
+// order is that of the targets of an entry.
+func (r *routing) order(a, b contract.Target) int {
+	if r.distribution.All {
+		return a.XCF.Compare(b.XCF)
+	}
+	return cmp.Compare(r.places[a.XCF], r.places[b.XCF])
+}
+
+// put makes targets the entry of a port.
+func (r *routing) put(address netip.Addr, port uint16, targets []contract.Target) Action {
+	if len(targets) == 0 {
+		delete(r.dpt, port)
+	} else {
+		r.dpt[port] = targets
+	}
+	return SetTargets{Service: netip.AddrPortFrom(address, port), Targets: targets}
+}
+
+// add enters a target for a port; nothing changes where it is one already.
+func (r *routing) add(address netip.Addr, port uint16, t contract.Target) []Action {
+	place, found := slices.BinarySearchFunc(r.dpt[port], t, r.order)
+	if found {
+		return nil
+	}
+	// A new slice: the old one has been handed out.
+	return []Action{r.put(address, port, slices.Insert(slices.Clone(r.dpt[port]), place, t))}
+}
+
+// remove takes a stack out of a port's entry; nothing changes where it is not in it.
+func (r *routing) remove(address netip.Addr, port uint16, xcf netip.Addr) []Action {
+	place := slices.IndexFunc(r.dpt[port], func(t contract.Target) bool { return t.XCF == xcf })
+	if place < 0 {
+		return nil
+	}
+	return []Action{r.put(address, port, slices.Delete(slices.Clone(r.dpt[port]), place, place+1))}
+}
+
+// setUnique enters the stack of a cluster-wide port.
+func (r *routing) setUnique(address netip.Addr, port uint16, xcf netip.Addr) []Action {
+	if r.unique[port] == xcf {
+		return nil
+	}
+	r.unique[port] = xcf
+	return []Action{SetUnique{Service: netip.AddrPortFrom(address, port), Target: xcf}}
+}
+
+// clearUnique removes the entry of a cluster-wide port if that stack has it.
+func (r *routing) clearUnique(address netip.Addr, port uint16, xcf netip.Addr) []Action {
+	if r.unique[port] != xcf {
+		return nil
+	}
+	delete(r.unique, port)
+	return []Action{SetUnique{Service: netip.AddrPortFrom(address, port)}}
+}
+
+// lose takes a stack out of every entry.
+func (r *routing) lose(address, xcf netip.Addr) []Action {
+	var changed []Action
+	for _, port := range slices.Sorted(maps.Keys(r.dpt)) {
+		changed = append(changed, r.remove(address, port, xcf)...)
+	}
+	for _, port := range slices.Sorted(maps.Keys(r.unique)) {
+		changed = append(changed, r.clearUnique(address, port, xcf)...)
+	}
+	return changed
+}
+
+// clear empties both tables.
+func (r *routing) clear(address netip.Addr) []Action {
+	var changed []Action
+	for _, port := range slices.Sorted(maps.Keys(r.dpt)) {
+		changed = append(changed, r.put(address, port, nil))
+	}
+	for _, port := range slices.Sorted(maps.Keys(r.unique)) {
+		changed = append(changed, r.clearUnique(address, port, r.unique[port])...)
+	}
+	return changed
+}

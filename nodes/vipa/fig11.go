@@ -1,0 +1,161 @@
+package vipa
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/plexlab-dev/plexlab/nodes/contract"
+)
+
+// figure11: a stack receives a message. held are the connections to DVIPAs that it holds.
+func (s *Stack) figure11(from contract.Member, m contract.Message, held []contract.Connection) {
+	s.pass("fig11/120->122")
+
+	// 122: does it hold a VIPA list? One in which its sender owns nothing has nothing for a
+	// target or backup either.
+	list, ok := m.(contract.VIPAList)
+	if !ok {
+		s.pass("fig11/122-no->end")
+		return
+	}
+	if !slices.ContainsFunc(list.DVIPAs, func(e contract.DVIPA) bool { return e.Owner }) {
+		s.pass("fig11/122-no->end")
+	}
+
+	connections := byDVIPA(held)
+	owned := make(map[netip.Addr]bool)
+	for _, e := range list.DVIPAs {
+		if !e.Owner {
+			continue
+		}
+		address := e.Prefix.Addr()
+		reason := s.objection(from, e)
+		if owned[address] {
+			reason = "listed twice"
+		}
+		owned[address] = true
+		if reason != "" {
+			s.refuse(from, "VIPA_LIST entry for %s at epoch %d: %s", e.Prefix, e.Epoch, reason)
+			continue
+		}
+		s.candidate(s.dvipa(address), from, e, connections[address])
+	}
+	s.unlisted(from, owned, connections)
+	if from != s.self {
+		s.tell(from.XCF, contract.EndOfList{})
+	}
+}
+
+// objection says why an entry of an owner's list is not accepted, or nothing. Until ownership
+// moves between stacks, the stack that defines a DVIPA stands by it.
+func (s *Stack) objection(from contract.Member, e contract.DVIPA) string {
+	address := e.Prefix.Addr()
+	switch {
+	case !e.Prefix.IsValid(), address.IsUnspecified(), address.IsMulticast(), address.IsLoopback(), address.Is4In6():
+		return "not a unicast address with the length of its mask"
+	case e.Epoch == 0:
+		return "an owner's epoch begins at 1"
+	}
+	d := s.dvipas[address]
+	switch {
+	case from == s.self, d == nil:
+		return ""
+	case d.routing != nil:
+		return fmt.Sprintf("this stack owns it at epoch %d", d.routing.epoch)
+	case d.listed == nil:
+		return ""
+	}
+	owner, epoch := d.listed.owner, d.listed.entry.Epoch
+	switch {
+	case owner == from && e.Epoch < epoch:
+		return fmt.Sprintf("its epoch is %d already", epoch)
+	case owner.XCF != from.XCF && s.living(owner) && e.Epoch <= epoch:
+		return fmt.Sprintf("%s owns it at epoch %d", owner.Stack, epoch)
+	}
+	return ""
+}
+
+// candidate is Figure 11 from block 124 on, for one DVIPA of the list.
+func (s *Stack) candidate(d *dvipa, from contract.Member, e contract.DVIPA, held []contract.Connection) {
+	var before map[uint16]int
+	if d.listed != nil && d.listed.owner == from {
+		before = d.listed.services
+	}
+	d.listed = &listed{owner: from, entry: e}
+
+	// 124: is this stack a candidate target?
+	s.pass("fig11/122-yes->124")
+	if names(e.Distribution, s.self.XCF) {
+		s.pass("fig11/124-yes->126")
+		// 126: an internal address, if it is not active yet.
+		d.listed.candidate = true
+		d.held = nil
+		s.settle(d)
+		s.pass("fig11/126->128")
+		// 128, 130: listening applications.
+		s.block128(d, before)
+		// 131, 133: active connections.
+		if len(held) > 0 {
+			s.pass("fig11/131-yes->133")
+			s.block133(d, held)
+			s.pass("fig11/133->132")
+		} else {
+			s.pass("fig11/131-no->132")
+		}
+	} else {
+		s.pass("fig11/124-no->132")
+		// I16: what it still holds, it tells all the same, and keeps the address.
+		d.held = set(held)
+		if len(held) > 0 {
+			s.pass("fig11/131-yes->133")
+			s.block133(d, held)
+			s.pass("fig11/133->132")
+		}
+		s.settle(d)
+	}
+
+	// 132: backup of the routing stack?
+	if d.rank == 0 {
+		s.pass("fig11/132-no->end")
+		return
+	}
+	s.pass("fig11/132-yes->135")
+	// 135: its own VIPADISTribute stands, if it has one.
+	if d.distribute != nil {
+		s.pass("fig11/135-yes->end")
+		return
+	}
+	// 134: keep the list for takeover.
+	s.pass("fig11/135-no->134", "fig11/134->end")
+	d.kept = &d.listed.entry
+}
+
+// unlisted: DVIPAs that the sender owned and that are not in its list any more are not
+// addresses of this stack any more, except for the connections it holds. A kept list stays.
+func (s *Stack) unlisted(from contract.Member, owned map[netip.Addr]bool, connections map[netip.Addr][]contract.Connection) {
+	for _, address := range s.sortedDVIPAs() {
+		d := s.dvipas[address]
+		if d.listed == nil || d.listed.owner.XCF != from.XCF || owned[address] {
+			continue
+		}
+		d.listed = nil
+		d.held = set(connections[address])
+		s.settle(d)
+	}
+}
+
+// names says whether the distribution makes a stack a candidate target.
+func names(dist *contract.Distribution, xcf netip.Addr) bool {
+	return dist != nil && (dist.All || slices.ContainsFunc(dist.Targets, func(t contract.Target) bool { return t.XCF == xcf }))
+}
+
+var fig11Edges = []Edge{
+	"fig11/120->122", "fig11/122-no->end", "fig11/122-yes->124",
+	"fig11/124-yes->126", "fig11/124-no->132",
+	"fig11/126->128",
+	"fig11/128-no->131", "fig11/128-yes->130", "fig11/130->131",
+	"fig11/131-no->132", "fig11/131-yes->133", "fig11/133->132",
+	"fig11/132-no->end", "fig11/132-yes->135",
+	"fig11/135-yes->end", "fig11/135-no->134", "fig11/134->end",
+}

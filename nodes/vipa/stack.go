@@ -1,0 +1,120 @@
+package vipa
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+
+	"github.com/plexlab-dev/plexlab/nodes/contract"
+)
+
+// Stack is the state of one communication protocol stack. It is not safe for concurrent use.
+//
+// What a stack has to tell itself (it may be a target of its own DVIPA, I7) takes the way that
+// messages of others take, and is traced like them, but needs no Send.
+//
+// A stack sends its complete VIPAList to everyone when its profile changes and to each member
+// that joins. Each VIPAList received is answered by a SRVSTAT for each service, NEWCONNs
+// for the connections held, and then exactly one EndOfList: the sender of the list has been
+// told everything (I20).
+type Stack struct {
+	self    contract.Member
+	variant Variant
+
+	sourceIPAs []contract.SourceIPA
+	list       contract.VIPAList // complete, as last told
+	epoch      uint64            // of the latest acquisition; the first is 1
+
+	dvipas    map[netip.Addr]*dvipa
+	members   map[netip.Addr]*member // the living, without self
+	listeners listeners
+	wayOut    netip.Addr
+
+	inbox   []contract.Message // told to itself, taken in when the event is done
+	actions []Action
+	trace
+}
+
+// New returns a stack without definitions and partners.
+func New(cfg Config) *Stack {
+	return &Stack{
+		self:      cfg.Self,
+		variant:   cfg.Variant,
+		dvipas:    make(map[netip.Addr]*dvipa),
+		members:   make(map[netip.Addr]*member),
+		listeners: newListeners(),
+	}
+}
+
+// Step takes one event. The same events in the same order give the same results. The stack
+// keeps parts of events, and results share memory with it: neither is to be changed afterwards.
+func (s *Stack) Step(ev Event) Result {
+	s.actions, s.trace = nil, nil
+	switch ev := ev.(type) {
+	case ProfileChanged:
+		s.profileChanged(ev.Definition)
+	case MemberJoined:
+		s.memberJoined(ev.Member)
+	case MemberLost:
+		s.memberLost(ev.Member)
+	case MessageReceived:
+		s.messageReceived(ev)
+	case ListenStarted:
+		s.listenStarted(ev.Listener)
+	case ListenEnded:
+		s.listenEnded(ev.ID)
+	case ConnectionsHeld:
+		s.connectionsHeld(ev.Connections)
+	case ConnectionsEnded:
+		s.connectionsEnded(ev.Connections)
+	}
+	for len(s.inbox) > 0 {
+		m := s.inbox[0]
+		s.inbox = s.inbox[1:]
+		s.take(s.self, m, nil)
+	}
+	return Result{Actions: s.actions, Trace: s.trace}
+}
+
+// messageReceived lets in what a living member says.
+func (s *Stack) messageReceived(ev MessageReceived) {
+	if ev.From.XCF == s.self.XCF || !s.living(ev.From) {
+		s.refuse(ev.From, "%s from %s incarnation %d, which is not a member",
+			ev.Message.Kind(), ev.From.XCF, ev.From.Incarnation)
+		return
+	}
+	s.take(s.members[ev.From.XCF].Member, ev.Message, ev.Connections)
+}
+
+// take passes a message, a partner's or the stack's own, through the figures.
+func (s *Stack) take(from contract.Member, m contract.Message, held []contract.Connection) {
+	s.figure11(from, m, held)
+	if _, ok := m.(contract.EndOfList); ok {
+		s.answered(from)
+	}
+	s.figure13(from, m)
+}
+
+// do adds actions to the result.
+func (s *Stack) do(actions ...Action) { s.actions = append(s.actions, actions...) }
+
+// tell sends a message to one stack, which may be this one.
+func (s *Stack) tell(to netip.Addr, m contract.Message) {
+	if to == s.self.XCF {
+		s.inbox = append(s.inbox, m)
+		return
+	}
+	s.do(Send{To: to, Message: m})
+}
+
+func (s *Stack) refuse(from contract.Member, format string, args ...any) {
+	s.do(Refuse{From: from, Reason: fmt.Sprintf(format, args...)})
+}
+
+// sortedDVIPAs are the addresses of every DVIPA that the stack has a record of, in order.
+func (s *Stack) sortedDVIPAs() []netip.Addr { return sortedAddresses(s.dvipas) }
+
+func sortedAddresses[V any](m map[netip.Addr]V) []netip.Addr {
+	return slices.SortedFunc(maps.Keys(m), netip.Addr.Compare)
+}
