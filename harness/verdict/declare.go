@@ -1,0 +1,96 @@
+package verdict
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/onsi/ginkgo/v2"
+)
+
+// EntryName is the name of the report entry that carries a Declaration.
+const EntryName = "verdict"
+
+// A Declaration is what a spec says about its own outcome. It travels as a report entry in
+// Ginkgo's report, where the writer of the kit's reports finds it.
+type Declaration struct {
+	Verdict Verdict `json:"verdict"`
+	// Reason says in one sentence what happened.
+	Reason string `json:"reason"`
+	// Capability is what an Unimplemented spec needs.
+	Capability string `json:"capability,omitempty"`
+	// Expected and Actual explain a Fail.
+	Expected string `json:"expected,omitempty"`
+	Actual   string `json:"actual,omitempty"`
+}
+
+// String is how Ginkgo prints the entry.
+func (d Declaration) String() string { return fmt.Sprintf("%s: %s", d.Verdict, d.Reason) }
+
+// Engine ends the spec with ENGINE_ERROR if err is not nil. The format says what the kit was
+// doing: Engine(err, "build the lab of %s", name). Like every function here it is called on the
+// goroutine of a Ginkgo node, setup nodes included.
+func Engine(err error, format string, args ...any) {
+	if err == nil {
+		return
+	}
+	ginkgo.GinkgoHelper()
+	fail(Declaration{Verdict: EngineError, Reason: fmt.Sprintf(format, args...) + ": " + err.Error()})
+}
+
+// IsVacuous ends the spec with VACUOUS: nothing follows from what it saw.
+func IsVacuous(format string, args ...any) {
+	ginkgo.GinkgoHelper()
+	fail(Declaration{Verdict: Vacuous, Reason: fmt.Sprintf(format, args...)})
+}
+
+// Stimulus guards what a spec concludes: err is the outcome of waiting for the stimulus at the
+// place where the implementation receives it. Nil passes; a wait that ran out ends the spec with
+// VACUOUS, any other error with ENGINE_ERROR.
+//
+//	_, err := ext0.Await(ctx, syn.Match)
+//	verdict.Stimulus(err, "SYN to %s at the outside of MVS1", service)
+func Stimulus(err error, format string, args ...any) {
+	if err == nil {
+		return
+	}
+	ginkgo.GinkgoHelper()
+	what := fmt.Sprintf(format, args...)
+	if errors.Is(err, context.DeadlineExceeded) {
+		fail(Declaration{Verdict: Vacuous, Reason: "stimulus not seen to arrive: " + what + ": " + err.Error()})
+	}
+	fail(Declaration{Verdict: EngineError, Reason: "watch for stimulus: " + what + ": " + err.Error()})
+}
+
+// NeedsCapability ends the spec with UNIMPLEMENTED unless declared, the capabilities that the
+// manifest of the implementation declares, holds name.
+func NeedsCapability(declared []string, name string) {
+	for _, d := range declared {
+		if d == name {
+			return
+		}
+	}
+	ginkgo.GinkgoHelper()
+	d := Declaration{
+		Verdict: Unimplemented, Capability: name,
+		Reason: fmt.Sprintf("the implementation does not declare capability %s", name),
+	}
+	ginkgo.AddReportEntry(EntryName, d, ginkgo.ReportEntryVisibilityFailureOrVerbose)
+	ginkgo.Skip(d.String())
+}
+
+// Mismatch ends the spec with FAIL, telling what the requirement demands and what was seen.
+// An assertion that fails is a FAIL too; this form keeps the two apart for reports.
+func Mismatch(expected, actual string) {
+	ginkgo.GinkgoHelper()
+	fail(Declaration{
+		Verdict: Fail, Expected: expected, Actual: actual,
+		Reason: fmt.Sprintf("expected %s\nactual   %s", expected, actual),
+	})
+}
+
+func fail(d Declaration) {
+	ginkgo.GinkgoHelper()
+	ginkgo.AddReportEntry(EntryName, d, ginkgo.ReportEntryVisibilityFailureOrVerbose)
+	ginkgo.Fail(d.String())
+}
