@@ -1,0 +1,77 @@
+package profile
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Position is a place in a file. Line and Column count from 1, Column in characters; the zero
+// Position is no place at all.
+type Position struct {
+	File         string
+	Line, Column int
+}
+
+// String is "file:line:column", as editors understand it.
+func (p Position) String() string { return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column) }
+
+// Error is one thing wrong at one place.
+type Error struct {
+	Pos Position
+	// Message says what was found and what was expected.
+	Message string
+	// Err is errors.ErrUnsupported where the text is right but not acted upon, otherwise nil.
+	Err error
+}
+
+// Error is "file:line:column: message".
+func (e *Error) Error() string { return e.Pos.String() + ": " + e.Message }
+
+// Unwrap returns Err.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Errors are all the errors of one text in the order of their places; as an error, one a line.
+type Errors []*Error
+
+func (e Errors) Error() string {
+	lines := make([]string, len(e))
+	for i, one := range e {
+		lines[i] = one.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Unwrap makes each of the errors visible to errors.Is and errors.As.
+func (e Errors) Unwrap() []error {
+	all := make([]error, len(e))
+	for i, one := range e {
+		all[i] = one
+	}
+	return all
+}
+
+// maxErrors bounds what one text can make us say: a person mends the first few and tries again.
+const maxErrors = 50
+
+// add appends an error as long as there is room.
+func (e *Errors) add(pos Position, format string, args ...any) {
+	if len(*e) < maxErrors {
+		*e = append(*e, &Error{Pos: pos, Message: fmt.Sprintf(format, args...)})
+	}
+}
+
+// sorted returns the errors in the order of their places, as an error: nil for none.
+func (e Errors) sorted() error {
+	if len(e) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(e, func(a, b *Error) int { return comparePositions(a.Pos, b.Pos) })
+	return e
+}
+
+// comparePositions orders places of one file.
+func comparePositions(a, b Position) int {
+	return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+}
