@@ -31,8 +31,8 @@ const (
 
 // DVIPAStatus is one row of what NETSTAT VIPADYN shows.
 type DVIPAStatus struct {
-	// Prefix is the DVIPA with the length of its mask; that of a single host where only a
-	// VIPABackup names it.
+	// Prefix is the DVIPA with the length of its mask; that of a single host until a list has
+	// told a backup.
 	Prefix netip.Prefix
 	Status Status
 	Origin Origin
@@ -44,7 +44,8 @@ type DVIPAStatus struct {
 	// Kept: a list is kept for takeover (block 134).
 	Kept         bool
 	ClusterPorts bool
-	// Distribution is the one in force; nil where nothing is distributed.
+	// Distribution is the one in force, for a backup without an owner the one it would use; nil
+	// where nothing is distributed.
 	Distribution *contract.Distribution
 }
 
@@ -86,6 +87,9 @@ func (s *Stack) status(d *dvipa) DVIPAStatus {
 		Kept:         d.kept != nil,
 		ClusterPorts: d.clusterPorts(),
 		Distribution: d.distribution(),
+	}
+	if d.kept != nil {
+		st.Prefix, st.Distribution = d.kept.Prefix, d.kept.Distribution
 	}
 	if l := d.listed; l != nil {
 		st.Prefix, st.Epoch = l.entry.Prefix, l.entry.Epoch

@@ -22,7 +22,13 @@ func (s *Stack) figure11(from contract.Member, m contract.Message, held []contra
 	if !slices.ContainsFunc(list.DVIPAs, func(e contract.DVIPA) bool { return e.Owner }) {
 		s.pass("fig11/122-no->end")
 	}
+	s.vipaList(from, list, held)
+	s.tell(from.XCF, contract.EndOfList{})
+}
 
+// vipaList is Figure 11 from 122-yes on, for each DVIPA that the sender owns, and the end of
+// what it owns no more.
+func (s *Stack) vipaList(from contract.Member, list contract.VIPAList, held []contract.Connection) {
 	connections := byDVIPA(held)
 	owned := make(map[netip.Addr]bool)
 	for _, e := range list.DVIPAs {
@@ -42,9 +48,6 @@ func (s *Stack) figure11(from contract.Member, m contract.Message, held []contra
 		s.candidate(s.dvipa(address), from, e, connections[address])
 	}
 	s.unlisted(from, owned, connections)
-	if from != s.self {
-		s.tell(from.XCF, contract.EndOfList{})
-	}
 }
 
 // objection says why an entry of an owner's list is not accepted, or nothing. Until ownership

@@ -70,13 +70,6 @@ func (s *Stack) broadcast() {
 	s.do(Send{Message: s.list})
 }
 
-// answered: a partner has told everything that one list of ours asked for.
-func (s *Stack) answered(from contract.Member) {
-	if m := s.members[from.XCF]; m != nil && m.unanswered > 0 {
-		m.unanswered--
-	}
-}
-
 // chooseWayOut: the replies of an inside stack leave through a living stack with a link to the
 // outside, the one with the lowest XCF address (T9).
 func (s *Stack) chooseWayOut() {

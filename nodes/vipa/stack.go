@@ -11,8 +11,8 @@ import (
 
 // Stack is the state of one communication protocol stack. It is not safe for concurrent use.
 //
-// What a stack has to tell itself (it may be a target of its own DVIPA, I7) takes the way that
-// messages of others take, and is traced like them, but needs no Send.
+// A stack may be a target of its own DVIPA (I7). Then its list goes through Figure 11, and what
+// it answers goes through Figure 13, as with any other target, but without a Send.
 //
 // A stack sends its complete VIPAList to everyone when its profile changes and to each member
 // that joins. Each VIPAList received is answered by a SRVSTAT for each service, NEWCONNs
@@ -72,28 +72,28 @@ func (s *Stack) Step(ev Event) Result {
 	for len(s.inbox) > 0 {
 		m := s.inbox[0]
 		s.inbox = s.inbox[1:]
-		s.take(s.self, m, nil)
+		if list, ok := m.(contract.VIPAList); ok {
+			s.vipaList(s.self, list, nil)
+		} else {
+			s.figure13(s.self, m)
+		}
 	}
 	return Result{Actions: s.actions, Trace: s.trace}
 }
 
-// messageReceived lets in what a living member says.
+// messageReceived passes what a living member says through the figures.
 func (s *Stack) messageReceived(ev MessageReceived) {
 	if ev.From.XCF == s.self.XCF || !s.living(ev.From) {
 		s.refuse(ev.From, "%s from %s incarnation %d, which is not a member",
 			ev.Message.Kind(), ev.From.XCF, ev.From.Incarnation)
 		return
 	}
-	s.take(s.members[ev.From.XCF].Member, ev.Message, ev.Connections)
-}
-
-// take passes a message, a partner's or the stack's own, through the figures.
-func (s *Stack) take(from contract.Member, m contract.Message, held []contract.Connection) {
-	s.figure11(from, m, held)
-	if _, ok := m.(contract.EndOfList); ok {
-		s.answered(from)
+	from := s.members[ev.From.XCF]
+	s.figure11(from.Member, ev.Message, ev.Connections)
+	s.figure13(from.Member, ev.Message)
+	if _, ok := ev.Message.(contract.EndOfList); ok && from.unanswered > 0 {
+		from.unanswered--
 	}
-	s.figure13(from, m)
 }
 
 // do adds actions to the result.
