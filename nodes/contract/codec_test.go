@@ -222,9 +222,14 @@ func TestUnmarshalRefuses(t *testing.T) {
 
 func TestUnmarshalRefusesBytesThatAreNoMessage(t *testing.T) {
 	t.Parallel()
-	_, err := Unmarshal([]byte{0x0a, 0xff})
-	if want := "envelope: not a protobuf message"; err == nil || !strings.HasPrefix(err.Error(), want) {
-		t.Errorf("got error %v, want %q", err, want)
+	head := "\x0a\x04MVS1\x11\x01\x00\x00\x00\x00\x00\x00\x00"
+	for payload, want := range map[string]string{
+		"\x0a\xff":        "envelope: not a protobuf message",
+		head + "\x78\x01": "envelope: body: field 15 is not of its type", // a number in place of Confirm
+	} {
+		if _, err := Unmarshal([]byte(payload)); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("got error %v, want %q", err, want)
+		}
 	}
 }
 

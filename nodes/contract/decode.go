@@ -67,11 +67,14 @@ func (d *decoder) body(wire *xcfpb.Envelope) Message {
 			Connections: d.connections(dvipa, m.GetConnections()), Epoch: d.nonzero("epoch", m.GetEpoch()),
 		}
 	}
-	if number, _, n := protowire.ConsumeTag(wire.ProtoReflect().GetUnknown()); n > 0 {
-		return Unknown{Field: uint32(number)}
+	number, _, n := protowire.ConsumeTag(wire.ProtoReflect().GetUnknown())
+	switch {
+	case n < 0:
+		d.fail("body", "none")
+	case wire.ProtoReflect().Descriptor().Fields().ByNumber(number) != nil:
+		d.fail("body", "field %d is not of its type", number)
 	}
-	d.fail("body", "none")
-	return nil
+	return Unknown{Field: uint32(number)}
 }
 
 func (d *decoder) vipaList(wire *xcfpb.VipaList) VIPAList {
