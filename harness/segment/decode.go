@@ -1,0 +1,173 @@
+package segment
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"github.com/gopacket/gopacket"
+	"github.com/gopacket/gopacket/layers"
+)
+
+// Kind says what a frame carries.
+type Kind uint8
+
+// The kinds. Other is everything that is not listed, damaged frames included.
+const (
+	Other Kind = iota
+	TCP
+	ARPKind
+	ICMPError
+	Fragment
+)
+
+// A Decoded is a frame taken apart. Checksums are not looked at: between namespaces of one kernel
+// packets travel with checksums that nobody has completed yet.
+type Decoded struct {
+	Kind Kind
+	// SrcMAC and DstMAC are those of the frame.
+	SrcMAC, DstMAC net.HardwareAddr
+	// SrcIP and DstIP are those of the outermost IP header, invalid without one.
+	SrcIP, DstIP netip.Addr
+	// Segment is set for TCP.
+	Segment Segment
+	// ARP is set for ARPKind.
+	ARP ARP
+	// Error is set for ICMPError.
+	Error Error
+	// Offset, in bytes, and More are set for Fragment.
+	Offset int
+	More   bool
+}
+
+// Error is an ICMP error message about a TCP segment.
+type Error struct {
+	Type, Code uint8
+	// MTU is zero where the message holds none.
+	MTU uint32
+	// Src and Dst are the ends of the segment that the message quotes.
+	Src, Dst netip.AddrPort
+}
+
+// Decode takes an Ethernet frame apart. What it does not know is Other; it never fails.
+func Decode(frame []byte) Decoded {
+	var (
+		eth     layers.Ethernet
+		arp     layers.ARP
+		ip4     layers.IPv4
+		ip6     layers.IPv6
+		tcp     layers.TCP
+		icmp4   layers.ICMPv4
+		icmp6   layers.ICMPv6
+		part    gopacket.Fragment
+		payload gopacket.Payload
+		found   []gopacket.LayerType
+		d       Decoded
+	)
+	parser := gopacket.NewDecodingLayerParser(layers.LayerTypeEthernet,
+		&eth, &arp, &ip4, &ip6, &tcp, &icmp4, &icmp6, &part, &payload)
+	parser.IgnoreUnsupported = true
+	// Damage ends the parsing; what was found before it stands.
+	_ = parser.DecodeLayers(frame, &found)
+	for _, layer := range found {
+		switch layer {
+		case layers.LayerTypeEthernet:
+			d.SrcMAC, d.DstMAC = eth.SrcMAC, eth.DstMAC
+		case layers.LayerTypeARP:
+			d.Kind, d.ARP = ARPKind, decodeARP(arp)
+		case layers.LayerTypeIPv4:
+			d.SrcIP, d.DstIP = address(ip4.SrcIP), address(ip4.DstIP)
+			d.Segment.TTL, d.Segment.ID = ip4.TTL, ip4.Id
+			d.Segment.DontFragment = ip4.Flags&layers.IPv4DontFragment != 0
+			d.Offset, d.More = int(ip4.FragOffset)*8, ip4.Flags&layers.IPv4MoreFragments != 0
+		case layers.LayerTypeIPv6:
+			d.SrcIP, d.DstIP = address(ip6.SrcIP), address(ip6.DstIP)
+			d.Segment.TTL = ip6.HopLimit
+		case gopacket.LayerTypeFragment:
+			d.Kind = Fragment
+		case layers.LayerTypeTCP:
+			d.Kind = TCP
+			d.readTCP(tcp)
+		case layers.LayerTypeICMPv4:
+			d.readError(icmp4.TypeCode.Type(), icmp4.TypeCode.Code(), uint32(icmp4.Seq), icmp4.Payload)
+		case layers.LayerTypeICMPv6:
+			if p := icmp6.Payload; len(p) >= 4 && icmp6.TypeCode.Type() < layers.ICMPv6TypeEchoRequest {
+				d.readError(icmp6.TypeCode.Type(), icmp6.TypeCode.Code(), binary.BigEndian.Uint32(p), p[4:])
+			}
+		}
+	}
+	return d
+}
+
+func (d *Decoded) readTCP(tcp layers.TCP) {
+	s := &d.Segment
+	s.Src = netip.AddrPortFrom(d.SrcIP, uint16(tcp.SrcPort))
+	s.Dst = netip.AddrPortFrom(d.DstIP, uint16(tcp.DstPort))
+	s.Seq, s.Ack, s.Window, s.Payload = tcp.Seq, tcp.Ack, tcp.Window, tcp.Payload
+	for i, set := range []bool{tcp.FIN, tcp.SYN, tcp.RST, tcp.PSH, tcp.ACK, tcp.URG} {
+		if set {
+			s.Flags |= 1 << i
+		}
+	}
+	for _, option := range tcp.Options {
+		if option.OptionType == layers.TCPOptionKindMSS && len(option.OptionData) == 2 {
+			s.MSS = binary.BigEndian.Uint16(option.OptionData)
+		}
+	}
+}
+
+// readError reads what an ICMP message quotes; one that quotes no TCP header stays Other.
+func (d *Decoded) readError(kind, code uint8, mtu uint32, quoted []byte) {
+	if len(quoted) == 0 {
+		return
+	}
+	var src, dst netip.Addr
+	var ports []byte
+	switch header := int(quoted[0]&0xf) * 4; {
+	case quoted[0]>>4 == 4 && header >= 20 && len(quoted) >= header+4 && quoted[9] == uint8(layers.IPProtocolTCP):
+		src, dst, ports = address(quoted[12:16]), address(quoted[16:20]), quoted[header:]
+	case quoted[0]>>4 == 6 && len(quoted) >= 44 && quoted[6] == uint8(layers.IPProtocolTCP):
+		src, dst, ports = address(quoted[8:24]), address(quoted[24:40]), quoted[40:]
+	default:
+		return
+	}
+	d.Kind = ICMPError
+	d.Error = Error{
+		Type: kind, Code: code, MTU: mtu,
+		Src: netip.AddrPortFrom(src, binary.BigEndian.Uint16(ports)),
+		Dst: netip.AddrPortFrom(dst, binary.BigEndian.Uint16(ports[2:])),
+	}
+}
+
+func decodeARP(arp layers.ARP) ARP {
+	return ARP{
+		Reply:     arp.Operation == layers.ARPReply,
+		SenderMAC: arp.SourceHwAddress, SenderIP: address(arp.SourceProtAddress),
+		TargetMAC: arp.DstHwAddress, TargetIP: address(arp.DstProtAddress),
+	}
+}
+
+func address(b []byte) netip.Addr {
+	a, _ := netip.AddrFromSlice(b)
+	return a
+}
+
+// String is one line about the frame.
+func (d Decoded) String() string {
+	switch d.Kind {
+	case TCP:
+		return d.Segment.String()
+	case ARPKind:
+		return d.ARP.String()
+	case ICMPError:
+		return fmt.Sprintf("%s > %s ICMP error %d/%d mtu %d about %s > %s",
+			d.SrcIP, d.DstIP, d.Error.Type, d.Error.Code, d.Error.MTU, d.Error.Src, d.Error.Dst)
+	case Fragment:
+		return fmt.Sprintf("%s > %s fragment at %d more %t", d.SrcIP, d.DstIP, d.Offset, d.More)
+	}
+	if d.SrcIP.IsValid() {
+		return fmt.Sprintf("%s > %s, not TCP", d.SrcIP, d.DstIP)
+	}
+	return fmt.Sprintf("%s > %s, not IP", d.SrcMAC, d.DstMAC)
+}
