@@ -1,0 +1,140 @@
+package sockets
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"syscall"
+
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// defaultReceiveBuffer holds some ten thousand events, at about 2 KiB each.
+const defaultReceiveBuffer = 32 << 20
+
+// destroyed receives the kernel's multicast of destroyed TCP sockets (Linux 4.2,
+// net/core/sock_diag.c) and queues what matters until the monitor takes it.
+//
+// The kernel tells of every socket when its last reference goes: a listening one, a
+// connection whose remnant may live on, one that never became a connection.
+type destroyed struct {
+	conn *netlink.Conn
+	raw  syscall.RawConn
+
+	mu    sync.Mutex
+	queue backlog
+	wake  chan struct{} // of capacity 1: the queue is not empty
+}
+
+// backlog is what has been received since it was last taken.
+type backlog struct {
+	// unconnected are the cookies of sockets without a peer: those that listened, and more.
+	unconnected []uint64
+	connections []closed
+	// overflow: the kernel had to drop events.
+	overflow bool
+}
+
+// closed is a connection whose socket was destroyed.
+type closed struct {
+	probe
+	cookie uint64
+}
+
+func dialDestroyed(receiveBuffer int) (_ *destroyed, err error) {
+	conn, err := netlink.Dial(unix.NETLINK_SOCK_DIAG, nil)
+	if err != nil {
+		return nil, fmt.Errorf("open sock_diag: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			conn.Close()
+		}
+	}()
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return nil, fmt.Errorf("open sock_diag: %w", err)
+	}
+	if err := setReceiveBuffer(conn, raw, receiveBuffer); err != nil {
+		return nil, fmt.Errorf("set receive buffer of sock_diag: %w", err)
+	}
+	for _, group := range []uint32{unix.SKNLGRP_INET_TCP_DESTROY, unix.SKNLGRP_INET6_TCP_DESTROY} {
+		if err := conn.JoinGroup(group); err != nil {
+			return nil, fmt.Errorf("join sock_diag group %d of destroyed sockets (CONFIG_INET_DIAG): %w", group, err)
+		}
+	}
+	return &destroyed{conn: conn, raw: raw, wake: make(chan struct{}, 1)}, nil
+}
+
+// setReceiveBuffer goes beyond net.core.rmem_max where the privilege is there
+// (CAP_NET_ADMIN in the initial user namespace).
+func setReceiveBuffer(conn *netlink.Conn, raw syscall.RawConn, bytes int) error {
+	var forced error
+	if err := raw.Control(func(fd uintptr) {
+		forced = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, bytes)
+	}); err != nil {
+		return err
+	}
+	if errors.Is(forced, unix.EPERM) {
+		return conn.SetReadBuffer(bytes)
+	}
+	return forced
+}
+
+// receive queues events until the socket is closed. The filter is asked about the local
+// address of every connection.
+func (d *destroyed) receive(relevant relevance) error {
+	buffer := make([]byte, maxDatagram)
+	for {
+		datagram, err := receiveDatagram(d.raw, buffer)
+		if errors.Is(err, unix.ENOBUFS) {
+			d.add(func(q *backlog) { q.overflow = true })
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("receive destroyed sockets: %w", err)
+		}
+		err = eachMessage(datagram, func(kind uint16, _ uint32, payload []byte) error {
+			if kind != unix.SOCK_DIAG_BY_FAMILY {
+				return nil
+			}
+			s, err := parseDiag(payload)
+			switch {
+			case err != nil:
+				return err
+			case s.remote.Port() == 0:
+				d.add(func(q *backlog) { q.unconnected = append(q.unconnected, s.cookie) })
+			case relevant(s.local.Addr()):
+				d.add(func(q *backlog) {
+					q.connections = append(q.connections, closed{probe{s.connection(), s.device}, s.cookie})
+				})
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("receive destroyed sockets: %w", err)
+		}
+	}
+}
+
+func (d *destroyed) add(to func(*backlog)) {
+	d.mu.Lock()
+	to(&d.queue)
+	d.mu.Unlock()
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take empties the queue.
+func (d *destroyed) take() backlog {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	q := d.queue
+	d.queue = backlog{}
+	return q
+}
+
+func (d *destroyed) close() error { return d.conn.Close() }

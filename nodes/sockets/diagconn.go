@@ -1,0 +1,174 @@
+package sockets
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"syscall"
+
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// diagConn is a sock_diag socket of one network namespace, the one of the thread that
+// opened it. Asking needs no privilege. Its methods may be called concurrently.
+type diagConn struct {
+	conn *netlink.Conn
+	raw  syscall.RawConn
+
+	mu       sync.Mutex
+	sequence uint32
+	out, in  []byte
+}
+
+// maxDatagram is the longest datagram that the kernel makes of a dump (netlink_dump).
+const maxDatagram = 32 << 10
+
+func dialDiag() (*diagConn, error) {
+	conn, err := netlink.Dial(unix.NETLINK_SOCK_DIAG, nil)
+	if err != nil {
+		return nil, fmt.Errorf("open sock_diag: %w", err)
+	}
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("open sock_diag: %w", err)
+	}
+	return &diagConn{conn: conn, raw: raw, in: make([]byte, maxDatagram)}, nil
+}
+
+func (d *diagConn) close() error { return d.conn.Close() }
+
+// dump calls visit for every TCP socket of the namespace, of both address families, that is
+// in one of the states. The kernel does not stop the world: of sockets that come, go or
+// change their state meanwhile, some may be missing.
+func (d *diagConn) dump(in states, visit func(diagSocket)) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
+		d.sequence++
+		d.out = appendRequest(d.out[:0], family, unix.NLM_F_DUMP, d.sequence, in, sockID(Connection{}, 0))
+		if err := d.send(); err != nil {
+			return fmt.Errorf("dump TCP sockets: %w", err)
+		}
+		if err := d.receiveDump(visit); err != nil {
+			return fmt.Errorf("dump TCP sockets: %w", err)
+		}
+	}
+	return nil
+}
+
+func (d *diagConn) receiveDump(visit func(diagSocket)) error {
+	for done := false; !done; {
+		datagram, err := receiveDatagram(d.raw, d.in)
+		if err != nil {
+			return err
+		}
+		err = eachMessage(datagram, func(kind uint16, sequence uint32, payload []byte) error {
+			if sequence != d.sequence || done {
+				return nil // of an earlier dump that failed half-way
+			}
+			switch kind {
+			case unix.NLMSG_DONE, unix.NLMSG_ERROR:
+				done = true
+				return messageError(payload)
+			case unix.SOCK_DIAG_BY_FAMILY:
+				s, err := parseDiag(payload)
+				if err == nil {
+					visit(s)
+				}
+				return err
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// probe asks for whatever state the kernel holds for a connection. Device is the interface
+// that its socket is, or was, bound to; 0 for none.
+type probe struct {
+	connection Connection
+	device     uint32
+}
+
+// maxProbes is how many of them go in one message: all answers must fit into the smallest
+// usual receive buffer (net.core.rmem_default), at about 2 KiB each.
+const maxProbes = 64
+
+// lookup asks about connections, at most maxProbes. The answer of one is nil where the
+// kernel holds nothing for its 4-tuple; half-open requests and remnants (TIME_WAIT, and
+// FIN_WAIT2 whose process has closed) count as something.
+func (d *diagConn) lookup(probes []probe) ([]*diagSocket, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	first := d.sequence + 1
+	d.sequence += uint32(len(probes))
+	d.out = d.out[:0]
+	for i, p := range probes {
+		family := uint8(unix.AF_INET6)
+		if p.connection.Local.Addr().Is4() {
+			family = unix.AF_INET // finds those of mapped addresses too
+		}
+		d.out = appendRequest(d.out, family, 0, first+uint32(i), anyConnection, sockID(p.connection, p.device))
+	}
+	if err := d.send(); err != nil {
+		return nil, fmt.Errorf("look up TCP connections: %w", err)
+	}
+	found := make([]*diagSocket, len(probes))
+	for answers := 0; answers < len(probes); {
+		datagram, err := receiveDatagram(d.raw, d.in)
+		if err != nil {
+			return nil, fmt.Errorf("look up TCP connections: %w", err)
+		}
+		err = eachMessage(datagram, func(kind uint16, sequence uint32, payload []byte) error {
+			i := sequence - first
+			if i >= uint32(len(probes)) {
+				return nil // of an earlier look-up that failed half-way
+			}
+			answers++
+			if kind == unix.NLMSG_ERROR {
+				if err := messageError(payload); !errors.Is(err, unix.ENOENT) {
+					return err
+				}
+				return nil
+			}
+			s, err := parseDiag(payload)
+			// Where there is no connection, the kernel answers with the socket that listens.
+			if err == nil && s.connection() == probes[i].connection {
+				found[i] = &s
+			}
+			return err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("look up TCP connections: %w", err)
+		}
+	}
+	return found, nil
+}
+
+func (d *diagConn) send() error {
+	var err error
+	waitErr := d.raw.Write(func(fd uintptr) bool {
+		_, err = unix.Write(int(fd), d.out)
+		return err != unix.EAGAIN
+	})
+	return errors.Join(waitErr, err)
+}
+
+// receiveDatagram reads one datagram of a netlink socket into b.
+func receiveDatagram(raw syscall.RawConn, b []byte) ([]byte, error) {
+	var n int
+	var err error
+	waitErr := raw.Read(func(fd uintptr) bool {
+		n, err = unix.Read(int(fd), b)
+		return err != unix.EAGAIN && err != unix.EINTR
+	})
+	if err = errors.Join(waitErr, err); err != nil {
+		return nil, err
+	}
+	return b[:n], nil
+}

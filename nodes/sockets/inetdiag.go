@@ -1,0 +1,170 @@
+package sockets
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Message layouts and numbers of include/uapi/linux/inet_diag.h and linux/netlink.h.
+const (
+	sizeofNlmsghdr    = 16
+	sizeofDiagRequest = 56 // struct inet_diag_req_v2
+	sizeofDiagMessage = 72 // struct inet_diag_msg
+	sizeofNlattr      = 4
+
+	diagSKV6Only = 11 // INET_DIAG_SKV6ONLY
+
+	diagNoCookie = 0xffffffff // INET_DIAG_NOCOOKIE, twice
+)
+
+// tcpState is the state of a socket (include/net/tcp_states.h).
+type tcpState uint8
+
+const (
+	tcpEstablished tcpState = 1
+	tcpSynSent     tcpState = 2
+	tcpSynRecv     tcpState = 3
+	tcpFinWait1    tcpState = 4
+	tcpFinWait2    tcpState = 5
+	tcpTimeWait    tcpState = 6
+	tcpClose       tcpState = 7
+	tcpCloseWait   tcpState = 8
+	tcpLastAck     tcpState = 9
+	tcpListen      tcpState = 10
+	tcpClosing     tcpState = 11
+)
+
+// states is a set of them, as a request carries it.
+type states uint32
+
+func statesOf(all ...tcpState) (set states) {
+	for _, s := range all {
+		set |= 1 << s
+	}
+	return set
+}
+
+var (
+	listening = statesOf(tcpListen)
+	// synchronized connections carry data or their own end.
+	synchronized = statesOf(tcpEstablished, tcpFinWait1, tcpFinWait2, tcpCloseWait, tcpLastAck, tcpClosing)
+	// anyConnection is everything that a packet of the peer could still meet.
+	anyConnection = synchronized | statesOf(tcpSynSent, tcpSynRecv, tcpTimeWait)
+)
+
+// diagSocket is a TCP socket as sock_diag tells it.
+type diagSocket struct {
+	state  tcpState
+	cookie uint64
+	// local and remote hold IPv4 addresses in 4 bytes; the remote port of a listening socket
+	// is 0.
+	local, remote netip.AddrPort
+	// device is the index of the interface that the socket is bound to, or 0.
+	device uint32
+	v6Only bool
+	// expires is what its timer has left: the rest of a remnant's life.
+	expires time.Duration
+}
+
+func (s diagSocket) connection() Connection { return Connection{Local: s.local, Remote: s.remote} }
+
+// appendRequest appends a netlink message that asks about TCP sockets: a dump of all in the
+// given states, or with an exact id about one.
+func appendRequest(b []byte, family uint8, flags uint16, sequence uint32, in states, id []byte) []byte {
+	b = binary.NativeEndian.AppendUint32(b, sizeofNlmsghdr+sizeofDiagRequest)
+	b = binary.NativeEndian.AppendUint16(b, unix.SOCK_DIAG_BY_FAMILY)
+	b = binary.NativeEndian.AppendUint16(b, unix.NLM_F_REQUEST|flags)
+	b = binary.NativeEndian.AppendUint32(b, sequence)
+	b = binary.NativeEndian.AppendUint32(b, 0) // port: the kernel fills in the sender's
+
+	b = append(b, family, unix.IPPROTO_TCP, 0, 0) // no extensions, padding
+	b = binary.NativeEndian.AppendUint32(b, uint32(in))
+	return append(b, id...)
+}
+
+// sockID is struct inet_diag_sockid; the zero Connection stands for any.
+func sockID(c Connection, device uint32) []byte {
+	b := make([]byte, 0, 48)
+	b = binary.BigEndian.AppendUint16(b, c.Local.Port())
+	b = binary.BigEndian.AppendUint16(b, c.Remote.Port())
+	var source, destination [16]byte
+	copy(source[:], c.Local.Addr().AsSlice())
+	copy(destination[:], c.Remote.Addr().AsSlice())
+	b = append(b, source[:]...)
+	b = append(b, destination[:]...)
+	b = binary.NativeEndian.AppendUint32(b, device)
+	b = binary.NativeEndian.AppendUint32(b, diagNoCookie)
+	return binary.NativeEndian.AppendUint32(b, diagNoCookie)
+}
+
+var errShort = errors.New("message too short")
+
+// parseDiag reads a struct inet_diag_msg and its attributes.
+func parseDiag(b []byte) (diagSocket, error) {
+	if len(b) < sizeofDiagMessage {
+		return diagSocket{}, fmt.Errorf("inet_diag_msg of %d bytes: %w", len(b), errShort)
+	}
+	s := diagSocket{
+		state:   tcpState(b[1]),
+		device:  binary.NativeEndian.Uint32(b[40:]),
+		cookie:  uint64(binary.NativeEndian.Uint32(b[44:])) | uint64(binary.NativeEndian.Uint32(b[48:]))<<32,
+		expires: time.Duration(binary.NativeEndian.Uint32(b[52:])) * time.Millisecond,
+	}
+	var local, remote netip.Addr
+	switch family := b[0]; family {
+	case unix.AF_INET:
+		local, remote = netip.AddrFrom4([4]byte(b[8:])), netip.AddrFrom4([4]byte(b[24:]))
+	case unix.AF_INET6:
+		local, remote = netip.AddrFrom16([16]byte(b[8:])).Unmap(), netip.AddrFrom16([16]byte(b[24:])).Unmap()
+	default:
+		return diagSocket{}, fmt.Errorf("inet_diag_msg of address family %d", family)
+	}
+	s.local = netip.AddrPortFrom(local, binary.BigEndian.Uint16(b[4:]))
+	s.remote = netip.AddrPortFrom(remote, binary.BigEndian.Uint16(b[6:]))
+
+	for rest := b[sizeofDiagMessage:]; len(rest) >= sizeofNlattr; {
+		length := int(binary.NativeEndian.Uint16(rest))
+		if length < sizeofNlattr || length > len(rest) {
+			return diagSocket{}, fmt.Errorf("attribute of %d bytes in %d: %w", length, len(rest), errShort)
+		}
+		if binary.NativeEndian.Uint16(rest[2:]) == diagSKV6Only && length > sizeofNlattr {
+			s.v6Only = rest[sizeofNlattr] != 0
+		}
+		rest = rest[min(align4(length), len(rest)):]
+	}
+	return s, nil
+}
+
+func align4(n int) int { return (n + 3) &^ 3 }
+
+// eachMessage calls visit for every netlink message of a datagram.
+func eachMessage(b []byte, visit func(kind uint16, sequence uint32, payload []byte) error) error {
+	for len(b) > 0 {
+		if len(b) < sizeofNlmsghdr {
+			return fmt.Errorf("netlink header of %d bytes: %w", len(b), errShort)
+		}
+		length := int(binary.NativeEndian.Uint32(b))
+		if length < sizeofNlmsghdr || length > len(b) {
+			return fmt.Errorf("netlink message of %d bytes in %d: %w", length, len(b), errShort)
+		}
+		kind, sequence := binary.NativeEndian.Uint16(b[4:]), binary.NativeEndian.Uint32(b[8:])
+		if err := visit(kind, sequence, b[sizeofNlmsghdr:length]); err != nil {
+			return err
+		}
+		b = b[min(align4(length), len(b)):]
+	}
+	return nil
+}
+
+// messageError is the errno of an NLMSG_ERROR or NLMSG_DONE message; nil where it is zero.
+func messageError(payload []byte) error {
+	if len(payload) < 4 {
+		return nil // NLMSG_DONE may be empty
+	}
+	return errnoError(unix.Errno(-int32(binary.NativeEndian.Uint32(payload))))
+}

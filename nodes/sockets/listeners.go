@@ -1,0 +1,74 @@
+package sockets
+
+import (
+	"cmp"
+	"slices"
+)
+
+// listeners are the listening sockets that were reported, by cookie.
+type listeners struct {
+	reported map[uint64]Socket
+	// found were met for the first time by the last look. A broker that has just carried out
+	// a listen() is about to report it, with the application's name; the next look believes
+	// that there is no broker.
+	found map[uint64]struct{}
+}
+
+func newListeners() *listeners {
+	return &listeners{reported: map[uint64]Socket{}, found: map[uint64]struct{}{}}
+}
+
+// busy: something is reported or may have to be soon.
+func (l *listeners) busy() bool { return len(l.reported) > 0 || len(l.found) > 0 }
+
+// start reports whether the socket is new.
+func (l *listeners) start(s Socket) bool {
+	if _, known := l.reported[s.Cookie]; known {
+		return false
+	}
+	delete(l.found, s.Cookie)
+	l.reported[s.Cookie] = s
+	return true
+}
+
+// end reports whether the socket was reported.
+func (l *listeners) end(cookie uint64) bool {
+	_, known := l.reported[cookie]
+	delete(l.reported, cookie)
+	return known
+}
+
+func (l *listeners) anyMissing(there map[uint64]Socket) bool {
+	for cookie := range l.reported {
+		if _, still := there[cookie]; !still {
+			return true
+		}
+	}
+	return false
+}
+
+// compare takes in what a look found: what has to be reported now, in the order of cookies.
+func (l *listeners) compare(there map[uint64]Socket) (started []Socket, ended []uint64) {
+	for cookie := range l.reported {
+		if _, still := there[cookie]; !still {
+			delete(l.reported, cookie)
+			ended = append(ended, cookie)
+		}
+	}
+	found := map[uint64]struct{}{}
+	for cookie, s := range there {
+		if _, known := l.reported[cookie]; known {
+			continue
+		}
+		if _, again := l.found[cookie]; again {
+			l.reported[cookie] = s
+			started = append(started, s)
+		} else {
+			found[cookie] = struct{}{}
+		}
+	}
+	l.found = found
+	slices.Sort(ended)
+	slices.SortFunc(started, func(a, b Socket) int { return cmp.Compare(a.Cookie, b.Cookie) })
+	return started, ended
+}

@@ -1,0 +1,192 @@
+package sockets
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// MonitorConfig is what a Monitor needs; Deliver and Relevant have no default.
+type MonitorConfig struct {
+	// Deliver takes the events, in order, one at a time, from one goroutine. While it does
+	// not return, nothing more is noticed, and in the long run the kernel drops events.
+	Deliver func(Event)
+	// Relevant says whether connections of a local address matter. It is asked for every
+	// connection that ends, from several goroutines, so it must be fast. What it says may
+	// change: connections that became relevant later are found by the next sweep.
+	Relevant func(netip.Addr) bool
+
+	// Look is the time between two looks at the listening sockets while at least one is
+	// reported; 0 means 20 ms. shutdown() of a listening socket is noticed by looking alone,
+	// and close() of one with half-open requests.
+	Look time.Duration
+	// IdleLook is the same while none is reported; 0 means 1 s.
+	IdleLook time.Duration
+	// Sweep is the time between two sweeps of all connections; 0 means 2 s. A connection is
+	// held at the second sweep that finds it, so aged one to two of these times.
+	Sweep time.Duration
+	// Batch is how long a destroyed connection waits for others to be reported with; 0 means
+	// 3 ms.
+	Batch time.Duration
+	// ReceiveBuffer is the size in bytes of the kernel's buffer of events; 0 means 32 MiB.
+	// Without CAP_NET_ADMIN in the initial user namespace, net.core.rmem_max limits it.
+	ReceiveBuffer int
+	// Log takes what a person may want to know; nil discards it.
+	Log *slog.Logger
+}
+
+// A Monitor tells what becomes of the TCP sockets of one network namespace: by the
+// kernel's events of destroyed sockets, and by looking, because events come late or not at
+// all for some and may overflow. A connection that began and ended between two sweeps while
+// events overflowed is never reported.
+type Monitor struct {
+	c         MonitorConfig
+	destroyed *destroyed
+	diag      *diagConn // of the goroutine that runs
+	ask       *diagConn // of Connections
+	announced chan announcement
+	kicked    chan struct{}
+	stopped   chan struct{}
+
+	listeners *listeners
+	holdings  *holdings
+	remnants  *remnants
+	// reportedAlive are the cookies of sockets whose connection was reported as ended while
+	// their process has not closed them (a reset); their own end is not reported again.
+	reportedAlive map[uint64]struct{}
+	nextLook      time.Time
+	nextSweep     time.Time
+}
+
+// relevance is the filter of MonitorConfig.
+type relevance func(netip.Addr) bool
+
+// announcement is a listening socket that the broker reports.
+type announcement struct {
+	socket Socket
+	done   chan struct{}
+}
+
+// errStopped: the monitor does not run any more.
+var errStopped = errors.New("monitor has stopped")
+
+// NewMonitor opens the sockets; Run must follow. The network namespace is the one of the
+// calling thread. It needs no privilege; a kernel without sock_diag is an error.
+func NewMonitor(c MonitorConfig) (_ *Monitor, err error) {
+	c.setDefaults()
+	m := &Monitor{
+		c:             c,
+		announced:     make(chan announcement),
+		kicked:        make(chan struct{}, 1),
+		stopped:       make(chan struct{}),
+		listeners:     newListeners(),
+		holdings:      newHoldings(),
+		remnants:      newRemnants(),
+		reportedAlive: map[uint64]struct{}{},
+	}
+	if m.destroyed, err = dialDestroyed(c.ReceiveBuffer); err != nil {
+		return nil, fmt.Errorf("new monitor: %w", err)
+	}
+	if m.diag, err = dialDiag(); err != nil {
+		m.destroyed.close()
+		return nil, fmt.Errorf("new monitor: %w", err)
+	}
+	if m.ask, err = dialDiag(); err != nil {
+		m.destroyed.close()
+		m.diag.close()
+		return nil, fmt.Errorf("new monitor: %w", err)
+	}
+	return m, nil
+}
+
+func (c *MonitorConfig) setDefaults() {
+	for _, d := range []struct {
+		field *time.Duration
+		value time.Duration
+	}{
+		{&c.Look, 20 * time.Millisecond},
+		{&c.IdleLook, time.Second},
+		{&c.Sweep, 2 * time.Second},
+		{&c.Batch, 3 * time.Millisecond},
+	} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	if c.ReceiveBuffer == 0 {
+		c.ReceiveBuffer = defaultReceiveBuffer
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+}
+
+// Run delivers events until ctx ends, and then returns nil with everything closed.
+func (m *Monitor) Run(ctx context.Context) error {
+	defer close(m.stopped)
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		defer m.destroyed.close() // ends receive
+		defer m.diag.close()
+		defer m.ask.close()
+		m.run(ctx)
+		return nil
+	})
+	group.Go(func() error {
+		if err := m.destroyed.receive(m.c.Relevant); !errors.Is(err, os.ErrClosed) {
+			return err
+		}
+		return nil
+	})
+	if err := group.Wait(); err != nil {
+		return fmt.Errorf("monitor sockets: %w", err)
+	}
+	return nil
+}
+
+// Listening reports a socket that listens, for a Handler to call from its own Listening.
+// It returns after ListenStarted was delivered, unless the socket was reported before. It
+// must not be called from within Deliver.
+func (m *Monitor) Listening(ctx context.Context, s Socket) error {
+	a := announcement{socket: s, done: make(chan struct{})}
+	select {
+	case m.announced <- a:
+	case <-m.stopped:
+		return errStopped
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case <-a.done:
+		return nil
+	case <-m.stopped:
+		return errStopped
+	}
+}
+
+// Kick makes the monitor look at the listening sockets now rather than later.
+func (m *Monitor) Kick() {
+	select {
+	case m.kicked <- struct{}{}:
+	default:
+	}
+}
+
+// Connections returns the connections of relevant addresses that the kernel holds now,
+// also those not yet established and remnants (TIME_WAIT and the like), in no order. It may
+// be called from within Deliver.
+func (m *Monitor) Connections(relevant func(netip.Addr) bool) ([]Connection, error) {
+	var all []Connection
+	err := m.ask.dump(anyConnection, func(s diagSocket) {
+		if relevant(s.local.Addr()) {
+			all = append(all, s.connection())
+		}
+	})
+	return all, err
+}

@@ -1,0 +1,76 @@
+package sockets
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// privileges answers for the kernel whether a caller may bind a privileged port: the kernel
+// sees the broker bind, and would ask for the broker's capabilities.
+type privileges struct {
+	// start holds ip_unprivileged_port_start of the broker's network namespace, which may
+	// change; the file stays that of the namespace it was opened in. IPv6 has no other.
+	start *os.File
+	user  string // the broker's user namespace
+}
+
+func openPrivileges() (*privileges, error) {
+	user, err := os.Readlink("/proc/self/ns/user")
+	if err != nil {
+		return nil, fmt.Errorf("identify user namespace: %w", err)
+	}
+	start, err := os.Open("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+	if err != nil {
+		return nil, fmt.Errorf("read privileged ports: %w", err)
+	}
+	return &privileges{start: start, user: user}, nil
+}
+
+func (p *privileges) close() { p.start.Close() }
+
+// check returns nil if the caller may bind the port, else EACCES as bind() would
+// (inet_port_requires_bind_service). Capabilities count only if the caller lives in the
+// broker's user namespace; the kernel would also count those of an ancestor.
+func (p *privileges) check(who status, port uint16) error {
+	if port == 0 {
+		return nil
+	}
+	b := make([]byte, 16)
+	n, err := p.start.ReadAt(b, 0)
+	if n == 0 {
+		return fmt.Errorf("read privileged ports: %w", err)
+	}
+	start, err := strconv.Atoi(strings.TrimSpace(string(b[:n])))
+	if err != nil {
+		return fmt.Errorf("read privileged ports: %w", err)
+	}
+	if int(port) >= start {
+		return nil
+	}
+	user, err := os.Readlink("/proc/" + strconv.Itoa(who.tid) + "/ns/user")
+	if err != nil {
+		return fmt.Errorf("identify user namespace of thread %d: %w", who.tid, err)
+	}
+	if user == p.user && who.capabilities&(1<<unix.CAP_NET_BIND_SERVICE) != 0 {
+		return nil
+	}
+	return fmt.Errorf("port %d is privileged (below %d): %w", port, start, unix.EACCES)
+}
+
+// currentNetNS is the cookie of the calling thread's network namespace.
+func currentNetNS() (uint64, error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, fmt.Errorf("open socket: %w", err)
+	}
+	defer unix.Close(fd)
+	cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
+	if err != nil {
+		return 0, fmt.Errorf("identify network namespace (SO_NETNS_COOKIE, Linux 5.14): %w", err)
+	}
+	return cookie, nil
+}

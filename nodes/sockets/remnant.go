@@ -1,0 +1,120 @@
+package sockets
+
+import (
+	"container/heap"
+	"time"
+)
+
+// How often the kernel is asked whether something is left of a connection.
+const (
+	firstBackoff = 20 * time.Millisecond
+	// maxBackoff applies to few remnants; of many, each adds backoffPerRemnant, so that
+	// looking costs a few percent of a core at most, up to slowestBackoff.
+	maxBackoff        = time.Second
+	backoffPerRemnant = 100 * time.Microsecond
+	slowestBackoff    = 10 * time.Second
+	// timerSlack is how late the kernel's timer may end a remnant after it said it would.
+	timerSlack = 5 * time.Millisecond
+)
+
+// remnants are connections whose socket is gone and of which the kernel may still hold
+// something: TIME_WAIT, FIN_WAIT2, or the next use of the same addresses and ports. The
+// end of a remnant gives no event, so each is asked about until nothing is left.
+type remnants struct {
+	byConnection map[Connection]*remnant
+	byDue        dueHeap
+}
+
+type remnant struct {
+	closed
+	due     time.Time
+	backoff time.Duration
+	// suspected: no event told that the socket is gone, a sweep missed it.
+	suspected bool
+	index     int // in byDue; -1 while it is looked up
+}
+
+func newRemnants() *remnants {
+	return &remnants{byConnection: map[Connection]*remnant{}}
+}
+
+func (r *remnants) len() int { return len(r.byConnection) }
+
+func (r *remnants) has(c Connection) bool { return r.byConnection[c] != nil }
+
+// add takes in a connection, to be looked up at due.
+func (r *remnants) add(c closed, due time.Time, suspected bool) {
+	x := r.byConnection[c.connection]
+	if x == nil {
+		x = &remnant{index: -1}
+		r.byConnection[c.connection] = x
+	}
+	x.closed, x.due, x.backoff, x.suspected = c, due, firstBackoff, suspected
+	r.place(x)
+}
+
+// next is when the first one is due.
+func (r *remnants) next() (time.Time, bool) {
+	if len(r.byDue) == 0 {
+		return time.Time{}, false
+	}
+	return r.byDue[0].due, true
+}
+
+// takeDue returns at most max that are due; each must go to keep or forget.
+func (r *remnants) takeDue(now time.Time, max int) []*remnant {
+	var due []*remnant
+	for len(due) < max && len(r.byDue) > 0 && !r.byDue[0].due.After(now) {
+		due = append(due, heap.Pop(&r.byDue).(*remnant))
+	}
+	return due
+}
+
+// keep puts off one of which something is left; expires is what the kernel's timer says,
+// or 0.
+func (r *remnants) keep(x *remnant, now time.Time, expires time.Duration) {
+	wait := x.backoff
+	if expires > 0 {
+		wait = min(wait, expires+timerSlack)
+	}
+	x.due = now.Add(wait)
+	longest := min(max(maxBackoff, time.Duration(r.len())*backoffPerRemnant), slowestBackoff)
+	x.backoff = min(2*x.backoff, longest)
+	r.place(x)
+}
+
+func (r *remnants) forget(x *remnant) { delete(r.byConnection, x.connection) }
+
+func (r *remnants) place(x *remnant) {
+	if x.index < 0 {
+		heap.Push(&r.byDue, x)
+	} else {
+		heap.Fix(&r.byDue, x.index)
+	}
+}
+
+// dueHeap is a container/heap with the earliest first.
+type dueHeap []*remnant
+
+func (h dueHeap) Len() int           { return len(h) }
+func (h dueHeap) Less(i, j int) bool { return h[i].due.Before(h[j].due) }
+func (h dueHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].index, h[j].index = i, j
+}
+
+func (h *dueHeap) Push(x any) {
+	r := x.(*remnant)
+	r.index = len(*h)
+	*h = append(*h, r)
+}
+
+func (h *dueHeap) Pop() any {
+	old := *h
+	last := len(old) - 1
+	r := old[last]
+	old[last] = nil
+	*h = old[:last]
+	r.index = -1
+	return r
+}
