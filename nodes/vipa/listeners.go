@@ -76,8 +76,7 @@ func (s *Stack) listenStarted(l Listener) {
 		port := l.Local.Port()
 		d.listed.services[port]++
 		if d.listed.services[port] == 1 {
-			s.pass("fig11/128-yes->130")
-			s.block130(d, port, true)
+			s.announce(d, port, true)
 		}
 	}
 }
@@ -98,8 +97,7 @@ func (s *Stack) listenEnded(id uint64) {
 		d.listed.services[port]--
 		if d.listed.services[port] == 0 {
 			delete(d.listed.services, port)
-			s.pass("fig11/128-yes->130")
-			s.block130(d, port, false)
+			s.announce(d, port, false)
 		}
 	}
 }
@@ -147,12 +145,17 @@ func (s *Stack) block128(d *dvipa, before map[uint16]int) {
 	}
 }
 
-// block130 tells the routing stack that listening on a port of the DVIPA began or ended. With
-// no routing stack alive there is nobody to tell; the next one's list asks again.
-func (s *Stack) block130(d *dvipa, port uint16, listening bool) {
-	if !s.living(d.listed.owner) {
-		return
+// announce is block 130 after block 128 ran by itself. With no routing stack alive there is
+// nobody to tell; the next one's list asks again.
+func (s *Stack) announce(d *dvipa, port uint16, listening bool) {
+	if s.living(d.listed.owner) {
+		s.pass("fig11/128-yes->130")
+		s.block130(d, port, listening)
 	}
+}
+
+// block130 tells the routing stack that listening on a port of the DVIPA began or ended.
+func (s *Stack) block130(d *dvipa, port uint16, listening bool) {
 	s.tell(d.listed.owner.XCF, contract.SRVSTAT{
 		Service:   netip.AddrPortFrom(d.address, port),
 		XCF:       s.self.XCF,

@@ -34,20 +34,26 @@ func (s *Stack) memberJoined(m contract.Member) {
 			s.refuse(m, "incarnation %d of %s is over: %d lives", m.Incarnation, m.XCF, old.Incarnation)
 			return
 		}
-		s.memberLost(old.Member)
+		s.lose(old.Member)
 	}
 	s.members[m.XCF] = &member{Member: m, unanswered: 1}
 	s.tell(m.XCF, s.list)
 	s.chooseWayOut()
 }
 
-// memberLost takes a stack that is gone out of the tables: its DPT entries and unique ports,
-// then the CRT entries, so that its clients get RST. What it told as an owner stays, for
-// connections and for takeover, but nobody is told anything until an owner's list comes again.
+// memberLost ignores the loss of an incarnation that is over already.
 func (s *Stack) memberLost(m contract.Member) {
 	if m.XCF == s.self.XCF || !s.living(m) {
 		return
 	}
+	s.lose(m)
+	s.chooseWayOut()
+}
+
+// lose takes a stack that is gone out of the tables: its DPT entries and unique ports, then
+// the CRT entries, so that its clients get RST. What it told as an owner stays, for connections
+// and for takeover, but nobody is told anything until an owner's list comes again.
+func (s *Stack) lose(m contract.Member) {
 	delete(s.members, m.XCF)
 	routing := false
 	for _, address := range s.sortedDVIPAs() {
@@ -59,7 +65,6 @@ func (s *Stack) memberLost(m contract.Member) {
 	if routing {
 		s.do(DropTarget{Target: m.XCF})
 	}
-	s.chooseWayOut()
 }
 
 // broadcast tells every partner the complete list.

@@ -1,0 +1,244 @@
+package vipa_test
+
+import (
+	"math/rand/v2"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/plexlab-dev/plexlab/nodes/contract"
+	"github.com/plexlab-dev/plexlab/nodes/vipa"
+)
+
+// TestRandomEvents drives stacks with random events and checks the invariants after each.
+func TestRandomEvents(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(60) {
+		random := rand.New(rand.NewPCG(seed, 0))
+		data := make([]byte, 3000)
+		for i := range data {
+			data[i] = byte(random.Uint32())
+		}
+		checkEvents(t, data)
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+	}
+}
+
+// FuzzStep is the same with events from the fuzzer's bytes.
+func FuzzStep(f *testing.F) {
+	f.Add([]byte{0})
+	f.Add([]byte("\x00\x01\x00\x02\x01\x01\x00\x03\x02\x02\x00\x04\x05\x06"))
+	f.Fuzz(func(t *testing.T, data []byte) { checkEvents(t, data) })
+}
+
+// checkEvents runs the events that data spells, and then the end of everything.
+func checkEvents(t *testing.T, data []byte) {
+	t.Helper()
+	c := &choices{data: data}
+	cfg := vipa.Config{Self: contract.Member{Stack: "SELF", XCF: xcf(0), Incarnation: 1, Outside: c.bool()}}
+	if c.bool() {
+		cfg.Variant = vipa.EnumeratedOnly
+	}
+	w := &witness{t: t, cfg: cfg, stack: vipa.New(cfg), twin: vipa.New(cfg)}
+	w.tables = vipa.NewTables(cfg.Self.XCF)
+	w.active, w.advertised = make(map[netip.Addr]bool), make(map[netip.Addr]bool)
+	w.last = make(map[string]string)
+	for c.left() && !t.Failed() {
+		w.step(c.event())
+	}
+
+	// Every owner comes back and owns nothing, every connection ends, the profile is emptied.
+	for i := 1; i <= partners; i++ {
+		m := contract.Member{Stack: "LAST", XCF: xcf(i), Incarnation: 1000}
+		w.step(vipa.MemberJoined{Member: m})
+		w.step(vipa.MessageReceived{From: m, Message: contract.VIPAList{}})
+		w.step(vipa.MemberLost{Member: m})
+	}
+	for _, e := range w.stack.DPT() {
+		if !slices.Equal(e.Targets, []contract.Target{{XCF: cfg.Self.XCF, Weight: e.Targets[0].Weight}}) {
+			t.Errorf("%s still has targets %v when all partners are gone", e.Service, e.Targets)
+		}
+	}
+	for _, e := range w.stack.Unique() {
+		if e.Target != cfg.Self.XCF {
+			t.Errorf("%s is still the unique port of %s when all partners are gone", e.Service, e.Target)
+		}
+	}
+	w.step(vipa.ConnectionsEnded{Connections: everyConnection()})
+	w.step(vipa.ProfileChanged{})
+	if len(w.active) > 0 || len(w.advertised) > 0 {
+		t.Errorf("active %v, advertised %v when everything has ended", w.active, w.advertised)
+	}
+	if rows := w.stack.DVIPAs(); len(rows) > 0 {
+		t.Errorf("records %v when everything has ended", rows)
+	}
+	if len(w.tables.DPT) > 0 || len(w.tables.Unique) > 0 {
+		t.Errorf("tables %v %v when everything has ended", w.tables.DPT, w.tables.Unique)
+	}
+}
+
+// witness watches one stack, and a twin that is given the same events.
+type witness struct {
+	t           *testing.T
+	cfg         vipa.Config
+	stack, twin *vipa.Stack
+	tables      *vipa.Tables
+	active      map[netip.Addr]bool
+	advertised  map[netip.Addr]bool
+	epoch       uint64
+	via         netip.Addr
+	last        map[string]string // figure to the block its trace has come to
+}
+
+func (w *witness) step(ev vipa.Event) {
+	w.t.Helper()
+	result := w.stack.Step(ev)
+	if twin := w.twin.Step(ev); !reflect.DeepEqual(result, twin) {
+		w.t.Errorf("%#v: the same events give %v and %v", ev, result, twin)
+	}
+	for _, a := range result.Actions {
+		w.tables.Apply(a)
+		w.check(ev, a)
+	}
+	w.walk(ev, result.Trace)
+	w.state(ev)
+}
+
+// check holds one action to what its comment promises.
+func (w *witness) check(ev vipa.Event, action vipa.Action) {
+	w.t.Helper()
+	switch a := action.(type) {
+	case vipa.Send:
+		if a.To.IsValid() && !w.living(a.To) {
+			w.t.Errorf("%#v: message to %s, which is no member", ev, a.To)
+		}
+	case vipa.Activate:
+		if w.active[a.DVIPA] {
+			w.t.Errorf("%#v: %s is activated twice", ev, a.DVIPA)
+		}
+		w.active[a.DVIPA] = true
+	case vipa.Deactivate:
+		if !w.active[a.DVIPA] || w.advertised[a.DVIPA] {
+			w.t.Errorf("%#v: deactivate %s, active %t, advertised %t", ev, a.DVIPA, w.active[a.DVIPA], w.advertised[a.DVIPA])
+		}
+		delete(w.active, a.DVIPA)
+	case vipa.Advertise:
+		if !w.active[a.Prefix.Addr()] || w.advertised[a.Prefix.Addr()] {
+			w.t.Errorf("%#v: advertise %s, active %t, advertised %t", ev, a.Prefix, w.active[a.Prefix.Addr()], w.advertised[a.Prefix.Addr()])
+		}
+		w.advertised[a.Prefix.Addr()] = true
+		w.epoch = max(w.epoch, a.Epoch)
+	case vipa.Withdraw:
+		if !w.advertised[a.DVIPA] {
+			w.t.Errorf("%#v: withdraw %s, which is not advertised", ev, a.DVIPA)
+		}
+		delete(w.advertised, a.DVIPA)
+	case vipa.SetWayOut:
+		if w.cfg.Self.Outside || a.Via == w.via {
+			w.t.Errorf("%#v: way out %s again, or of a stack that has its own", ev, a.Via)
+		}
+		w.via = a.Via
+	}
+}
+
+// walk holds a trace to the flowcharts: each edge starts where the one before it ended, or
+// where a figure begins.
+func (w *witness) walk(ev vipa.Event, trace []vipa.Edge) {
+	w.t.Helper()
+	begins := map[string]string{
+		"fig05": "500", "fig07": "700", "fig10": "100 106", "fig13": "160",
+		"fig11": "120 122 128 131", // 122: its own list; 128 by itself; 131: I16
+	}
+	for _, e := range trace {
+		if !slices.Contains(vipa.Edges(), e) {
+			w.t.Errorf("%#v: %s is no edge", ev, e)
+		}
+		figure, way, _ := strings.Cut(string(e), "/")
+		from, to, _ := strings.Cut(way, "->")
+		from, _, _ = strings.Cut(from, "-")
+		if from != w.last[figure] && !slices.Contains(strings.Fields(begins[figure]), from) {
+			w.t.Errorf("%#v: %s follows block %q in %v", ev, e, w.last[figure], trace)
+		}
+		w.last[figure] = to
+	}
+}
+
+// state holds the views to each other and to the actions so far.
+func (w *witness) state(ev vipa.Event) {
+	w.t.Helper()
+	distributions := make(map[netip.Addr]*contract.Distribution)
+	for _, row := range w.stack.DVIPAs() {
+		address := row.Prefix.Addr()
+		owned := row.Status == vipa.StatusActive
+		if owned != w.advertised[address] || (owned || row.Status == vipa.StatusTarget) != w.active[address] {
+			w.t.Errorf("%#v: %s is %s, active %t, advertised %t", ev, address, row.Status, w.active[address], w.advertised[address])
+		}
+		if owned {
+			distributions[address] = row.Distribution
+		}
+		if owned && row.Epoch > w.epoch {
+			w.t.Errorf("%#v: %s at epoch %d, advertised at most %d", ev, address, row.Epoch, w.epoch)
+		}
+	}
+	dpt := make(map[netip.AddrPort][]contract.Target)
+	for _, e := range w.stack.DPT() {
+		dpt[e.Service] = e.Targets
+		place := -1
+		for _, target := range e.Targets {
+			p := placeOf(distributions[e.Service.Addr()], target.XCF)
+			if !w.living(target.XCF) || p <= place {
+				w.t.Errorf("%#v: %s has targets %v, order, candidates or life are wrong", ev, e.Service, e.Targets)
+			}
+			place = p
+		}
+	}
+	told := make(map[netip.AddrPort][]contract.Target)
+	for service, entry := range w.tables.DPT {
+		told[service] = entry.Targets
+	}
+	if diff := cmp.Diff(told, dpt, comparers); diff != "" {
+		w.t.Errorf("%#v: DPT as told (-) and as shown (+):\n%s", ev, diff)
+	}
+	unique := make(map[netip.AddrPort]netip.Addr)
+	for _, e := range w.stack.Unique() {
+		unique[e.Service] = e.Target
+		if !w.living(e.Target) {
+			w.t.Errorf("%#v: unique port %s of a lost stack", ev, e.Service)
+		}
+	}
+	if diff := cmp.Diff(w.tables.Unique, unique, comparers); diff != "" {
+		w.t.Errorf("%#v: unique ports as told (-) and as shown (+):\n%s", ev, diff)
+	}
+	for _, target := range w.tables.CRT {
+		if len(w.advertised) > 0 && !w.living(target) {
+			w.t.Errorf("%#v: CRT entry of the lost stack %s", ev, target)
+		}
+	}
+}
+
+var comparers = cmp.Options{
+	cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
+	cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b }),
+}
+
+func (w *witness) living(address netip.Addr) bool {
+	return address == w.cfg.Self.XCF || slices.ContainsFunc(w.stack.Members(), func(m vipa.MemberStatus) bool {
+		return m.Member.XCF == address
+	})
+}
+
+// placeOf is the place of a candidate target in the order of an entry, or -1.
+func placeOf(dist *contract.Distribution, address netip.Addr) int {
+	switch {
+	case dist == nil:
+		return -1
+	case dist.All:
+		return int(address.As4()[3])
+	}
+	return slices.IndexFunc(dist.Targets, func(t contract.Target) bool { return t.XCF == address })
+}
