@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -65,14 +66,46 @@ func New(t testing.TB) (near, far *End) {
 	t.Helper()
 	near, far = newEnd(t), newEnd(t)
 	near.Do(func() error {
+		// Ends of one index have their carrier noticed up to a second late: the kernel takes them
+		// for interfaces of their own, whose changes are not urgent (net/core/link_watch.c).
+		const otherThanFar = 100
 		return netlink.LinkAdd(&netlink.Veth{
-			LinkAttrs: netlink.LinkAttrs{Name: Interface}, PeerName: Interface,
+			LinkAttrs: netlink.LinkAttrs{Name: Interface, Index: otherThanFar}, PeerName: Interface,
 			PeerNamespace: netlink.NsFd(far.namespace.FD()),
 		})
 	})
 	near.up(Interface)
 	far.up(Interface)
+	near.awaitCarrier()
+	far.awaitCarrier()
 	return near, far
+}
+
+// awaitCarrier waits until the kernel has noticed that the other end is up: what is sent before
+// that is dropped.
+func (e *End) awaitCarrier() {
+	e.t.Helper()
+	updates, done := make(chan netlink.LinkUpdate), make(chan struct{})
+	e.Do(func() error {
+		return netlink.LinkSubscribeWithOptions(updates, done, netlink.LinkSubscribeOptions{ListExisting: true})
+	})
+	defer func() {
+		close(done)
+		for range updates { // ends when the subscription has
+		}
+	}()
+	const maximum = 10 * time.Second
+	deadline := time.After(maximum)
+	for {
+		select {
+		case update := <-updates:
+			if a := update.Attrs(); a.Index == e.index && a.OperState == netlink.OperUp {
+				return
+			}
+		case <-deadline:
+			e.t.Fatalf("%s has no carrier after %s", Interface, maximum)
+		}
+	}
 }
 
 func newEnd(t testing.TB) *End {
