@@ -1,0 +1,90 @@
+package fabric
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/plexlab-dev/plexlab/harness/lab/internal/wire"
+)
+
+// ErrUnknown is wrapped by errors about a node, link or network that the plan does not have.
+var ErrUnknown = errors.New("not in the plan")
+
+// SetLink takes a link down or up at its hub end.
+func (f *Fabric) SetLink(nodeName, linkName string, up bool) error {
+	n, ok := f.nodes[nodeName]
+	if !ok {
+		return fmt.Errorf("node %s: %w", nodeName, ErrUnknown)
+	}
+	port, ok := n.ports[linkName]
+	if !ok {
+		return fmt.Errorf("link %s of node %s: %w", linkName, nodeName, ErrUnknown)
+	}
+	attributes := netlink.LinkAttrs{Index: port}
+	set, state := f.ports.LinkSetDown, "down"
+	if up {
+		set, state = f.ports.LinkSetUp, "up"
+	}
+	if err := set(&netlink.Veth{LinkAttrs: attributes}); err != nil {
+		return fmt.Errorf("link %s of node %s %s: %w", linkName, nodeName, state, err)
+	}
+	return nil
+}
+
+// SetLinks does SetLink for every link of a node, for all even if some fail.
+func (f *Fabric) SetLinks(nodeName string, up bool) error {
+	n, ok := f.nodes[nodeName]
+	if !ok {
+		return fmt.Errorf("node %s: %w", nodeName, ErrUnknown)
+	}
+	var errs []error
+	for name := range n.ports {
+		errs = append(errs, f.SetLink(nodeName, name, up))
+	}
+	return errors.Join(errs...)
+}
+
+// Counters reads the counters of every link, as the node sees them, by node and link. Links
+// that an implementation has added itself are not among them.
+func (f *Fabric) Counters() (map[string]map[string]wire.Counters, error) {
+	all := make(map[string]map[string]wire.Counters, len(f.nodes))
+	for name, n := range f.nodes {
+		links, err := retry(n.links.LinkList)
+		if err != nil {
+			return nil, fmt.Errorf("node %s: list links: %w", name, err)
+		}
+		all[name] = make(map[string]wire.Counters, len(n.ports))
+		for _, link := range links {
+			attributes := link.Attrs()
+			if _, planned := n.ports[attributes.Name]; !planned || attributes.Statistics == nil {
+				continue
+			}
+			s := attributes.Statistics
+			all[name][attributes.Name] = wire.Counters{
+				ReceivedPackets: s.RxPackets, ReceivedBytes: s.RxBytes, ReceivedDropped: s.RxDropped,
+				SentPackets: s.TxPackets, SentBytes: s.TxBytes, SentDropped: s.TxDropped,
+				// The bits of IFF_LOWER_UP say whether the other end is up too.
+				Carrier: attributes.RawFlags&iffLowerUp != 0,
+			}
+		}
+	}
+	return all, nil
+}
+
+// iffLowerUp is IFF_LOWER_UP of linux/if.h.
+const iffLowerUp = 1 << 16
+
+// retry repeats a dump that the kernel says changed under it.
+func retry[T any](dump func() (T, error)) (T, error) {
+	const attempts = 10
+	var result T
+	var err error
+	for range attempts {
+		if result, err = dump(); !errors.Is(err, netlink.ErrDumpInterrupted) {
+			break
+		}
+	}
+	return result, err
+}

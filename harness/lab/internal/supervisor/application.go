@@ -1,0 +1,251 @@
+package supervisor
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"text/template"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/plexlab-dev/plexlab/harness/lab/internal/reaper"
+	"github.com/plexlab-dev/plexlab/harness/lab/internal/wire"
+	"github.com/plexlab-dev/plexlab/topo"
+)
+
+// application is an application of the plan.
+type application struct {
+	plan topo.PlanApplication
+
+	mu      sync.Mutex
+	state   wire.State
+	reason  string
+	process *reaper.Process
+}
+
+// appearTimeout bounds the wait for an application's first listening socket. One that does
+// not listen costs so much.
+const appearTimeout = 250 * time.Millisecond
+
+// startApplications starts all applications of the plan, the nodes side by side.
+func (s *supervisor) startApplications(ctx context.Context) error {
+	var group errgroup.Group
+	for _, n := range s.order {
+		group.Go(func() error { return n.startApplications(ctx) })
+	}
+	return group.Wait()
+}
+
+// startApplications starts the applications of a node, in their order.
+func (n *node) startApplications(ctx context.Context) error {
+	for _, a := range n.applications {
+		begin := time.Now()
+		detail, err := n.startApplication(ctx, a)
+		if err != nil {
+			return fmt.Errorf("application %s on %s: %w", a.plan.Name, n.plan.Name, err)
+		}
+		n.lab.client.step(wire.StepApplication, n.plan.Name+"/"+a.plan.Name, detail, begin)
+	}
+	return nil
+}
+
+// startApplication starts one application and waits for its first listening socket, or so
+// long that one which ends at once has done so.
+func (n *node) startApplication(ctx context.Context, a *application) (detail string, err error) {
+	dir := n.applicationDir(a.plan.Name)
+	if err := writeFiles(dir, a.plan.Files); err != nil {
+		return "", err
+	}
+	argv, err := fillIn(a.plan.Command, dir, n.plan.Name)
+	if err != nil {
+		return "", err
+	}
+	if argv, err = n.launched(a.plan.Name, argv); err != nil {
+		return "", err
+	}
+	before, err := n.listening()
+	if err != nil {
+		return "", err
+	}
+	process, err := n.startLogged(argv, nil, dir, n.applicationLog(a.plan.Name))
+	if err != nil {
+		return "", err
+	}
+	a.begin(process)
+	go a.watch(process)
+
+	timeout := time.NewTimer(appearTimeout)
+	defer timeout.Stop()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	ended := process.Ended()
+	for {
+		now, err := n.listening()
+		if err != nil {
+			return "", err
+		}
+		select {
+		case <-process.Ended():
+			// A server may end its first process once others serve in the background.
+			if !process.Exited().Success() {
+				return "", withLog(fmt.Errorf("%w at once: %s", errEnded, process.Exited()), n.applicationLog(a.plan.Name))
+			}
+			if now > before {
+				a.background()
+				return "listens, in the background", nil
+			}
+		default:
+			if now > before {
+				return "listens", nil
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ended:
+			ended = nil // look at once, but only once
+		case <-ctx.Done():
+			return "", ctx.Err()
+		case <-timeout.C:
+			select {
+			case <-process.Ended():
+				return "", withLog(fmt.Errorf("%w at once: %s, and nothing of it listens", errEnded, process.Exited()), n.applicationLog(a.plan.Name))
+			default:
+				return "runs", nil
+			}
+		}
+	}
+}
+
+// launched is the command of an application on this node: on a stack, through the
+// implementation's launcher.
+func (n *node) launched(name string, argv []string) ([]string, error) {
+	if n.stack == nil {
+		return argv, nil
+	}
+	parameters := n.parameters()
+	parameters.App = name
+	return n.stack.manifest.LaunchCommand(parameters, argv)
+}
+
+// applicationDir is the directory of an application's files, and its working directory.
+func (n *node) applicationDir(name string) string {
+	return filepath.Join(wire.NodePath(n.plan.Name), wire.AppsName, name)
+}
+
+// applicationLog is where its output goes.
+func (n *node) applicationLog(name string) string { return n.applicationDir(name) + ".log" }
+
+// fillIn fills in the templates of an application's command.
+func fillIn(command []string, dir, stack string) ([]string, error) {
+	if len(command) == 0 {
+		return nil, errors.New("the command is empty")
+	}
+	argv := make([]string, len(command))
+	for i, text := range command {
+		argument, err := template.New("argument").Parse(text)
+		if err != nil {
+			return nil, fmt.Errorf("command: %w", err)
+		}
+		var filled strings.Builder
+		if err := argument.Execute(&filled, struct{ Dir, Stack string }{dir, stack}); err != nil {
+			return nil, fmt.Errorf("command: %w", err)
+		}
+		argv[i] = filled.String()
+	}
+	return argv, nil
+}
+
+// writeFiles writes files below dir. Their names may have directories, but not lead out.
+func writeFiles(dir string, files map[string]string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("make its directory: %w", err)
+	}
+	for name, text := range files {
+		if !filepath.IsLocal(name) {
+			return fmt.Errorf("file %q leads out of the application's directory", name)
+		}
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return fmt.Errorf("make the directory of file %s: %w", name, err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			return fmt.Errorf("write file %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// listening counts the listening TCP sockets of the node.
+func (n *node) listening() (int, error) {
+	count := 0
+	err := n.namespace.Do(func() error {
+		for _, table := range []string{"tcp", "tcp6"} {
+			found, err := countListening("/proc/thread-self/net/" + table)
+			if err != nil && !errors.Is(err, os.ErrNotExist) { // no IPv6
+				return fmt.Errorf("look for listening sockets: %w", err)
+			}
+			count += found
+		}
+		return nil
+	})
+	return count, err
+}
+
+// countListening counts the lines of a socket table that are in state LISTEN, 0A.
+func countListening(path string) (int, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer file.Close()
+	count := 0
+	lines := bufio.NewScanner(file)
+	for lines.Scan() {
+		// sl local_address rem_address st ...
+		if fields := strings.Fields(lines.Text()); len(fields) > 3 && fields[3] == "0A" {
+			count++
+		}
+	}
+	return count, lines.Err()
+}
+
+// begin notes a new process.
+func (a *application) begin(process *reaper.Process) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.process, a.state, a.reason = process, wire.StateRunning, ""
+}
+
+// background notes that others serve on behalf of the first process.
+func (a *application) background() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.state, a.reason = wire.StateBackground, ""
+}
+
+// watch notes the end of a process.
+func (a *application) watch(process *reaper.Process) {
+	exited := process.Exited()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.process != process {
+		return // started again meanwhile
+	}
+	a.process = nil
+	if a.state == wire.StateRunning {
+		a.state, a.reason = wire.StateFailed, exited.String()
+	}
+}
+
+// running is the process, nil if it has ended.
+func (a *application) running() *reaper.Process {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.process
+}

@@ -1,0 +1,257 @@
+package supervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+
+	"github.com/plexlab-dev/plexlab/harness/impl"
+	"github.com/plexlab-dev/plexlab/harness/lab/internal/reaper"
+	"github.com/plexlab-dev/plexlab/harness/lab/internal/wire"
+	"github.com/plexlab-dev/plexlab/nodes/contract/control"
+)
+
+// stack is the process that a stack is.
+type stack struct {
+	node     *node
+	manifest *impl.Manifest
+
+	mu      sync.Mutex
+	state   wire.State
+	process *reaper.Process // of StateRunning and StateFrozen
+	reason  string          // of StateFailed
+	// gone is closed when a process has ended and all that follows from it is done.
+	gone chan struct{}
+}
+
+// startStacks starts every stack at once and waits until they are one plex.
+func (s *supervisor) startStacks(ctx context.Context) error {
+	var stacks []*stack
+	for _, n := range s.order {
+		if n.stack != nil {
+			stacks = append(stacks, n.stack)
+		}
+	}
+	if len(stacks) == 0 {
+		return nil
+	}
+	begin := time.Now()
+	var group errgroup.Group
+	for _, st := range stacks {
+		group.Go(func() error {
+			begin := time.Now()
+			if err := st.start(); err != nil {
+				return err
+			}
+			s.client.step(wire.StepStack, st.node.plan.Name, st.manifest.Name, begin)
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	// One after the other: they settle together, and as few as possible are asked meanwhile.
+	for _, st := range stacks {
+		ready := func(r control.Ready) bool { return r.Ready && r.Settled && r.Members >= len(stacks) }
+		if err := st.await(ctx, begin, ready, len(stacks)); err != nil {
+			return err
+		}
+	}
+	// None of those asked first has ended while the others were waited for.
+	for _, st := range stacks {
+		if _, state := st.current(); state != wire.StateRunning {
+			return st.failure()
+		}
+	}
+	s.client.step(wire.StepSettled, "", fmt.Sprintf("%d stacks", len(stacks)), begin)
+	return nil
+}
+
+// start starts the stack's process.
+func (st *stack) start() error {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	name := st.node.plan.Name
+	if st.process != nil {
+		return fmt.Errorf("stack %s runs already: %w", name, unix.EALREADY)
+	}
+	if st.node.lab.isStopping() {
+		return fmt.Errorf("stack %s: the lab is ending: %w", name, unix.ESHUTDOWN)
+	}
+	parameters := st.node.parameters()
+	if err := os.WriteFile(parameters.Profile, []byte(st.node.plan.Stack.Profile), 0o644); err != nil {
+		return fmt.Errorf("stack %s: write its profile: %w", name, err)
+	}
+	if err := os.Remove(parameters.Control); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("stack %s: remove the control socket of its last process: %w", name, err)
+	}
+	argv, err := st.manifest.StartCommand(parameters)
+	if err != nil {
+		return fmt.Errorf("stack %s: %w", name, err)
+	}
+	process, err := st.node.startLogged(argv, nil, wire.NodePath(name), st.logPath())
+	if err != nil {
+		return fmt.Errorf("start stack %s with implementation %s: %w", name, st.manifest.Name, err)
+	}
+	st.process, st.state, st.reason, st.gone = process, wire.StateRunning, "", make(chan struct{})
+	go st.watch(process, st.gone)
+	return nil
+}
+
+// watch waits for the end of a process and then makes the node a machine that has failed:
+// its links go down first, so that nothing that ends after it is heard any more.
+func (st *stack) watch(process *reaper.Process, gone chan struct{}) {
+	exited := process.Exited()
+	defer close(gone)
+	st.mu.Lock()
+	st.process, st.state, st.reason = nil, wire.StateFailed, exited.String()
+	st.mu.Unlock()
+	lab, name := st.node.lab, st.node.plan.Name
+	if lab.isStopping() {
+		return
+	}
+	err := errors.Join(lab.fabric.SetLinks(name, false), killInside(st.node.namespace.ID()))
+	if err != nil {
+		lab.log.Error("stack failed, and taking its node down did too", "stack", name, "reason", exited.String(), "error", err)
+		return
+	}
+	lab.log.Warn("stack failed: its links are down, its applications ended", "stack", name, "reason", exited.String())
+}
+
+// await waits until the stack's answer to GET /v1/ready is accepted, the stack ends, or the
+// manifest's time since begin is over. Members says how many are expected, for the error.
+func (st *stack) await(ctx context.Context, begin time.Time, accept func(control.Ready) bool, members int) error {
+	st.mu.Lock()
+	gone := st.gone
+	st.mu.Unlock()
+	ctx, cancel := context.WithDeadline(ctx, begin.Add(st.manifest.ReadyTimeout))
+	defer cancel()
+	client := control.NewUnixClient(wire.ControlPath(st.node.plan.Name))
+	defer client.Close()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	said := "it has not answered GET /v1/ready"
+	for {
+		answer, err := client.Ready(ctx)
+		switch {
+		case err == nil && accept(answer):
+			return nil
+		case err == nil:
+			said = fmt.Sprintf("it says ready=%t, settled=%t, members=%d of %d", answer.Ready, answer.Settled, answer.Members, members)
+			if answer.Reason != "" {
+				said += ": " + answer.Reason
+			}
+		case ctx.Err() == nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, unix.ECONNREFUSED):
+			said = err.Error()
+		}
+		select {
+		case <-gone:
+			return st.failure()
+		case <-ctx.Done():
+			err := fmt.Errorf("stack %s is not ready after %s (%s): %w", st.node.plan.Name, st.manifest.ReadyTimeout, said, unix.ETIMEDOUT)
+			return withLog(err, st.logPath())
+		case <-tick.C:
+		}
+	}
+}
+
+// failure is the error of a stack that has ended while it should not.
+func (st *stack) failure() error {
+	st.mu.Lock()
+	reason := st.reason
+	st.mu.Unlock()
+	return withLog(fmt.Errorf("stack %s %w: %s", st.node.plan.Name, errEnded, reason), st.logPath())
+}
+
+// restart is the verb start: links up, a new process, its applications.
+func (st *stack) restart(ctx context.Context) error {
+	if err := st.start(); err != nil {
+		return err
+	}
+	begin := time.Now()
+	name := st.node.plan.Name
+	if err := st.node.lab.fabric.SetLinks(name, true); err != nil {
+		return err
+	}
+	if err := st.await(ctx, begin, func(r control.Ready) bool { return r.Ready }, 1); err != nil {
+		return err
+	}
+	return st.node.startApplications(ctx)
+}
+
+// kill is the verb kill. It returns when the node is down as after any other end.
+func (st *stack) kill() error {
+	process, gone, err := st.alive()
+	if err != nil {
+		return err
+	}
+	if err := process.SignalGroup(unix.SIGKILL); err != nil {
+		return err
+	}
+	<-gone
+	return nil
+}
+
+// freeze is the verb freeze. It returns when the stack is stopped.
+func (st *stack) freeze() error {
+	process, _, err := st.alive()
+	if err != nil {
+		return err
+	}
+	if err := process.SignalGroup(unix.SIGSTOP); err != nil {
+		return err
+	}
+	if err := awaitStopped(process.Pid()); err != nil {
+		return err
+	}
+	st.change(process, wire.StateFrozen)
+	return nil
+}
+
+// thaw is the verb thaw. A stack that is not frozen goes on as it is.
+func (st *stack) thaw() error {
+	process, _, err := st.alive()
+	if err != nil {
+		return err
+	}
+	st.change(process, wire.StateRunning)
+	return process.SignalGroup(unix.SIGCONT)
+}
+
+// change sets the state, unless the process has ended meanwhile.
+func (st *stack) change(process *reaper.Process, state wire.State) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.process == process {
+		st.state = state
+	}
+}
+
+// alive is the process of a stack that has one.
+func (st *stack) alive() (*reaper.Process, <-chan struct{}, error) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if st.process == nil {
+		return nil, nil, fmt.Errorf("stack %s does not run (%s): %w", st.node.plan.Name, st.reason, unix.ESRCH)
+	}
+	return st.process, st.gone, nil
+}
+
+// current is the process, nil if there is none, and the state.
+func (st *stack) current() (*reaper.Process, wire.State) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.process, st.state
+}
+
+// logPath is the stack's log; a process that is started again goes on with it.
+func (st *stack) logPath() string {
+	return filepath.Join(wire.NodePath(st.node.plan.Name), wire.StackLog)
+}

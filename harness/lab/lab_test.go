@@ -1,0 +1,51 @@
+package lab_test
+
+import (
+	"bufio"
+	"testing"
+
+	"github.com/plexlab-dev/plexlab/harness/lab"
+	"github.com/plexlab-dev/plexlab/topo"
+)
+
+func TestNodesReachEachOther(t *testing.T) {
+	t.Parallel()
+	var steps []lab.Step
+	l := up(t, sysplex(2), lab.Options{Progress: func(s lab.Step) { steps = append(steps, s) }})
+	for _, s := range steps {
+		t.Logf("%8s %-12s %-10s %s", s.Took.Round(10000), s.Kind, s.Object, s.Detail)
+	}
+	for _, c := range []struct{ name, from, to, at string }{
+		{"over XCF", "MVS1", "MVS2", "10.1.0.2:80"},
+		{"over XCF with IPv6", "MVS1", "MVS2", "[fd00:1::2]:80"},
+		{"through the router", "CLIENT", "MVS1", "203.0.0.1:80"},
+		{"back through the router", "MVS2", "CLIENT", "198.51.100.9:80"},
+		{"to itself", "MVS1", "MVS1", "127.0.0.1:80"},
+	} {
+		if got := exchange(t, l, c.from, c.to, address(c.at)); got != "hello" {
+			t.Errorf("%s: got %q", c.name, got)
+		}
+	}
+}
+
+func TestApplications(t *testing.T) {
+	t.Parallel()
+	plan := sysplex(1)
+	nodeOf(plan, "MVS1").Applications = []topo.PlanApplication{
+		{Name: "APPA", Command: []string{"/proc/self/exe", "server", "203.0.0.1:80"}, Files: map[string]string{"www/index": "x", "{{.Stack}}": ""}},
+		{Name: "APPB", Command: []string{"sh", "-c", "echo {{.Stack}} {{.Dir}} $APPLICATION; sleep 1000"}},
+	}
+	l := up(t, plan, lab.Options{})
+	conn, err := l.Dial(bounded(t), "CLIENT", "tcp", nowhere, address("203.0.0.1:80"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	got, err := bufio.NewReader(conn).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "APPA has www {{.Stack}}\n"; got != want && got != "APPA has {{.Stack}} www\n" {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
