@@ -17,7 +17,9 @@ const defaultReceiveBuffer = 32 << 20
 // net/core/sock_diag.c) and queues what matters until the monitor takes it.
 //
 // The kernel tells of every socket when its last reference goes: a listening one, a
-// connection whose remnant may live on, one that never became a connection.
+// connection whose remnant may live on, one that never became a connection. A connection
+// that its own side aborted (SO_LINGER of zero, or a listening socket that closes before it
+// accepted) has lost its remote address by then (tcp_disconnect); only its cookie is left.
 type destroyed struct {
 	conn *netlink.Conn
 	raw  syscall.RawConn
@@ -29,7 +31,8 @@ type destroyed struct {
 
 // backlog is what has been received since it was last taken.
 type backlog struct {
-	// unconnected are the cookies of sockets without a peer: those that listened, and more.
+	// unconnected are the cookies of sockets without a peer: those that listened, aborted
+	// connections, and more.
 	unconnected []uint64
 	connections []closed
 	// overflow: the kernel had to drop events.

@@ -156,7 +156,10 @@ func (d *diagConn) send() error {
 		_, err = unix.Write(int(fd), d.out)
 		return err != unix.EAGAIN
 	})
-	return errors.Join(waitErr, err)
+	if waitErr != nil {
+		return waitErr
+	}
+	return err
 }
 
 // receiveDatagram reads one datagram of a netlink socket into b.
@@ -167,8 +170,8 @@ func receiveDatagram(raw syscall.RawConn, b []byte) ([]byte, error) {
 		n, err = unix.Read(int(fd), b)
 		return err != unix.EAGAIN && err != unix.EINTR
 	})
-	if err = errors.Join(waitErr, err); err != nil {
-		return nil, err
+	if waitErr != nil {
+		return nil, waitErr
 	}
-	return b[:n], nil
+	return b[:max(n, 0)], err
 }

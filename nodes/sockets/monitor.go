@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"os"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -43,8 +42,11 @@ type MonitorConfig struct {
 
 // A Monitor tells what becomes of the TCP sockets of one network namespace: by the
 // kernel's events of destroyed sockets, and by looking, because events come late or not at
-// all for some and may overflow. A connection that began and ended between two sweeps while
-// events overflowed is never reported.
+// all for some and may overflow.
+//
+// Of connections that began and ended between two sweeps it misses those whose event
+// overflowed, and those that their own side aborted, with SO_LINGER of zero or by closing a
+// listening socket that had not accepted them: their event does not name the peer.
 type Monitor struct {
 	c         MonitorConfig
 	destroyed *destroyed
@@ -139,10 +141,11 @@ func (m *Monitor) Run(ctx context.Context) error {
 		return nil
 	})
 	group.Go(func() error {
-		if err := m.destroyed.receive(m.c.Relevant); !errors.Is(err, os.ErrClosed) {
-			return err
+		err := m.destroyed.receive(m.c.Relevant)
+		if ctx.Err() != nil {
+			return nil
 		}
-		return nil
+		return err
 	})
 	if err := group.Wait(); err != nil {
 		return fmt.Errorf("monitor sockets: %w", err)

@@ -71,25 +71,31 @@ func (m *Monitor) lookWithin(wait time.Duration) {
 // takeDestroyed works off the events.
 func (m *Monitor) takeDestroyed() {
 	q := m.destroyed.take()
+	due := time.Now().Add(m.c.Batch)
 	for _, cookie := range q.unconnected {
 		if m.listeners.end(cookie) {
 			m.c.Deliver(ListenEnded{cookie})
 			m.lookWithin(m.c.Look)
+		} else if c, known := m.holdings.bySocket(cookie); known {
+			m.destroyedConnection(closed{probe{connection: c}, cookie}, due)
 		}
 	}
-	due := time.Now().Add(m.c.Batch)
 	for _, c := range q.connections {
-		if _, reported := m.reportedAlive[c.cookie]; reported {
-			delete(m.reportedAlive, c.cookie)
-			continue
-		}
-		m.remnants.add(c, due, false)
+		m.destroyedConnection(c, due)
 	}
 	if q.overflow {
 		m.c.Log.Warn("events of destroyed sockets overflowed, looking instead")
 		clear(m.reportedAlive) // some of the events it waits for may be lost
 		m.nextLook, m.nextSweep = time.Time{}, time.Time{}
 	}
+}
+
+func (m *Monitor) destroyedConnection(c closed, due time.Time) {
+	if _, reported := m.reportedAlive[c.cookie]; reported {
+		delete(m.reportedAlive, c.cookie)
+		return
+	}
+	m.remnants.add(c, due, false)
 }
 
 // look compares the listening sockets with those reported.

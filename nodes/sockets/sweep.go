@@ -1,43 +1,56 @@
 package sockets
 
-// holdings are the connections that the sweeps found, by the cookie of their socket.
+// holdings are the connections that the last sweep found.
 type holdings struct {
-	seen map[Connection]uint64 // by the last sweep for the first time
-	held map[Connection]uint64 // by two sweeps, so reported
+	byConnection map[Connection]holding
+	byCookie     map[uint64]Connection
+}
+
+type holding struct {
+	cookie uint64 // of its socket
+	held   bool   // found by two sweeps, so reported
 }
 
 func newHoldings() *holdings {
-	return &holdings{seen: map[Connection]uint64{}, held: map[Connection]uint64{}}
+	return &holdings{byConnection: map[Connection]holding{}, byCookie: map[uint64]Connection{}}
 }
 
-// sweep compares what the kernel has now with what it had at the last sweep: held are those
-// that lived through the time between and were not reported yet, missing those that are
-// there no more. Missing ones stay known until they are forgotten.
+// sweep compares what the kernel has now, by the cookie of its socket, with what it had at
+// the last sweep: held are those that lived through the time between and were not reported
+// yet, missing those that are there no more. What is missing stays known until it is
+// forgotten.
 func (h *holdings) sweep(now map[Connection]uint64) (held []Connection, missing []closed) {
-	seen := map[Connection]uint64{}
+	next := newHoldings()
 	for c, cookie := range now {
-		switch {
-		case h.held[c] == cookie:
-		case h.seen[c] == cookie:
-			h.held[c] = cookie
+		known, again := h.byConnection[c]
+		again = again && known.cookie == cookie // else its addresses and ports are in use again
+		if again && !known.held {
 			held = append(held, c)
-		default:
-			delete(h.held, c) // its addresses and ports are in use again
-			seen[c] = cookie
+		}
+		next.add(c, holding{cookie: cookie, held: again})
+	}
+	for c, known := range h.byConnection {
+		if _, there := now[c]; !there {
+			missing = append(missing, closed{probe{connection: c}, known.cookie})
+			next.add(c, known)
 		}
 	}
-	for _, known := range []map[Connection]uint64{h.seen, h.held} {
-		for c, cookie := range known {
-			if _, there := now[c]; !there {
-				missing = append(missing, closed{probe{connection: c}, cookie})
-			}
-		}
-	}
-	h.seen = seen
+	*h = *next
 	return held, missing
 }
 
+func (h *holdings) add(c Connection, known holding) {
+	h.byConnection[c] = known
+	h.byCookie[known.cookie] = c
+}
+
+// bySocket finds the connection of a socket.
+func (h *holdings) bySocket(cookie uint64) (Connection, bool) {
+	c, known := h.byCookie[cookie]
+	return c, known
+}
+
 func (h *holdings) forget(c Connection) {
-	delete(h.seen, c)
-	delete(h.held, c)
+	delete(h.byCookie, h.byConnection[c].cookie)
+	delete(h.byConnection, c)
 }
