@@ -7,7 +7,7 @@ import "net/netip"
 // Plan is what must exist for a topology to live: everything decided, nothing touched. The
 // same topology gives the same plan, byte for byte. It is passed to a supervisor as JSON.
 type Plan struct {
-	// Name is the name of the plex, 1 to 16 characters of A-Z, 0-9, @, # and $ as in a Sysplex name, upper case.
+	// Name is the name of the plex, 1 to 8 characters of A-Z, 0-9, @, # and $ as in a Sysplex name, upper case.
 	Name string `json:"name"`
 	// Networks, each a bridge in the hub namespace, in the order of the file.
 	Networks []PlanNetwork `json:"networks"`
@@ -69,28 +69,45 @@ type PlanRoute struct {
 type PlanStack struct {
 	XCF          netip.Addr `json:"xcf"`
 	XCFInterface string     `json:"xcf_interface"`
+	// Implementation is the name that the file gives; empty: the one that the lab is told to use.
+	Implementation string `json:"implementation,omitempty"`
 	// Outside are the interfaces to the outside, none for an inside stack.
 	Outside []string `json:"outside"`
 	// Profile is the VIPADYNAMIC text with symbols replaced by addresses; empty for a stack without.
 	Profile string `json:"profile"`
 }
 
-// PlanApplication is one process with the files it needs.
+// PlanApplication is one process with the files it needs. Of the file's templates only the
+// literal {{.Dir}} is left, the directory of Files: it is known when the process is started.
 type PlanApplication struct {
-	Name    string            `json:"name"`    // what SOURCEIPA matches: 1 to 8 characters
-	Command []string          `json:"command"` // {{.Dir}} is the directory of Files, {{.Stack}} the node
-	Files   map[string]string `json:"files,omitempty"`
+	Name    string            `json:"name"` // what SOURCEIPA matches: 1 to 8 characters
+	Command []string          `json:"command"`
+	Files   map[string]string `json:"files,omitempty"` // by relative name
 }
 
-// Timers are in milliseconds; a zero field stands for the default named beside it.
+// Timers are in milliseconds; in a file, a field that is left out stands for the default named
+// beside it. A plan has none left out.
 type Timers struct {
-	HelloMS int `json:"hello_ms"` // between two HELLOs: 50
-	DeadMS  int `json:"dead_ms"`  // of silence until a member is lost: 500
+	// Between two HELLOs, 1 to 60000: 50 if left out.
+	HelloMS int `json:"hello_ms" yaml:"hello_ms,omitempty"`
+	// Of silence until a member is lost, at least twice hello_ms, at most 600000: 500 if left out.
+	DeadMS int `json:"dead_ms" yaml:"dead_ms,omitempty"`
 }
 
-// PlanFault is one fault verb with its time after the lab is ready.
+// PlanFault is one fault verb with its time after the lab is ready. The verbs and their arguments:
+//
+//	kill STACK                  its process ends, as if the system failed
+//	freeze STACK, thaw STACK    its process stops and goes on
+//	start STACK                 it is started again
+//	link-down NODE LINK         such as MVS1 xcf0; link-up undoes it
+//	drop NETWORK FROM TO        frames that node FROM sends to node TO get lost, one way
+//	partition NETWORK GROUP...  nodes reach those of their group only, such as MVS1,MVS2
+//	heal NETWORK                ends every drop and partition of the network
 type PlanFault struct {
-	AfterMS int      `json:"after_ms"`
-	Verb    string   `json:"verb"` // kill, freeze, thaw, start, link-down, link-up, drop, partition, heal
-	Args    []string `json:"args"`
+	// Milliseconds after the lab is ready; 0 is at once.
+	AfterMS int `json:"after_ms" yaml:"after_ms"`
+	// What happens: kill, freeze, thaw, start, link-down, link-up, drop, partition or heal.
+	Verb string `json:"verb" yaml:"verb" jsonschema:"enum=kill,enum=freeze,enum=thaw,enum=start,enum=link-down,enum=link-up,enum=drop,enum=partition,enum=heal"`
+	// To what.
+	Args []string `json:"args" yaml:"args"`
 }

@@ -25,7 +25,7 @@ func check(p *Profile) Errors {
 	sources := map[string]Position{}
 	for _, s := range p.SourceIPAs {
 		if before, twice := sources[s.Application]; twice {
-			c.errs.add(s.Pos, "found a second source address for %s, expected only that of line %d", s.Application, before.Line)
+			c.errs.Add(s.Pos, "found a second source address for %s, expected only that of line %d", s.Application, before.Line)
 		}
 		sources[s.Application] = s.Pos
 	}
@@ -41,7 +41,7 @@ type checker struct {
 // hold notes a DVIPA, which can be held by one statement only.
 func (c *checker) hold(a Address) {
 	if before, twice := c.held[a.Addr]; twice {
-		c.errs.add(a.Pos, "found %s again, expected each DVIPA in one %s or %s; it is in line %d already", a, kwDefine, kwBackup, before.Line)
+		c.errs.Add(a.Pos, "found %s again, expected each DVIPA in one %s or %s; it is in line %d already", a, kwDefine, kwBackup, before.Line)
 		return
 	}
 	c.held[a.Addr] = a.Pos
@@ -54,39 +54,39 @@ func (c *checker) define(d Define) {
 		c.hold(a)
 		switch {
 		case !subnet.Contains(a.Addr):
-			c.errs.add(a.Pos, "found %s, expected an address of %s like %s before it: the addresses of one %s are of one subnet (T15)",
+			c.errs.Add(a.Pos, "found %s, expected an address of %s like %s before it: the addresses of one %s are of one subnet (T15)",
 				a, subnet, first, kwDefine)
 		case d.Bits < a.Addr.BitLen()-1 && a.Addr == subnet.Addr():
-			c.errs.add(a.Pos, "found %s, which is the network %s itself, expected the address of a host", a, subnet)
+			c.errs.Add(a.Pos, "found %s, which is the network %s itself, expected the address of a host", a, subnet)
 		case d.Bits < a.Addr.BitLen()-1 && a.Addr.Is4() && !subnet.Contains(a.Addr.Next()):
-			c.errs.add(a.Pos, "found %s, which is the broadcast address of %s, expected the address of a host", a, subnet)
+			c.errs.Add(a.Pos, "found %s, which is the broadcast address of %s, expected the address of a host", a, subnet)
 		}
 	}
 }
 
 func (c *checker) distribute(d Distribute, distributed map[netip.Addr]Position) {
 	if _, ok := c.held[d.Address.Addr]; !ok {
-		c.errs.add(d.Address.Pos, "found %s, expected an address of a %s or %s of this profile (I14)", d.Address, kwDefine, kwBackup)
+		c.errs.Add(d.Address.Pos, "found %s, expected an address of a %s or %s of this profile (I14)", d.Address, kwDefine, kwBackup)
 	}
 	if before, twice := distributed[d.Address.Addr]; twice {
-		c.errs.add(d.Address.Pos, "found a second %s for %s, expected only that of line %d", kwDistribute, d.Address, before.Line)
+		c.errs.Add(d.Address.Pos, "found a second %s for %s, expected only that of line %d", kwDistribute, d.Address, before.Line)
 	}
 	distributed[d.Address.Addr] = d.Address.Pos
 	targets := map[netip.Addr]bool{}
 	for _, t := range d.Targets {
 		if targets[t.Addr] {
-			c.errs.add(t.Pos, "found %s a second time, expected each target once", t.Address)
+			c.errs.Add(t.Pos, "found %s a second time, expected each target once", t.Address)
 		}
 		targets[t.Addr] = true
 		if _, dvipa := c.held[t.Addr]; dvipa {
-			c.errs.add(t.Pos, "found the DVIPA %s, expected the XCF address of a stack", t.Address)
+			c.errs.Add(t.Pos, "found the DVIPA %s, expected the XCF address of a stack", t.Address)
 		}
 	}
 	ports := slices.Clone(d.Ports)
 	slices.SortStableFunc(ports, func(a, b Ports) int { return cmp.Compare(a.First, b.First) })
 	for i := 1; i < len(ports); i++ {
 		if ports[i].First <= ports[i-1].Last {
-			c.errs.add(ports[i].Pos, "found %s, which overlaps %s, expected each port once", ports[i], ports[i-1])
+			c.errs.Add(ports[i].Pos, "found %s, which overlaps %s, expected each port once", ports[i], ports[i-1])
 			ports[i].Last = max(ports[i].Last, ports[i-1].Last)
 		}
 	}
@@ -103,7 +103,7 @@ func (c *checker) ranges(all []Range) {
 		if !outer.Prefix().Contains(inner.Prefix().Addr()) {
 			continue
 		}
-		c.errs.add(inner.Pos, "found the range %s, expected one apart from %s in line %d", inner.Prefix(), outer.Prefix(), outer.Pos.Line)
+		c.errs.Add(inner.Pos, "found the range %s, expected one apart from %s in line %d", inner.Prefix(), outer.Prefix(), outer.Pos.Line)
 		sorted[i] = outer
 	}
 }

@@ -14,8 +14,13 @@ type Position struct {
 	Line, Column int
 }
 
-// String is "file:line:column", as editors understand it.
-func (p Position) String() string { return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column) }
+// String is "file:line:column", as editors understand it; the file alone where Line is 0.
+func (p Position) String() string {
+	if p.Line == 0 {
+		return p.File
+	}
+	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
+}
 
 // Error is one thing wrong at one place.
 type Error struct {
@@ -55,15 +60,15 @@ func (e Errors) Unwrap() []error {
 // maxErrors bounds what one text can make us say: a person mends the first few and tries again.
 const maxErrors = 50
 
-// add appends an error as long as there is room.
-func (e *Errors) add(pos Position, format string, args ...any) {
+// Add appends an error as long as there are fewer than 50.
+func (e *Errors) Add(pos Position, format string, args ...any) {
 	if len(*e) < maxErrors {
 		*e = append(*e, &Error{Pos: pos, Message: fmt.Sprintf(format, args...)})
 	}
 }
 
-// sorted returns the errors in the order of their places, as an error: nil for none.
-func (e Errors) sorted() error {
+// Err returns the errors in the order of their places, nil if there are none.
+func (e Errors) Err() error {
 	if len(e) == 0 {
 		return nil
 	}
@@ -71,7 +76,7 @@ func (e Errors) sorted() error {
 	return e
 }
 
-// comparePositions orders places of one file.
+// comparePositions orders places by file, line and column.
 func comparePositions(a, b Position) int {
-	return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 }

@@ -85,5 +85,5 @@ func (p *Profile) Unsupported(acts Features) error {
 			})
 		}
 	}
-	return refused.sorted()
+	return refused.Err()
 }

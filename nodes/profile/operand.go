@@ -42,9 +42,9 @@ func (s *statementParser) bits(m netmask, a Address) int {
 	switch longest := a.Addr.BitLen(); {
 	case longest == 0: // reported as an address
 	case m.dotted && a.Addr.Is6():
-		s.errs.add(m.token.pos, "found %s, expected a prefix length such as /64 for the IPv6 address %s", quote(m.token.text), a)
+		s.errs.Add(m.token.pos, "found %s, expected a prefix length such as /64 for the IPv6 address %s", quote(m.token.text), a)
 	case m.bits < 1 || m.bits > longest:
-		s.errs.add(m.token.pos, "found %s, expected a mask of length 1 to %d for %s", quote(m.token.text), longest, a)
+		s.errs.Add(m.token.pos, "found %s, expected a mask of length 1 to %d for %s", quote(m.token.text), longest, a)
 	}
 	return m.bits
 }
@@ -82,7 +82,7 @@ func (s *statementParser) address() (Address, bool) {
 		}
 	}
 	if problem := unusable(a); problem != "" {
-		s.errs.add(t.pos, "found %s, which is %s, expected the address of a host", quote(t.text), problem)
+		s.errs.Add(t.pos, "found %s, which is %s, expected the address of a host", quote(t.text), problem)
 		return Address{Pos: t.pos}, true
 	}
 	return Address{t.pos, a}, true

@@ -26,7 +26,7 @@ func Parse(file string, text []byte, symbols Symbols) (*Profile, error) {
 	if len(p.errs) == 0 {
 		p.errs = check(p.profile)
 	}
-	if err := p.errs.sorted(); err != nil {
+	if err := p.errs.Err(); err != nil {
 		return nil, err
 	}
 	return p.profile, nil
@@ -101,7 +101,7 @@ func (p *parser) end(tokens []token, expected string) {
 
 // fail reports that a token is not what was expected and returns false.
 func (p *parser) fail(found token, expected string) bool {
-	p.errs.add(found.pos, "found %s, expected %s", found.describe(), expected)
+	p.errs.Add(found.pos, "found %s, expected %s", found.describe(), expected)
 	return false
 }
 

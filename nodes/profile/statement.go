@@ -149,7 +149,7 @@ func (s *statementParser) sourceIPA() bool {
 	}
 	name := s.next()
 	if err := CheckApplication(name.text); err != nil {
-		s.errs.add(name.pos, "%v", err)
+		s.errs.Add(name.pos, "%v", err)
 	}
 	s.profile.SourceIPAs = append(s.profile.SourceIPAs, SourceIPA{s.pos, address, fold(name.text)})
 	return true
@@ -173,7 +173,7 @@ next:
 				continue
 			}
 			if o.note == nil && moved || o.note != nil && o.note.Given() {
-				s.errs.add(given.Pos, "found %s a second time, expected it once", given.Keyword)
+				s.errs.Add(given.Pos, "found %s a second time, expected it once", given.Keyword)
 			}
 			if o.note != nil {
 				*o.note = given

@@ -1,0 +1,202 @@
+package topo
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+// Every fixture's plan, as text, as JSON, and its picture, are as the golden files say.
+func TestPlansOfFixtures(t *testing.T) {
+	for _, file := range fixtureFiles(t) {
+		name := strings.TrimSuffix(filepath.Base(file), ".yaml")
+		t.Run(name, func(t *testing.T) {
+			topology, err := Load(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			plan, err := topology.Plan()
+			if err != nil {
+				t.Fatal(err)
+			}
+			picture, err := topology.Picture()
+			if err != nil {
+				t.Fatal(err)
+			}
+			encoded, err := json.MarshalIndent(plan, "", "  ")
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden(t, filepath.Join("testdata", name+".plan.txt"), []byte(plan.String()))
+			golden(t, filepath.Join("testdata", name+".plan.json"), append(encoded, '\n'))
+			golden(t, filepath.Join("testdata", name+".picture.txt"), []byte(picture))
+
+			var decoded Plan
+			if err := json.Unmarshal(encoded, &decoded); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(plan, decoded, comparePlans); diff != "" {
+				t.Errorf("through JSON (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+var comparePlans = cmp.Options{
+	cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
+	cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
+	cmpopts.EquateEmpty(),
+}
+
+// Plans of every size hold what a lab relies on.
+func TestGeneratedPlans(t *testing.T) {
+	for _, size := range []struct{ stacks, outside int }{{1, 0}, {1, 1}, {5, 2}, {32, 1}, {128, 2}, {128, 128}} {
+		t.Run(fmt.Sprintf("%d stacks, %d outside", size.stacks, size.outside), func(t *testing.T) {
+			web := Application{Name: "WEB", On: []string{"MVS1"}, Command: []string{"web", `{{ .Address "dva1" }}`, "{{.Stack}}", "{{ .Dir }}/x"}}
+			topology := Generate(Shape{Stacks: size.stacks, Outside: size.outside, Ports: "80", Sources: 201, Applications: []Application{web}})
+			plan, err := topology.Plan()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if again, _ := topology.Plan(); plan.String() != again.String() {
+				t.Error("a second plan is another")
+			}
+			if _, err := topology.Picture(); err != nil {
+				t.Error(err)
+			}
+			checkUnique(t, plan)
+			stacks, outside := 0, 0
+			for _, n := range plan.Nodes {
+				if n.Kind == KindStack {
+					stacks++
+					outside += len(n.Stack.Outside)
+				}
+			}
+			if stacks != size.stacks || outside != max(1, size.outside) {
+				t.Errorf("%d stacks, %d outside", stacks, outside)
+			}
+			client := plan.Nodes[len(plan.Nodes)-1]
+			if got := len(client.Links[0].Addresses); got != 201 {
+				t.Errorf("CLIENT has %d addresses, want 201", got)
+			}
+			want := []PlanApplication{{Name: "WEB", Command: []string{"web", "192.168.44.10", "MVS1", "{{.Dir}}/x"}}}
+			if diff := cmp.Diff(want, plan.Nodes[1].Applications); diff != "" {
+				t.Errorf("applications of MVS1 (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// checkUnique: names that the kernel limits are short, and nothing is given out twice.
+func checkUnique(t *testing.T, plan Plan) {
+	t.Helper()
+	seen := map[string]bool{}
+	once := func(what, name string) {
+		if seen[what+name] {
+			t.Errorf("%s %s is given out twice", what, name)
+		}
+		seen[what+name] = true
+	}
+	for _, n := range plan.Networks {
+		once("interface of the hub", n.Bridge)
+		if len(n.Bridge) > 15 {
+			t.Errorf("bridge %s is longer than 15 bytes", n.Bridge)
+		}
+	}
+	for _, n := range plan.Nodes {
+		once("node", n.Name)
+		for _, l := range n.Links {
+			once("interface of the hub", l.Port)
+			once("MAC", l.MAC)
+			if len(l.Port) > 15 || len(l.Name) > 15 {
+				t.Errorf("interface %s or %s is longer than 15 bytes", l.Name, l.Port)
+			}
+			for _, a := range l.Addresses {
+				once("address", a.Addr().String())
+			}
+		}
+	}
+}
+
+func TestGeneratedPlanErrors(t *testing.T) {
+	for shape, want := range map[*Shape]string{
+		{}:                          "topology /stacks: found no stack, expected one at least",
+		{Stacks: 129}:               "topology /stacks: found 129 stacks, expected at most 128",
+		{Stacks: 1, Ports: "70000"}: `topology /stacks/0/profile:3:28: found "70000", expected ports from 1 to 65535`,
+		{Stacks: 1, Sources: 300}:   `topology /hosts/0/links/0/more/0: found "192.168.46.318", expected an address or a symbol`,
+	} {
+		plan, err := Generate(*shape).Plan()
+		if err == nil || err.Error() != want {
+			t.Errorf("got %v\nwant %s", err, want)
+		}
+		if diff := cmp.Diff(Plan{}, plan, comparePlans); diff != "" {
+			t.Errorf("a plan beside the error:\n%s", diff)
+		}
+	}
+}
+
+// Routers reach every outside network by the fewest hops, the first in the file on a tie.
+func TestRoutes(t *testing.T) {
+	topology := Generate(Shape{Stacks: 2, Outside: 1})
+	topology.Networks = append(topology.Networks,
+		Network{Name: "net47", Subnet: "192.168.47.0/24"}, Network{Name: "net48", Subnet: "192.168.48.0/24"},
+		Network{Name: "v6", Subnet: "2001:db8:49::/64"}, Network{Name: "v6b", Subnet: "2001:db8:50::/64"})
+	link := func(network, address string) Link { return Link{Network: network, Address: address} }
+	topology.Routers = append(topology.Routers,
+		Router{Name: "R2", Links: []Link{link("net46", "192.168.46.2"), link("net47", "192.168.47.2"), link("v6", "2001:db8:49::2")}},
+		Router{Name: "R3", Links: []Link{link("net46", "192.168.46.3"), link("net47", "192.168.47.3")}},
+		Router{Name: "R4", Links: []Link{link("net47", "192.168.47.4"), link("net48", "192.168.48.4"), link("v6", "2001:db8:49::4"), link("v6b", "2001:db8:50::4")}},
+	)
+	topology.Hosts = append(topology.Hosts,
+		Host{Name: "FAR", Links: []HostLink{{Network: "net48", Address: "192.168.48.10"}, {Network: "v6b", Address: "2001:db8:50::10"}}},
+		Host{Name: "PEER", Links: []HostLink{{Network: "xcf", Address: "10.1.0.99"}}})
+	plan, err := topology.Plan()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, n := range plan.Nodes {
+		for _, r := range n.Routes {
+			got[n.Name] += fmt.Sprintf("%s via %s; ", r.Destination, r.Via)
+		}
+	}
+	want := map[string]string{
+		"ROUTER": "192.168.47.0/24 via 192.168.46.2; 192.168.48.0/24 via 192.168.46.2; ",
+		"R2":     "192.168.44.0/24 via 192.168.46.1; 192.168.48.0/24 via 192.168.47.4; 2001:db8:50::/64 via 2001:db8:49::4; ",
+		"R3":     "192.168.44.0/24 via 192.168.46.1; 192.168.48.0/24 via 192.168.47.4; ",
+		"R4":     "192.168.44.0/24 via 192.168.47.2; 192.168.46.0/24 via 192.168.47.2; ",
+		"MVS1":   "0.0.0.0/0 via 192.168.44.1; ",
+		"CLIENT": "0.0.0.0/0 via 192.168.46.1; ",
+		"FAR":    "0.0.0.0/0 via 192.168.48.4; ::/0 via 2001:db8:50::4; ",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("routes (-want +got):\n%s", diff)
+	}
+}
+
+func TestTimersAndFaults(t *testing.T) {
+	topology := Generate(Shape{Stacks: 2})
+	topology.Timers = Timers{HelloMS: 20}
+	topology.Faults = []PlanFault{
+		{AfterMS: 500, Verb: "heal", Args: []string{"xcf"}},
+		{AfterMS: 100, Verb: "partition", Args: []string{"xcf", "MVS1", "MVS2"}},
+		{AfterMS: 100, Verb: "link-down", Args: []string{"MVS1", "ext0"}},
+	}
+	plan, err := topology.Plan()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(Timers{HelloMS: 20, DeadMS: 500}, plan.Timers); diff != "" {
+		t.Errorf("timers (-want +got):\n%s", diff)
+	}
+	want := []PlanFault{topology.Faults[1], topology.Faults[2], topology.Faults[0]}
+	if diff := cmp.Diff(want, plan.Faults); diff != "" {
+		t.Errorf("faults are not in the order of time (-want +got):\n%s", diff)
+	}
+}
