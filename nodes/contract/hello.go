@@ -20,7 +20,8 @@ type Hello struct {
 	TCPPort uint16
 	// Sequence grows with every datagram of an incarnation, from 1.
 	Sequence uint64
-	// Leaving: the stack ends in order; no HELLO of this incarnation follows but such.
+	// Leaving: the stack ends in order, or steps out of the group because its name or address
+	// is taken.
 	Leaving bool
 }
 

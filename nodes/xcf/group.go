@@ -1,0 +1,235 @@
+package xcf
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/plexlab-dev/plexlab/nodes/contract"
+)
+
+// Group is a stack's part in the group of its plex. Its methods may be called from any
+// goroutine.
+type Group struct {
+	config   Config
+	sockets  *sockets
+	warnings *warnings
+	queue    *queue
+	events   chan Event
+	halfOpen halfOpen
+
+	ctx    context.Context // ends when the group is closed
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+	speech speech
+
+	mu       sync.Mutex
+	roster   *roster
+	partners map[netip.Addr]*partner
+	dialing  map[netip.Addr]*dialing
+	heard    chan struct{} // closed, and made anew, when a HELLO was taken in that changes something
+	problem  string
+	leaving  bool          // nothing new is begun
+	farewell bool          // our HELLOs say that we leave
+	parted   chan struct{} // closed when leaving and the last partner is gone; nil before
+
+	leave func(context.Context) error
+}
+
+// Partner is a member other than the stack itself.
+type Partner struct {
+	contract.Member
+	// Heard is the age of its last HELLO.
+	Heard time.Duration
+}
+
+// Join takes up the stack's part in the group: when it returns, the first HELLO is sent and
+// connections are accepted. It needs no privilege. An error leaves nothing open; one that
+// matches EADDRINUSE says that another stack runs in the same network namespace. Events must
+// be read; Leave ends it.
+func Join(config Config) (*Group, error) {
+	if err := config.complete(); err != nil {
+		return nil, fmt.Errorf("join XCF group: %w", err)
+	}
+	sockets, err := openSockets(&config)
+	if err != nil {
+		return nil, fmt.Errorf("join XCF group: %w", err)
+	}
+	g := &Group{
+		config: config, sockets: sockets, warnings: newWarnings(config.Logger),
+		queue: newQueue(), events: make(chan Event),
+		roster:   newRoster(config.Plex, config.Self, config.silence()),
+		partners: make(map[netip.Addr]*partner), dialing: make(map[netip.Addr]*dialing), heard: make(chan struct{}),
+	}
+	g.ctx, g.cancel = context.WithCancel(context.Background())
+	g.leave = g.leaveOnce()
+	g.say(contract.HelloDestination(config.Self.XCF), false)
+	g.work.Go(func() { g.queue.deliver(g.events, g.ctx.Done()) })
+	g.work.Go(g.beat)
+	g.work.Go(g.hearAll)
+	g.work.Go(g.acceptAll)
+	return g, nil
+}
+
+// Events is what happens in the group. Joined, Lost and Problem wait for the consumer without
+// bound, messages up to a bound for each partner, after which the partner waits. The channel
+// is closed by Leave.
+func (g *Group) Events() <-chan Event { return g.events }
+
+// Members are the partners in the group, by XCF address.
+func (g *Group) Members() []Partner {
+	now := time.Now()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	members := make([]Partner, 0, len(g.partners))
+	for xcf, p := range g.partners {
+		members = append(members, Partner{Member: p.member, Heard: now.Sub(g.roster.claims[xcf].at)})
+	}
+	slices.SortFunc(members, func(a, b Partner) int { return a.XCF.Compare(b.XCF) })
+	return members
+}
+
+// Problem says what keeps the stack itself out of the group, or is empty.
+func (g *Group) Problem() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.problem
+}
+
+// beat sends a HELLO each Hello, and counts them: time, for the roster, is our own HELLOs.
+func (g *Group) beat() {
+	ticker := time.NewTicker(g.config.Hello)
+	defer ticker.Stop()
+	last := time.Now()
+	for {
+		select {
+		case <-g.ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		now := time.Now()
+		away := now.Sub(last)
+		last = now
+		if away >= g.config.Dead {
+			g.config.Logger.Warn("this stack was not given the processor; partners may have lost it", "for", away)
+		}
+		if speak, farewell := g.tick(away >= g.config.Dead); speak {
+			g.say(contract.HelloDestination(g.config.Self.XCF), farewell)
+		}
+	}
+}
+
+// tick counts one HELLO and ends what fell silent. It returns whether the HELLO is to be
+// sent, and whether it says that we leave.
+func (g *Group) tick(away bool) (speak, farewell bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	silent, back := g.roster.pass(away)
+	for _, xcf := range silent {
+		if p := g.partners[xcf]; p != nil {
+			g.end(p, Silent)
+		}
+	}
+	for _, p := range g.partners {
+		if p.left && g.roster.tick-p.leftAt > g.roster.silence {
+			g.end(p, Left)
+		}
+	}
+	if back && !g.leaving {
+		g.setProblem("")
+	}
+	return g.roster.rival == nil, g.farewell
+}
+
+func (g *Group) isLeaving() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.leaving
+}
+
+// setProblem tells of a problem that begins, or with the empty text ends.
+func (g *Group) setProblem(text string) {
+	if g.problem == text {
+		return
+	}
+	g.problem = text
+	if text == "" {
+		g.config.Logger.Info("back in the group")
+	} else {
+		g.config.Logger.Error("out of the group", "reason", text)
+	}
+	g.queue.put(Problem{Text: text})
+}
+
+// Leave ends the stack's part in order: what waits is sent, partners are told, and Leave
+// returns when each has let go, at the latest when ctx ends or after Dead. In any case
+// everything is closed then, Events too. The error is that of ctx, or nil; a second call waits
+// for the first.
+func (g *Group) Leave(ctx context.Context) error { return g.leave(ctx) }
+
+func (g *Group) leaveOnce() func(context.Context) error {
+	var once sync.Once
+	var err error
+	return func(ctx context.Context) error {
+		once.Do(func() { err = g.part(ctx) })
+		return err
+	}
+}
+
+func (g *Group) part(ctx context.Context) error {
+	parting, cancel := context.WithTimeout(ctx, g.config.Dead)
+	defer cancel()
+	g.mu.Lock()
+	g.leaving, g.parted = true, make(chan struct{})
+	out := g.roster.rival != nil
+	partners := make([]*partner, 0, len(g.partners))
+	for _, p := range g.partners {
+		p.outbox.finish()
+		partners = append(partners, p)
+	}
+	g.partedIfAlone()
+	g.mu.Unlock()
+	g.queue.close()
+	g.sockets.listener.Close()
+
+	for _, p := range partners {
+		select {
+		case <-p.written:
+		case <-parting.Done():
+		}
+	}
+	g.mu.Lock()
+	g.farewell = true
+	g.mu.Unlock()
+	if !out {
+		g.say(contract.HelloDestination(g.config.Self.XCF), true)
+	}
+	select {
+	case <-g.parted: // each partner closed its end, having read to ours
+	case <-parting.Done():
+	}
+
+	g.cancel()
+	g.sockets.close()
+	g.mu.Lock()
+	for _, p := range g.partners {
+		p.conn.Close()
+	}
+	g.mu.Unlock()
+	g.work.Wait()
+	return ctx.Err()
+}
+
+// partedIfAlone lets Leave go on once no partner is left.
+func (g *Group) partedIfAlone() {
+	if g.parted != nil && len(g.partners) == 0 {
+		select {
+		case <-g.parted:
+		default:
+			close(g.parted)
+		}
+	}
+}

@@ -1,0 +1,115 @@
+package xcf
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/plexlab-dev/plexlab/nodes/contract"
+)
+
+// speech numbers our HELLOs: they leave in the order of their sequence.
+type speech struct {
+	mu       sync.Mutex
+	sequence uint64
+}
+
+// say sends a HELLO.
+func (g *Group) say(to netip.AddrPort, leaving bool) {
+	g.speech.mu.Lock()
+	defer g.speech.mu.Unlock()
+	g.speech.sequence++
+	self := g.config.Self
+	datagram, err := contract.SealHello(g.config.Key, contract.Hello{
+		Plex: g.config.Plex, Stack: self.Stack, XCF: self.XCF, Incarnation: self.Incarnation,
+		TCPPort: g.sockets.port(), Sequence: g.speech.sequence, Leaving: leaving,
+	})
+	if err == nil {
+		_, err = g.sockets.out.WriteToUDPAddrPort(datagram, to)
+	}
+	if err != nil && !errors.Is(err, net.ErrClosed) {
+		g.warnings.add("HELLO not sent", to.Addr(), err)
+	}
+}
+
+// hearAll takes in HELLOs until the socket is closed.
+func (g *Group) hearAll() {
+	buffer := make([]byte, contract.MaxHello+1) // one more, to tell an oversized datagram
+	for {
+		n, from, err := g.sockets.in.ReadFromUDPAddrPort(buffer)
+		source := from.Addr().Unmap().WithZone("")
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return
+		case err != nil:
+			// The link is down, for instance. The error is reported once by the kernel; what
+			// is heard next is what was sent after it.
+			g.warnings.add("no HELLO received", g.config.Self.XCF, err)
+			continue
+		}
+		h, err := contract.OpenHello(g.config.Key, buffer[:n])
+		switch {
+		case err != nil:
+			g.warnings.add("HELLO ignored", source, err)
+		case h.XCF != source:
+			g.warnings.add("HELLO ignored", source, "it names the XCF address "+h.XCF.String()+", which is not its source")
+		default:
+			g.hear(h)
+		}
+	}
+}
+
+// hear acts on a HELLO that was rightly keyed and came from the address it names.
+func (g *Group) hear(h contract.Hello) {
+	g.mu.Lock()
+	result := g.roster.hear(h, time.Now())
+	if result.refused == "" {
+		g.follow(h.XCF, result)
+	}
+	answer := result.fresh && g.roster.rival == nil && !g.leaving
+	g.mu.Unlock()
+	if result.refused != "" {
+		g.warnings.add("HELLO ignored", h.XCF, h.Stack+": "+result.refused)
+	}
+	if answer {
+		g.say(netip.AddrPortFrom(h.XCF, contract.HelloPort), false)
+	}
+}
+
+// follow does what a HELLO that is believed leads to.
+func (g *Group) follow(xcf netip.Addr, result hearing) {
+	if result.out != "" {
+		g.stayOut(result.out)
+		return
+	}
+	if p := g.partners[result.ousted]; p != nil {
+		g.end(p, NameTaken)
+	}
+	p := g.partners[xcf]
+	switch {
+	case p != nil && result.replaced:
+		g.end(p, Restarted)
+	case p != nil && result.left && g.leaving:
+		g.end(p, Left) // both leave: neither waits for the other
+	case p != nil && result.left && !p.left:
+		// It closes its end when we have closed ours, and what it still sent is read before.
+		p.left, p.leftAt = true, g.roster.tick
+		p.outbox.finish()
+	}
+	if result.fresh {
+		close(g.heard)
+		g.heard = make(chan struct{})
+	}
+	g.dialIfOurs(xcf)
+}
+
+// stayOut takes the stack out of the group.
+func (g *Group) stayOut(reason string) {
+	g.setProblem(reason)
+	for _, p := range g.partners {
+		g.end(p, NameTaken)
+	}
+	g.work.Go(func() { g.say(contract.HelloDestination(g.config.Self.XCF), true) })
+}

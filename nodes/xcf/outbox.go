@@ -1,0 +1,71 @@
+package xcf
+
+import "sync"
+
+// outbox holds what waits to be sent to one partner.
+type outbox struct {
+	mu       sync.Mutex
+	payloads [][]byte
+	size     int
+	wake     chan struct{} // holds one token while the writer has something to do
+	finished bool          // nothing is added any more; the writer ends after the rest
+}
+
+// overhead is what a payload that waits costs besides its bytes.
+const overhead = 64
+
+func newOutbox() *outbox { return &outbox{wake: make(chan struct{}, 1)} }
+
+// put adds payloads that belong together. It returns false, and adds none, where that would
+// be too much; a finished outbox swallows them.
+func (o *outbox) put(payloads ...[]byte) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.finished {
+		return true
+	}
+	size := o.size
+	for _, payload := range payloads {
+		size += len(payload) + overhead
+	}
+	if size > outboxLimit {
+		return false
+	}
+	o.size = size
+	o.payloads = append(o.payloads, payloads...)
+	o.signal()
+	return true
+}
+
+// finish lets the writer end once it has sent what waits.
+func (o *outbox) finish() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.finished = true
+	o.signal()
+}
+
+func (o *outbox) signal() {
+	select {
+	case o.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take returns about batchSize bytes of what waits, and whether more may come.
+func (o *outbox) take() (payloads [][]byte, more bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	n, size := 0, 0
+	for n < len(o.payloads) && size < batchSize {
+		size += len(o.payloads[n])
+		n++
+	}
+	payloads = o.payloads[:n:n]
+	o.payloads = o.payloads[n:]
+	o.size -= size + n*overhead
+	if len(o.payloads) > 0 {
+		o.signal()
+	}
+	return payloads, len(o.payloads) > 0 || !o.finished
+}

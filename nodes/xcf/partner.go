@@ -1,0 +1,194 @@
+package xcf
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"syscall"
+
+	"github.com/plexlab-dev/plexlab/nodes/contract"
+)
+
+// ErrNotMember: no partner with this XCF address is in the group.
+var ErrNotMember = errors.New("not a member of the group")
+
+// ErrOverflow: so much waits for the partner that its connection was ended.
+var ErrOverflow = errors.New("the partner does not take in messages; its connection was ended")
+
+// partner is a member with its connection.
+type partner struct {
+	member  contract.Member
+	session *contract.Session
+	conn    *net.TCPConn
+	outbox  *outbox
+	written chan struct{} // closed when the writer has ended
+	inbox   inbox
+
+	// Guarded by the group's mutex: it said in a HELLO that it leaves, at this tick.
+	left   bool
+	leftAt uint64
+}
+
+// Send queues a message for the partner at XCF address to; one that is too long for a frame
+// goes as several (contract.Split). Messages to one partner arrive in the order of Send. An
+// error matches ErrNotMember or ErrOverflow, or says what of the message breaks the contract.
+func (g *Group) Send(to netip.Addr, m contract.Message) error {
+	payloads, err := g.payloads(m)
+	if err != nil {
+		return fmt.Errorf("send to %s: %w", to, err)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	p := g.partners[to]
+	if p == nil {
+		return fmt.Errorf("send %s to %s: %w", m.Kind(), to, ErrNotMember)
+	}
+	if !p.outbox.put(payloads...) {
+		g.end(p, Overflow)
+		return fmt.Errorf("send %s to %s: %w", m.Kind(), to, ErrOverflow)
+	}
+	return nil
+}
+
+// Broadcast queues a message for every member of this moment. An error says what of the
+// message breaks the contract; a partner that cannot take it in is lost.
+func (g *Group) Broadcast(m contract.Message) error {
+	payloads, err := g.payloads(m)
+	if err != nil {
+		return fmt.Errorf("send to all: %w", err)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, p := range g.partners {
+		if !p.outbox.put(payloads...) {
+			g.end(p, Overflow)
+		}
+	}
+	return nil
+}
+
+func (g *Group) payloads(m contract.Message) ([][]byte, error) {
+	var payloads [][]byte
+	for _, part := range contract.Split(m) {
+		payload, err := contract.Marshal(contract.Envelope{Sender: g.config.Self.Stack, Incarnation: g.config.Self.Incarnation, Message: part})
+		if err != nil {
+			return nil, err
+		}
+		if most := contract.MaxFrame - contract.MACSize; len(payload) > most {
+			return nil, fmt.Errorf("%s of %d bytes, at most %d: %w", m.Kind(), len(payload), most, contract.ErrOversized)
+		}
+		payloads = append(payloads, payload)
+	}
+	return payloads, nil
+}
+
+// admit takes an authenticated connection into the group, or says why not.
+func (g *Group) admit(session *contract.Session, conn *net.TCPConn) error {
+	member := session.Partner().Member
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.leaving {
+		return errors.New("this stack is leaving")
+	}
+	if _, err := g.roster.admissible(member); err != nil {
+		return err
+	}
+	if before := g.partners[member.XCF]; before != nil {
+		g.end(before, Reconnected)
+		g.roster.claims[member.XCF].gone = false
+	}
+	p := &partner{member: member, session: session, conn: conn, outbox: newOutbox(), written: make(chan struct{})}
+	g.partners[member.XCF] = p
+	g.roster.admitted()
+	g.config.Logger.Info("member joined", "member", member.Stack, "xcf", member.XCF, "incarnation", member.Incarnation)
+	g.queue.put(Joined{Member: member})
+	g.work.Go(func() { g.read(p) })
+	g.work.Go(func() { g.write(p) })
+	return nil
+}
+
+// end takes a partner out of the group. Only an end that the partner made is closed in
+// order; every other is a reset.
+func (g *Group) end(p *partner, reason Reason) {
+	xcf := p.member.XCF
+	if g.partners[xcf] != p {
+		return
+	}
+	delete(g.partners, xcf)
+	g.roster.end(p.member, reason == Overflow || reason == Violation)
+	p.outbox.finish()
+	if reason == Left || reason == Ended {
+		p.conn.Close()
+	} else {
+		abort(p.conn)
+	}
+	if !g.leaving {
+		g.config.Logger.Info("member lost", "member", p.member.Stack, "xcf", xcf, "incarnation", p.member.Incarnation, "reason", reason)
+	}
+	g.queue.putLost(&p.inbox, Lost{Member: p.member, Reason: reason})
+	g.partedIfAlone()
+}
+
+// read delivers a partner's messages until its connection ends.
+func (g *Group) read(p *partner) {
+	for {
+		m, err := p.session.Receive()
+		var content *contract.MessageError
+		switch {
+		case err == nil:
+			if !g.queue.putReceived(&p.inbox, Received{From: p.member, Message: m}) && !g.isLeaving() {
+				return
+			}
+		case errors.As(err, &content):
+			g.warnings.add("message ignored", p.member.XCF, fmt.Sprintf("%s: %v", p.member.Stack, err))
+		default:
+			g.endedBy(p, err)
+			return
+		}
+	}
+}
+
+// endedBy ends a partner whose connection cannot be read any more.
+func (g *Group) endedBy(p *partner, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.partners[p.member.XCF] != p {
+		return
+	}
+	reason := Reset
+	switch {
+	case errors.Is(err, contract.ErrMAC), errors.Is(err, contract.ErrOversized), errors.Is(err, contract.ErrTruncated):
+		reason = Violation
+		g.warnings.add("connection ended", p.member.XCF, fmt.Sprintf("%s: %v", p.member.Stack, err))
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		reason = Ended
+		if p.left {
+			reason = Left
+		}
+	case errors.Is(err, syscall.ETIMEDOUT), errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		reason = Silent
+	}
+	g.end(p, reason)
+}
+
+// write sends what waits for a partner. After the last it closes our end, which tells a
+// partner that leaves that we know; when we leave, it is the partner who closes first.
+func (g *Group) write(p *partner) {
+	defer close(p.written)
+	for range p.outbox.wake {
+		payloads, more := p.outbox.take()
+		if len(payloads) > 0 {
+			if err := p.session.SendPayload(payloads...); err != nil {
+				return // the reader sees why
+			}
+		}
+		if !more {
+			if !g.isLeaving() {
+				_ = p.conn.CloseWrite() // fails where the connection is gone already
+			}
+			return
+		}
+	}
+}

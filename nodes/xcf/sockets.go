@@ -1,0 +1,145 @@
+package xcf
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/plexlab-dev/plexlab/nodes/contract"
+)
+
+// sockets are what a group holds open: all bound to the XCF interface (SO_BINDTODEVICE).
+type sockets struct {
+	in       *net.UDPConn // HelloPort on every address: HELLOs of others
+	out      *net.UDPConn // our XCF address: our HELLOs
+	listener *net.TCPListener
+}
+
+// openSockets opens them. It needs no privilege; the interface must be up and have the
+// address. An error leaves nothing open.
+func openSockets(c *Config) (s *sockets, err error) {
+	err = c.within(func() error {
+		s, err = listenAll(c)
+		return err
+	})
+	return s, err
+}
+
+func listenAll(c *Config) (*sockets, error) {
+	link, err := net.InterfaceByName(c.Interface)
+	if err != nil {
+		return nil, fmt.Errorf("interface %s: %w", c.Interface, err)
+	}
+	s := new(sockets)
+	if err := s.listen(c, link); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *sockets) listen(c *Config, link *net.Interface) error {
+	own := c.Self.XCF
+	udp, any := "udp4", netip.IPv4Unspecified()
+	if own.Is6() {
+		udp, any = "udp6", netip.IPv6Unspecified()
+	}
+	ctx := context.Background()
+	hello := net.ListenConfig{Control: control(c.Interface, func(fd int) error {
+		if own.Is4() {
+			return nil
+		}
+		return unix.SetsockoptIPv6Mreq(fd, unix.IPPROTO_IPV6, unix.IPV6_JOIN_GROUP,
+			&unix.IPv6Mreq{Multiaddr: contract.HelloMulticast.As16(), Interface: uint32(link.Index)})
+	})}
+	in, err := hello.ListenPacket(ctx, udp, netip.AddrPortFrom(any, contract.HelloPort).String())
+	if err != nil {
+		return fmt.Errorf("hear HELLOs on %s (is another stack running here?): %w", c.Interface, err)
+	}
+	s.in = in.(*net.UDPConn)
+	speak := net.ListenConfig{Control: control(c.Interface, func(fd int) error {
+		if own.Is4() {
+			return nil
+		}
+		return unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_LOOP, 0)
+	})}
+	out, err := speak.ListenPacket(ctx, udp, netip.AddrPortFrom(own, 0).String())
+	if err != nil {
+		return fmt.Errorf("send HELLOs from %s: %w", own, err)
+	}
+	s.out = out.(*net.UDPConn)
+	// Accepted sockets inherit what Control sets.
+	accept := net.ListenConfig{KeepAlive: -1, Control: control(c.Interface, userTimeout(c.Dead))}
+	listener, err := accept.Listen(ctx, "tcp", netip.AddrPortFrom(own, 0).String())
+	if err != nil {
+		return fmt.Errorf("accept connections at %s: %w", own, err)
+	}
+	s.listener = listener.(*net.TCPListener)
+	return nil
+}
+
+// port is where partners connect to.
+func (s *sockets) port() uint16 { return s.listener.Addr().(*net.TCPAddr).AddrPort().Port() }
+
+func (s *sockets) close() {
+	if s.in != nil {
+		s.in.Close()
+	}
+	if s.out != nil {
+		s.out.Close()
+	}
+	if s.listener != nil {
+		s.listener.Close()
+	}
+}
+
+// dial connects to a partner from our XCF address, giving up after Dead.
+func dial(ctx context.Context, c *Config, to netip.AddrPort) (conn *net.TCPConn, err error) {
+	dialer := net.Dialer{
+		Timeout: c.Dead, KeepAlive: -1, Control: control(c.Interface, userTimeout(c.Dead)),
+		LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(c.Self.XCF, 0)),
+	}
+	err = c.within(func() error {
+		some, err := dialer.DialContext(ctx, "tcp", to.String())
+		if err == nil {
+			conn = some.(*net.TCPConn)
+		}
+		return err
+	})
+	return conn, err
+}
+
+// userTimeout ends a connection whose data nobody acknowledges (tcp(7), TCP_USER_TIMEOUT).
+func userTimeout(after time.Duration) func(fd int) error {
+	return func(fd int) error {
+		return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(after.Milliseconds()))
+	}
+}
+
+// control binds a socket to the interface, and then does more.
+func control(link string, more func(fd int) error) func(network, address string, c syscall.RawConn) error {
+	return func(_, _ string, c syscall.RawConn) (err error) {
+		failed := c.Control(func(fd uintptr) {
+			if err = os.NewSyscallError("SO_BINDTODEVICE", unix.BindToDevice(int(fd), link)); err == nil {
+				err = os.NewSyscallError("setsockopt", more(int(fd)))
+			}
+		})
+		if failed != nil {
+			return failed
+		}
+		return err
+	}
+}
+
+// abort closes a connection with a reset, so that the partner does not take it for the end
+// of our process.
+func abort(conn *net.TCPConn) {
+	_ = conn.SetLinger(0) // fails on a dead connection, and that is well
+	conn.Close()
+}
