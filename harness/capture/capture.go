@@ -1,0 +1,211 @@
+// Package capture records what passes the interfaces of a lab: in memory for verdicts, and in one
+// pcapng file as evidence. It never enters a namespace; the lab hands it packet sockets.
+//
+// Nothing is lost unseen: packets wait in a ring of the kernel's, and where that was full every
+// conclusion from an absence is refused with a LossError.
+package capture
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/plexlab-dev/plexlab/harness/segment"
+)
+
+// A Source is an interface to be recorded.
+type Source struct {
+	// Name is how packets and file name it, unique within a capture: "MVS1/ext0".
+	Name string
+	// Socket is of family AF_PACKET and type SOCK_RAW, bound to the interface with ETH_P_ALL.
+	// Opening it takes CAP_NET_RAW, using it nothing.
+	Socket *os.File
+	// Snap is how many bytes of each frame are kept, at least 128, for runs of which only the
+	// headers matter; zero keeps all.
+	Snap int
+}
+
+// A Capture is under way from Start to Stop. It is safe for concurrent use.
+type Capture struct {
+	sources []*source
+	file    *evidence
+	readers sync.WaitGroup
+
+	mu      sync.Mutex
+	packets []Packet // in the order in which blocks were handed over
+	// recorded is closed and made anew with every change of packets, stopped and failure.
+	recorded chan struct{}
+	lost     map[string]uint64
+	failure  error
+	// stopping: Stop was called; stopped: nothing is recorded any more.
+	stopping, stopped bool
+}
+
+type source struct {
+	name string
+	ring *ring
+}
+
+// Start begins to record. The sockets are taken over. path is the pcapng file to be made; empty
+// for none. On an error sockets are closed and no file is left.
+func Start(path string, sources ...Source) (_ *Capture, err error) {
+	c := &Capture{recorded: make(chan struct{}), lost: map[string]uint64{}}
+	defer func() {
+		if err != nil {
+			c.abandon(path)
+		}
+	}()
+	var names []string
+	for i, s := range sources {
+		opened, err := open(s)
+		if err != nil {
+			closeAll(sources[i+1:])
+			return nil, err
+		}
+		c.sources = append(c.sources, opened)
+		if slices.Contains(names, s.Name) {
+			closeAll(sources[i+1:])
+			return nil, fmt.Errorf("start capture: interface %s is named twice", s.Name)
+		}
+		names = append(names, s.Name)
+	}
+	if path != "" {
+		if c.file, err = newEvidence(path, names); err != nil {
+			return nil, err
+		}
+	}
+	for i, s := range c.sources {
+		c.readers.Go(func() { c.read(i, s) })
+	}
+	return c, nil
+}
+
+// minSnap holds the headers of Ethernet, IPv6 and TCP with options.
+const minSnap = 14 + 40 + 60 + 14
+
+func open(s Source) (*source, error) {
+	if s.Snap != 0 && s.Snap < minSnap {
+		s.Socket.Close()
+		return nil, fmt.Errorf("capture on %s: %d bytes of a frame do not hold its headers", s.Name, s.Snap)
+	}
+	adopted, err := segment.Adopt(s.Socket)
+	if err != nil {
+		return nil, fmt.Errorf("capture on %s: %w", s.Name, err)
+	}
+	r, err := newRing(adopted, s.Snap)
+	if err != nil {
+		return nil, fmt.Errorf("capture on %s: %w", s.Name, err)
+	}
+	return &source{name: s.Name, ring: r}, nil
+}
+
+func closeAll(sources []Source) {
+	for _, s := range sources {
+		s.Socket.Close()
+	}
+}
+
+func (c *Capture) abandon(path string) {
+	for _, s := range c.sources {
+		s.ring.close()
+	}
+	if c.file != nil {
+		c.file.close()
+		os.Remove(path)
+	}
+}
+
+// read records the packets of one interface until the capture is stopped and the ring is empty.
+func (c *Capture) read(index int, s *source) {
+	err := s.ring.wait()
+	for err == nil {
+		if err = c.record(index, s); err == nil {
+			err = s.ring.wait()
+		}
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		// A reader that lagged behind finds what arrived before the end; no more than the ring
+		// holds, for traffic may go on.
+		err = nil
+		for left := blockCount; left > 0 && err == nil && s.ring.ready(); left-- {
+			err = c.record(index, s)
+		}
+	}
+	if err != nil {
+		c.change(func() { c.failure = errors.Join(c.failure, fmt.Errorf("capture on %s: %w", s.name, err)) })
+	}
+}
+
+// record takes over one block. Loss is asked for with each block, so that no absence is concluded
+// while some of it is unknown.
+func (c *Capture) record(index int, s *source) error {
+	var block []Packet
+	s.ring.take(func(h *unix.Tpacket3Hdr, outgoing bool, data []byte) {
+		block = append(block, Packet{
+			Interface: s.name,
+			Time:      time.Unix(int64(h.Sec), int64(h.Nsec)),
+			Outgoing:  outgoing,
+			Unsummed:  h.Status&unix.TP_STATUS_CSUMNOTREADY != 0,
+			Oversized: h.Status&unix.TP_STATUS_GSO_TCP != 0,
+			Length:    int(h.Len),
+			Data:      slices.Clone(data),
+		})
+	})
+	lost, err := s.ring.drops()
+	if c.file != nil {
+		err = errors.Join(err, c.file.write(index, block))
+	}
+	c.change(func() {
+		c.packets = append(c.packets, block...)
+		c.lost[s.name] += lost
+	})
+	return err
+}
+
+func (c *Capture) change(how func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	how()
+	close(c.recorded)
+	c.recorded = make(chan struct{})
+}
+
+// drain is how long Stop waits for blocks that the kernel has not handed over yet.
+const drain = 10 * retire
+
+// Stop records what arrived until now, ends the capture and completes the file. What was recorded
+// stays readable. The error tells of packets that were lost (a *LossError), of interfaces that
+// could not be read any more and of a file that could not be written; evidence is incomplete then.
+// Stopping again returns nil.
+func (c *Capture) Stop() error {
+	c.mu.Lock()
+	again := c.stopping
+	c.stopping = true
+	c.mu.Unlock()
+	if again {
+		return nil
+	}
+	var failures []error
+	for _, s := range c.sources {
+		failures = append(failures, s.ring.file.SetReadDeadline(time.Now().Add(drain)))
+	}
+	c.readers.Wait()
+	c.change(func() {
+		for _, s := range c.sources {
+			lost, err := s.ring.drops()
+			c.lost[s.name] += lost
+			failures = append(failures, err, s.ring.close())
+		}
+		failures = append(failures, c.failure, c.loss())
+		c.stopped = true
+	})
+	if c.file != nil {
+		failures = append(failures, c.file.finish(c.lost))
+	}
+	return errors.Join(failures...)
+}

@@ -1,0 +1,132 @@
+package capture
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// The ring of one interface. It is memory of the kernel's, so that it is bounded neither by
+// net.core.rmem_max, which only root of the machine may exceed, nor by the pace of the reader.
+const (
+	blockSize  = 128 << 10 // holds the largest frame, a segment of 64 KiB that was never cut
+	blockCount = 128       // 16 MiB
+	// frameSize is not used by version 3, but has to divide blockSize.
+	frameSize = 2 << 10
+	// retire is the longest time until the kernel hands over a block that is not full, and with
+	// it the most that a packet is late. Under steady traffic the ring takes blockCount times as
+	// long to fill, 0.5 s: that is how long a reader may be kept from running.
+	retire = 4 * time.Millisecond
+)
+
+// ring is a packet socket with a TPACKET_V3 ring (Documentation/networking/packet_mmap.rst).
+type ring struct {
+	file   *os.File
+	raw    syscall.RawConn
+	memory []byte
+	// next is the block that is handed over next.
+	next int
+}
+
+// newRing turns a packet socket into a ring that keeps snap bytes of each frame, all where snap is
+// zero. The socket is the ring's from then on; on an error it is closed.
+func newRing(file *os.File, snap int) (*ring, error) {
+	raw, err := file.SyscallConn()
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	r := &ring{file: file, raw: raw}
+	err = r.control(func(fd int) error {
+		if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_VERSION, unix.TPACKET_V3); err != nil {
+			return fmt.Errorf("set packet ring version: %w", err)
+		}
+		if snap > 0 {
+			keep := unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: uint32(snap)}
+			program := unix.SockFprog{Len: 1, Filter: &keep}
+			if err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &program); err != nil {
+				return fmt.Errorf("attach filter: %w", err)
+			}
+		}
+		request := unix.TpacketReq3{
+			Block_size: blockSize, Block_nr: blockCount,
+			Frame_size: frameSize, Frame_nr: blockSize / frameSize * blockCount,
+			Retire_blk_tov: uint32(retire / time.Millisecond),
+		}
+		if err := unix.SetsockoptTpacketReq3(fd, unix.SOL_PACKET, unix.PACKET_RX_RING, &request); err != nil {
+			return fmt.Errorf("set up packet ring of %d bytes: %w", blockSize*blockCount, err)
+		}
+		r.memory, err = unix.Mmap(fd, 0, blockSize*blockCount, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+		if err != nil {
+			return fmt.Errorf("map packet ring: %w", err)
+		}
+		return nil
+	})
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *ring) control(what func(fd int) error) error {
+	var failure error
+	err := r.raw.Control(func(fd uintptr) { failure = what(int(fd)) })
+	return errors.Join(err, failure)
+}
+
+// wait waits until the next block is handed over. A read deadline of the file ends it.
+func (r *ring) wait() error {
+	return r.raw.Read(func(uintptr) bool { return r.ready() })
+}
+
+// ready says whether the next block is handed over.
+func (r *ring) ready() bool {
+	_, header := r.block()
+	return atomic.LoadUint32(&header.Block_status)&unix.TP_STATUS_USER != 0
+}
+
+func (r *ring) block() ([]byte, *unix.TpacketHdrV1) {
+	block := r.memory[r.next*blockSize:][:blockSize]
+	description := (*unix.TpacketBlockDesc)(unsafe.Pointer(&block[0]))
+	return block, (*unix.TpacketHdrV1)(unsafe.Pointer(&description.Hdr[0]))
+}
+
+// take calls packet for each packet of the next block, which is ready, in order of arrival, and
+// gives the block back. The data is valid during the call only.
+func (r *ring) take(packet func(header *unix.Tpacket3Hdr, outgoing bool, data []byte)) {
+	block, header := r.block()
+	offset := header.Offset_to_first_pkt
+	for range header.Num_pkts {
+		h := (*unix.Tpacket3Hdr)(unsafe.Pointer(&block[offset]))
+		link := (*unix.RawSockaddrLinklayer)(unsafe.Pointer(&block[offset+unix.SizeofTpacket3Hdr]))
+		packet(h, link.Pkttype == unix.PACKET_OUTGOING, block[offset+uint32(h.Mac):][:h.Snaplen])
+		offset += h.Next_offset
+	}
+	atomic.StoreUint32(&header.Block_status, unix.TP_STATUS_KERNEL)
+	r.next = (r.next + 1) % blockCount
+}
+
+// drops is the number of packets that found the ring full since the last call.
+func (r *ring) drops() (uint64, error) {
+	var stats *unix.TpacketStatsV3
+	err := r.control(func(fd int) (err error) {
+		stats, err = unix.GetsockoptTpacketStatsV3(fd, unix.SOL_PACKET, unix.PACKET_STATISTICS)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("ask for lost packets: %w", err)
+	}
+	return uint64(stats.Drops), nil
+}
+
+// close gives socket and memory back. No wait may be under way.
+func (r *ring) close() error {
+	return errors.Join(unix.Munmap(r.memory), r.file.Close())
+}

@@ -1,0 +1,166 @@
+package capture
+
+import (
+	"context"
+	"fmt"
+	"slices"
+)
+
+// A View is the part of a capture that a question is about: everything, or one interface, one
+// direction, what was recorded after a Mark. Views are values; the capture under them grows.
+type View struct {
+	capture   *Capture
+	on        string
+	direction direction
+	after     int
+}
+
+type direction uint8
+
+const (
+	both direction = iota
+	received
+	sent
+)
+
+// All is everything that is recorded.
+func (c *Capture) All() View { return View{capture: c} }
+
+// On is what passes the interface of that name. A name that the capture does not have is a mistake
+// of the caller and panics.
+func (c *Capture) On(name string) View {
+	if !slices.ContainsFunc(c.sources, func(s *source) bool { return s.name == name }) {
+		panic(fmt.Sprintf("capture: interface %s is not recorded", name))
+	}
+	return View{capture: c, on: name}
+}
+
+// Received leaves what the machines of the interfaces receive.
+func (v View) Received() View { v.direction = received; return v }
+
+// Sent leaves what they send.
+func (v View) Sent() View { v.direction = sent; return v }
+
+// A Mark is a moment in a capture.
+type Mark int
+
+// Mark is now, as far as packets are recorded: one that is on its way, or that the kernel has not
+// handed over yet, comes after it.
+func (c *Capture) Mark() Mark {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return Mark(len(c.packets))
+}
+
+// After leaves what is recorded after mark.
+func (v View) After(mark Mark) View { v.after = int(mark); return v }
+
+// String says what the view is of.
+func (v View) String() string {
+	text := "any interface"
+	if v.on != "" {
+		text = v.on
+	}
+	return text + []string{"", ", received", ", sent"}[v.direction]
+}
+
+func (v View) shows(p Packet) bool {
+	return (v.on == "" || p.Interface == v.on) &&
+		(v.direction == both || p.Outgoing == (v.direction == sent))
+}
+
+// Packets returns what the view shows by now, in order of time.
+func (v View) Packets() []Packet {
+	c := v.capture
+	c.mu.Lock()
+	recorded := c.packets[min(v.after, len(c.packets)):]
+	c.mu.Unlock()
+	// Recorded packets never change: the readers need not wait for what follows.
+	var shown []Packet
+	for _, p := range recorded {
+		if v.shows(p) {
+			shown = append(shown, p)
+		}
+	}
+	slices.SortStableFunc(shown, func(a, b Packet) int { return a.Time.Compare(b.Time) })
+	return shown
+}
+
+// Matching returns those of Packets that match describes.
+func (v View) Matching(match Match) []Packet {
+	return slices.DeleteFunc(v.Packets(), func(p Packet) bool { return !match.Match(p.Decode()) })
+}
+
+// Await waits until a packet that match describes is recorded and returns the first. When ctx
+// ends, or the capture does, the error is a *NotSeenError that lists what was recorded instead.
+func (v View) Await(ctx context.Context, match Match) (Packet, error) {
+	_, p, err := v.await(ctx, match)
+	return p, err
+}
+
+// await returns the place in the record besides.
+func (v View) await(ctx context.Context, match Match) (int, Packet, error) {
+	c := v.capture
+	for at := v.after; ; {
+		c.mu.Lock()
+		fresh := c.packets[min(at, len(c.packets)):]
+		recorded, failure, stopped := c.recorded, c.failure, c.stopped
+		c.mu.Unlock()
+		for i, p := range fresh {
+			if v.shows(p) && match.Match(p.Decode()) {
+				return at + i, p, nil
+			}
+		}
+		at += len(fresh)
+		switch {
+		case failure != nil:
+			return 0, Packet{}, failure
+		case stopped:
+			return 0, Packet{}, v.notSeen(match, ErrStopped)
+		}
+		select {
+		case <-recorded:
+		case <-ctx.Done():
+			return 0, Packet{}, v.notSeen(match, ctx.Err())
+		}
+	}
+}
+
+// NoneBefore says that no packet that unwanted describes was recorded before the first one that
+// marker describes. A marker makes an absence provable without waiting for a length of time: it is
+// sent after the stimulus, on the same way, so that whatever the stimulus causes there comes
+// first. A packet that is unwanted is an *UnexpectedError, a marker that does not come a
+// *NotSeenError, packets that were lost are a *LossError.
+//
+// The view is of one interface, else it panics: between interfaces the record keeps no order.
+func (v View) NoneBefore(ctx context.Context, unwanted, marker Match) error {
+	if v.on == "" && len(v.capture.sources) > 1 {
+		panic("capture: NoneBefore of more than one interface")
+	}
+	end, _, err := v.await(ctx, marker)
+	if err != nil {
+		return fmt.Errorf("await the marker: %w", err)
+	}
+	return v.none(unwanted, end)
+}
+
+// None says that no packet that unwanted describes is recorded by now. It is meant for a capture
+// that was stopped.
+func (v View) None(unwanted Match) error { return v.none(unwanted, int(v.capture.Mark())) }
+
+func (v View) none(unwanted Match, end int) error {
+	c := v.capture
+	c.mu.Lock()
+	packets, loss := c.packets[min(v.after, end):end], c.loss()
+	c.mu.Unlock()
+	for _, p := range packets {
+		if v.shows(p) && unwanted.Match(p.Decode()) {
+			return &UnexpectedError{View: v, Unwanted: unwanted, Packet: p, Recorded: v.Packets()}
+		}
+	}
+	return loss
+}
+
+func (v View) notSeen(match Match, cause error) error {
+	return &NotSeenError{View: v, Wanted: match, Recorded: v.Packets(), Cause: cause}
+}
