@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"github.com/plexlab-dev/plexlab/nodes/contract"
+	"github.com/plexlab-dev/plexlab/nodes/vipa"
+)
+
+const (
+	// taskBacklog is how many tasks wait before those who bring them wait too.
+	taskBacklog = 1024
+	// batchLimit is how many events are stepped before their actions are done together.
+	batchLimit = 256
+)
+
+var errStopped = errors.New("the stack is stopping")
+
+// A task is one thing for the loop, which alone touches the core: an event or a view.
+type task struct {
+	event vipa.Event
+	view  func()
+	done  chan struct{} // closed once the actions of the event are done, or the view is taken
+}
+
+// loop is the single thread of control of the stack: events in, actions out.
+type loop struct {
+	core  *vipa.Stack
+	edges edges
+	trace *trace
+	log   *slog.Logger
+	tasks chan task
+	stop  chan struct{} // closed when run returns
+}
+
+// edges do what the core decides.
+type edges interface {
+	// send queues a message for one partner, or for all when to is the zero Addr.
+	send(to netip.Addr, message contract.Message)
+	// apply commits actions that concern tables, addresses and routes, in order.
+	apply(actions []vipa.Action) error
+}
+
+func newLoop(core *vipa.Stack, e edges, tr *trace, log *slog.Logger) *loop {
+	return &loop{
+		core: core, edges: e, trace: tr, log: log,
+		tasks: make(chan task, taskBacklog), stop: make(chan struct{}),
+	}
+}
+
+// run steps the core until ctx ends. Events that wait together are stepped together, and
+// their table changes committed together: a commit costs an RCU grace period.
+func (l *loop) run(ctx context.Context) {
+	defer close(l.stop)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case t := <-l.tasks:
+			l.batch(t)
+		}
+	}
+}
+
+func (l *loop) batch(t task) {
+	var actions []vipa.Action
+	var waiting []chan struct{}
+	for n := 1; ; n++ {
+		if t.view != nil {
+			t.view()
+		} else {
+			result := l.core.Step(t.event)
+			l.trace.add(describe(t.event), result.Trace)
+			actions = append(actions, result.Actions...)
+		}
+		if t.done != nil {
+			waiting = append(waiting, t.done)
+		}
+		if n == batchLimit {
+			break
+		}
+		select {
+		case t = <-l.tasks:
+			continue
+		default:
+		}
+		break
+	}
+	l.perform(actions)
+	for _, done := range waiting {
+		close(done)
+	}
+}
+
+// perform does the actions in order. Table changes are held back and committed together,
+// but always before a message that may tell of them goes out.
+func (l *loop) perform(actions []vipa.Action) {
+	var held []vipa.Action
+	commit := func() {
+		if len(held) == 0 {
+			return
+		}
+		if err := l.edges.apply(held); err != nil {
+			l.log.Error("tables not changed as decided", "error", err)
+		}
+		for _, a := range held {
+			if add, ok := a.(vipa.AddConnections); ok && add.Acknowledge != 0 {
+				l.edges.send(add.Target, contract.NEWCONNAck{Acknowledge: add.Acknowledge})
+			}
+		}
+		held = held[:0]
+	}
+	for _, a := range actions {
+		switch a := a.(type) {
+		case vipa.Send:
+			commit()
+			l.edges.send(a.To, a.Message)
+		case vipa.Refuse:
+			l.log.Warn("refused", "from", a.From.Stack, "xcf", a.From.XCF, "reason", a.Reason)
+		default:
+			held = append(held, a)
+		}
+	}
+	commit()
+}
+
+// post hands an event to the loop, waiting while its backlog is full.
+func (l *loop) post(event vipa.Event) {
+	select {
+	case l.tasks <- task{event: event}:
+	case <-l.stop:
+	}
+}
+
+// do hands an event to the loop and waits until its actions are done.
+func (l *loop) do(event vipa.Event, limit time.Duration) error {
+	return l.wait(task{event: event, done: make(chan struct{})}, limit)
+}
+
+// look runs view on the loop, so that it sees the core between two batches.
+func (l *loop) look(limit time.Duration, view func()) error {
+	return l.wait(task{view: view, done: make(chan struct{})}, limit)
+}
+
+func (l *loop) wait(t task, limit time.Duration) error {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case l.tasks <- t:
+	case <-l.stop:
+		return errStopped
+	case <-timer.C:
+		return context.DeadlineExceeded
+	}
+	select {
+	case <-t.done:
+		return nil
+	case <-l.stop:
+		return errStopped
+	case <-timer.C:
+		return context.DeadlineExceeded
+	}
+}

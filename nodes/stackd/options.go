@@ -1,0 +1,58 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/plexlab-dev/plexlab/nodes/vipa"
+)
+
+// options is what a stack is started with; the manifest's template fills it in.
+type options struct {
+	plex         string
+	stack        string
+	xcfAddress   string
+	xcfInterface string
+	outside      []string
+	profile      string
+	portFile     string
+	controlPath  string
+	keyFile      string
+	helloMS      int
+	deadMS       int
+	variant      string
+}
+
+// checked holds the options that have a form of their own.
+type checked struct {
+	xcf     netip.Addr
+	variant vipa.Variant
+	hello   time.Duration
+	dead    time.Duration
+}
+
+// variants are the conformance profiles of Figure 5 by name.
+var variants = map[string]vipa.Variant{
+	"specified-address-bypass": vipa.SpecifiedAddressBypass,
+	"enumerated-only":          vipa.EnumeratedOnly,
+}
+
+func (o options) check() (checked, error) {
+	var c checked
+	var err error
+	if c.xcf, err = netip.ParseAddr(o.xcfAddress); err != nil {
+		return c, fmt.Errorf("--xcf-address: %w", err)
+	}
+	variant, ok := variants[o.variant]
+	if !ok {
+		return c, fmt.Errorf("--variant %q: expected specified-address-bypass or enumerated-only", o.variant)
+	}
+	if o.helloMS < 0 || o.deadMS < 0 {
+		return c, fmt.Errorf("--hello-ms %d --dead-ms %d: expected milliseconds, or 0 for the default", o.helloMS, o.deadMS)
+	}
+	c.variant = variant
+	c.hello = time.Duration(o.helloMS) * time.Millisecond
+	c.dead = time.Duration(o.deadMS) * time.Millisecond
+	return c, nil
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func runCommand() *cobra.Command {
+	var o options
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "be a stack in this network namespace, until SIGTERM",
+		Long: `run is a stack of its plex, in the network namespace that it is started in. It needs
+CAP_NET_ADMIN and CAP_NET_RAW there; in a user namespace of its own it has them without root.
+It is ready when GET /v1/ready on its control socket answers 200, and ends on SIGTERM.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, os.Interrupt)
+			defer stop()
+			log := slog.New(slog.NewTextHandler(os.Stderr, nil)).With("stack", o.stack)
+			if err := run(ctx, o, log); err != nil {
+				return fmt.Errorf("stack %s: %w", o.stack, err)
+			}
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.plex, "plex", "", "name of the plex")
+	f.StringVar(&o.stack, "stack", "", "name of this stack")
+	f.StringVar(&o.xcfAddress, "xcf-address", "", "address of this stack on the inter-stack network")
+	f.StringVar(&o.xcfInterface, "xcf-interface", "", "interface to the inter-stack network")
+	f.StringSliceVar(&o.outside, "outside", nil, "interfaces to the outside; none for an inside stack")
+	f.StringVar(&o.profile, "profile", "", "file with the VIPADYNAMIC definitions; none for a stack without")
+	f.StringVar(&o.portFile, "port-file", "", "port file of the plex")
+	f.StringVar(&o.controlPath, "control", "", "Unix socket for the control API")
+	f.StringVar(&o.keyFile, "key", "", "file with the plex key")
+	f.IntVar(&o.helloMS, "hello-ms", 0, "milliseconds between two HELLOs (0: 50)")
+	f.IntVar(&o.deadMS, "dead-ms", 0, "milliseconds of silence until a member is lost (0: 500)")
+	f.StringVar(&o.variant, "variant", "specified-address-bypass", "how listeners are read (Figure 5): specified-address-bypass or enumerated-only")
+	for _, name := range []string{"plex", "stack", "xcf-address", "xcf-interface", "control", "key"} {
+		cmd.MarkFlagRequired(name)
+	}
+	return cmd
+}
+
+// run lives from the first file opened to the last one closed.
+func run(ctx context.Context, o options, log *slog.Logger) error {
+	s, err := open(o, log)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	return s.serve(ctx)
+}

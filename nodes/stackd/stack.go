@@ -1,0 +1,252 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/plexlab-dev/plexlab/nodes/contract"
+	"github.com/plexlab-dev/plexlab/nodes/datapath"
+	"github.com/plexlab-dev/plexlab/nodes/home"
+	"github.com/plexlab-dev/plexlab/nodes/profile"
+	"github.com/plexlab-dev/plexlab/nodes/sockets"
+	"github.com/plexlab-dev/plexlab/nodes/vipa"
+	"github.com/plexlab-dev/plexlab/nodes/xcf"
+)
+
+const (
+	// sweep is how often established connections are looked through for new ones.
+	sweep = 2 * time.Second
+	// ended outlives two sweeps: a connection that reused the addresses and ports of one that
+	// ended is reported as held before its entry goes.
+	ended = 3 * sweep
+	// endLimit bounds how long the end of a stack takes.
+	endLimit = 200 * time.Millisecond
+)
+
+// stack is one communication protocol stack: the core with its edges around it.
+type stack struct {
+	options options
+	self    contract.Member
+	log     *slog.Logger
+	profile *profile.Profile
+	trace   *trace
+	active  active
+
+	loop    *loop
+	path    *datapath.Path
+	home    *home.Home
+	group   *xcf.Group
+	monitor *sockets.Monitor
+	broker  *sockets.Broker
+	control net.Listener
+
+	// opened are the closers of what was opened so far, last opened first to close.
+	opened []func() error
+}
+
+// open makes everything that the stack needs, or nothing.
+func open(o options, log *slog.Logger) (_ *stack, err error) {
+	checked, err := o.check()
+	if err != nil {
+		return nil, err
+	}
+	key, err := contract.LoadKey(o.keyFile)
+	if err != nil {
+		return nil, err
+	}
+	s := &stack{options: o, log: log, trace: newTrace(), self: contract.Member{
+		Stack:       o.stack,
+		XCF:         checked.xcf,
+		Incarnation: uint64(time.Now().UnixNano()),
+		Outside:     len(o.outside) > 0,
+	}}
+	if s.profile, err = readProfile(o.profile); err != nil {
+		return nil, err
+	}
+	core := vipa.New(vipa.Config{Self: s.self, Variant: checked.variant})
+	s.loop = newLoop(core, s, s.trace, log)
+
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	if s.home, err = home.Open(home.Config{XCFInterface: o.xcfInterface, Outside: o.outside}); err != nil {
+		return nil, err
+	}
+	s.opened = append(s.opened, s.home.Close)
+	if s.path, err = datapath.Open(datapath.Config{
+		Self: s.self.XCF, XCFInterface: o.xcfInterface, Outside: o.outside, Ended: ended,
+	}); err != nil {
+		return nil, err
+	}
+	s.opened = append(s.opened, s.path.Close)
+	if s.monitor, err = sockets.NewMonitor(sockets.MonitorConfig{
+		Deliver: s.noticed, Relevant: s.active.has, Sweep: sweep, Log: log,
+	}); err != nil {
+		return nil, err
+	}
+	if s.broker, err = sockets.NewBroker(sockets.BrokerConfig{
+		Path: brokerPath(o.controlPath), Handler: s, Log: log,
+	}); err != nil {
+		return nil, err
+	}
+	if s.control, err = listenControl(o.controlPath); err != nil {
+		return nil, err
+	}
+	s.opened = append(s.opened, s.control.Close)
+	// The group last: partners are told of a stack that can serve.
+	s.group, err = xcf.Join(xcf.Config{
+		Plex: o.plex, Self: s.self, Interface: o.xcfInterface, Key: key,
+		Hello: checked.hello, Dead: checked.dead, Logger: log,
+	})
+	return s, err
+}
+
+// serve runs until ctx ends or a part of the stack fails.
+func (s *stack) serve(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { s.loop.run(ctx); return nil })
+	group.Go(func() error { return s.monitor.Run(ctx) })
+	group.Go(func() error { return s.broker.Serve(ctx) })
+	group.Go(func() error { return s.listenToGroup(ctx) })
+	server := &http.Server{Handler: s.handler(), ReadHeaderTimeout: viewLimit}
+	group.Go(func() error {
+		if err := server.Serve(s.control); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serve control API: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		<-ctx.Done()
+		ending, cancel := context.WithTimeout(context.Background(), endLimit)
+		defer cancel()
+		return errors.Join(server.Shutdown(ending), s.group.Leave(ending))
+	})
+	s.loop.post(vipa.ProfileChanged{Definition: definition(s.profile)})
+	s.log.Info("started", "xcf", s.self.XCF, "incarnation", s.self.Incarnation, "outside", s.self.Outside)
+	return group.Wait()
+}
+
+// close gives back what is open; the network namespace is left as it was found.
+func (s *stack) close() {
+	for i := len(s.opened) - 1; i >= 0; i-- {
+		if err := s.opened[i](); err != nil && !errors.Is(err, net.ErrClosed) {
+			s.log.Error("not closed in order", "error", err)
+		}
+	}
+}
+
+// listenToGroup hands what partners do and say to the core.
+func (s *stack) listenToGroup(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case event, ok := <-s.group.Events():
+			if !ok {
+				return nil
+			}
+			s.partner(event)
+		}
+	}
+}
+
+func (s *stack) partner(event xcf.Event) {
+	switch e := event.(type) {
+	case xcf.Joined:
+		s.log.Info("member joined", "member", e.Member.Stack, "xcf", e.Member.XCF)
+		s.loop.post(vipa.MemberJoined{Member: e.Member})
+	case xcf.Lost:
+		s.log.Info("member lost", "member", e.Member.Stack, "xcf", e.Member.XCF, "reason", e.Reason)
+		s.loop.post(vipa.MemberLost{Member: e.Member})
+	case xcf.Received:
+		received := vipa.MessageReceived{From: e.From, Message: e.Message}
+		if list, ok := e.Message.(contract.VIPAList); ok {
+			received.Connections = s.connections(list)
+		}
+		s.loop.post(received)
+	case xcf.Problem:
+		if e.Text != "" {
+			s.log.Error("not in the group", "problem", e.Text)
+		}
+	}
+}
+
+// connections are those that this stack holds to the DVIPAs of a list, or to any that is
+// active here (Figure 11, block 131).
+func (s *stack) connections(list contract.VIPAList) []contract.Connection {
+	listed := make(map[netip.Addr]bool, len(list.DVIPAs))
+	for _, d := range list.DVIPAs {
+		listed[d.Prefix.Addr()] = true
+	}
+	held, err := s.monitor.Connections(func(a netip.Addr) bool { return listed[a] || s.active.has(a) })
+	if err != nil {
+		s.log.Error("connections not found", "error", err)
+	}
+	return asConnections(held)
+}
+
+// send is part of edges.
+func (s *stack) send(to netip.Addr, message contract.Message) {
+	if !to.IsValid() {
+		if err := s.group.Broadcast(message); err != nil {
+			s.log.Error("message not sent", "kind", message.Kind(), "error", err)
+		}
+		return
+	}
+	if err := s.group.Send(to, message); err != nil {
+		s.log.Warn("message not sent", "to", to, "kind", message.Kind(), "error", err)
+	}
+}
+
+// apply is part of edges. An address leaves the stack before the data path forgets it, and
+// comes after the data path knows it: no ARP request is answered in between.
+func (s *stack) apply(actions []vipa.Action) error {
+	var failed []error
+	do := func(what func(vipa.Action) error) {
+		for _, a := range actions {
+			if err := what(a); err != nil {
+				failed = append(failed, err)
+			}
+		}
+	}
+	do(s.giveUp)
+	if err := s.path.Apply(actions); err != nil {
+		failed = append(failed, err)
+	}
+	do(s.takeOn)
+	return errors.Join(failed...)
+}
+
+func (s *stack) giveUp(action vipa.Action) error {
+	switch a := action.(type) {
+	case vipa.Withdraw:
+		return s.home.Withdraw(a.DVIPA)
+	case vipa.Deactivate:
+		s.active.remove(a.DVIPA)
+		return s.home.Deactivate(a.DVIPA)
+	}
+	return nil
+}
+
+func (s *stack) takeOn(action vipa.Action) error {
+	switch a := action.(type) {
+	case vipa.Activate:
+		s.active.add(a.DVIPA)
+		return s.home.Activate(a.DVIPA)
+	case vipa.Advertise:
+		return s.home.Advertise(a.Prefix)
+	case vipa.SetWayOut:
+		return s.home.SetWayOut(a.Via)
+	}
+	return nil
+}
