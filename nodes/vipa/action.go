@@ -23,13 +23,14 @@ type Activate struct{ DVIPA netip.Addr }
 type Deactivate struct{ DVIPA netip.Addr }
 
 // Advertise makes this stack the owner towards the network (Figure 10, block 104): it
-// answers for the address and says so. Follows an Activate of the same address.
+// answers for the address and says so. Follows an Activate of the same address. Again for the
+// same DVIPA: its mask has changed.
 type Advertise struct {
 	Prefix netip.Prefix // the DVIPA with the length of its mask, host bits kept
 	Epoch  uint64
 }
 
-// Withdraw ends that.
+// Withdraw ends that. The CRT entries of the DVIPA go with it; they were this ownership's.
 type Withdraw struct{ DVIPA netip.Addr }
 
 // SetTargets makes Targets the DPT entry of Service (blocks 112, 166); none deletes it.

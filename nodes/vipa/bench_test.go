@@ -81,7 +81,8 @@ func BenchmarkVIPAList(b *testing.B) {
 	for i := range benchDVIPAs {
 		stack.Step(vipa.ListenStarted{Listener: vipa.Listener{ID: uint64(i), Local: netip.AddrPortFrom(benchDVIPA(i), 60)}})
 	}
-	ev := vipa.MessageReceived{From: owner, Message: benchRouting(b).List()}
+	told := benchRouting(b).Step(vipa.MemberJoined{Member: self}).Actions[0].(vipa.Send)
+	ev := vipa.MessageReceived{From: owner, Message: told.Message}
 	for b.Loop() {
 		if result := stack.Step(ev); len(result.Actions) < benchDVIPAs {
 			b.Fatalf("%d actions", len(result.Actions))

@@ -27,7 +27,11 @@ var (
 )
 
 // choices makes events from bytes; each choice takes one, and none are left at the end.
-type choices struct{ data []byte }
+type choices struct {
+	data []byte
+	// epochs are those that the stack owns DVIPAs at, for messages that are to the point.
+	epochs map[netip.Addr]uint64
+}
 
 func (c *choices) left() bool { return len(c.data) > 0 }
 
@@ -46,8 +50,6 @@ func (c *choices) dvipa() netip.Addr { return dvipas[c.n(len(dvipas))] }
 
 func (c *choices) port() uint16 { return uint16(60 + c.n(4)) }
 
-func (c *choices) service() netip.AddrPort { return netip.AddrPortFrom(c.dvipa(), c.port()) }
-
 func (c *choices) member() contract.Member {
 	i := c.n(partners + 1)
 	return contract.Member{
@@ -56,7 +58,7 @@ func (c *choices) member() contract.Member {
 }
 
 func (c *choices) event() vipa.Event {
-	switch c.n(16) {
+	switch c.n(32) {
 	case 0:
 		return vipa.ProfileChanged{Definition: c.definition()}
 	case 1, 2:
@@ -74,7 +76,8 @@ func (c *choices) event() vipa.Event {
 	case 8:
 		return vipa.ConnectionsEnded{Connections: c.connections()}
 	default:
-		return vipa.MessageReceived{From: c.member(), Message: c.message(), Connections: c.connections()}
+		from := c.member()
+		return vipa.MessageReceived{From: from, Message: c.message(from), Connections: c.connections()}
 	}
 }
 
@@ -115,11 +118,18 @@ func (c *choices) distribution() *contract.Distribution {
 	return dist
 }
 
-func (c *choices) message() contract.Message {
-	sender := xcf(c.n(partners + 1))
-	epoch := uint64(c.n(4))
+// message is mostly to the point, as far as its sender and epoch go.
+func (c *choices) message(from contract.Member) contract.Message {
+	kind, address, sender := c.n(12), c.dvipa(), from.XCF
+	epoch := c.epochs[address]
 	switch c.n(8) {
-	case 0, 1:
+	case 0:
+		sender = xcf(c.n(partners + 1))
+	case 1:
+		epoch = uint64(c.n(4))
+	}
+	switch kind {
+	case 0:
 		var list contract.VIPAList
 		for range c.n(5) {
 			address := c.dvipa()
@@ -129,14 +139,14 @@ func (c *choices) message() contract.Message {
 			})
 		}
 		return list
-	case 2, 3, 4:
-		return contract.SRVSTAT{Service: c.service(), XCF: sender, Listening: c.n(3) > 0, Unique: c.n(4) == 0, Epoch: epoch}
-	case 5:
-		address := c.dvipa()
-		return contract.NEWCONN{DVIPA: address, XCF: sender, Connections: c.connections(), Epoch: epoch}
-	case 6:
-		address := c.dvipa()
-		return contract.TERMCONN{DVIPA: address, XCF: sender, Connections: c.connections(), Epoch: epoch}
+	case 1, 2, 3, 4, 5, 6:
+		return contract.SRVSTAT{
+			Service: netip.AddrPortFrom(address, c.port()), XCF: sender, Listening: c.n(3) > 0, Unique: c.n(4) == 0, Epoch: epoch,
+		}
+	case 7, 8:
+		return contract.NEWCONN{DVIPA: address, XCF: sender, Connections: c.connectionsTo(address), Epoch: epoch}
+	case 9:
+		return contract.TERMCONN{DVIPA: address, XCF: sender, Connections: c.connectionsTo(address), Epoch: epoch}
 	}
 	return []contract.Message{contract.EndOfList{}, contract.NEWCONNAck{}, contract.Unknown{}}[c.n(3)]
 }
@@ -146,6 +156,16 @@ func (c *choices) connections() []contract.Connection {
 	for range c.n(3) {
 		every := everyConnection()
 		some = append(some, every[c.n(len(every))])
+	}
+	return some
+}
+
+func (c *choices) connectionsTo(dvipa netip.Addr) []contract.Connection {
+	some := c.connections()
+	for i := range some {
+		if c.n(8) > 0 && some[i].Remote.Addr().Is4() == dvipa.Is4() {
+			some[i].Local = netip.AddrPortFrom(dvipa, some[i].Local.Port())
+		}
 	}
 	return some
 }

@@ -1,6 +1,7 @@
 // Package vipa is the pure core of a communication protocol stack: the flowcharts of the
 // specification as code. Events go in, actions come out; there is no I/O, no clock and no
-// goroutine. Every block and edge that an event passes is reported as a trace.
+// goroutine. Every block and edge that an event passes is reported as a trace. figNN.go holds
+// Figure NN, its blocks named by their numbers.
 package vipa
 
 import (

@@ -160,6 +160,3 @@ func (s *Stack) Settled() bool {
 	}
 	return true
 }
-
-// List is the complete list that the stack told last (T19).
-func (s *Stack) List() contract.VIPAList { return s.list }

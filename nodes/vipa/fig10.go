@@ -80,7 +80,6 @@ func (s *Stack) own() []*dvipa {
 			d.routing = newRouting(d.define.Prefix, s.epoch)
 			acquired = append(acquired, d)
 		case r.prefix != d.define.Prefix:
-			s.do(Withdraw{DVIPA: address})
 			r.prefix = d.define.Prefix
 			acquired = append(acquired, d)
 		}

@@ -1,6 +1,7 @@
 package vipa
 
 import (
+	"maps"
 	"net/netip"
 
 	"github.com/plexlab-dev/plexlab/nodes/contract"
@@ -24,7 +25,7 @@ type Selection struct {
 	Targets []contract.Target
 	// Next is the place in Rotation(Targets) that the next connection takes.
 	Next     int
-	rotation []int
+	rotation []int // made when it is first asked for
 }
 
 // NewTables returns the empty tables of the routing stack at self.
@@ -47,7 +48,7 @@ func (t *Tables) Apply(a Action) {
 			delete(t.DPT, a.Service)
 			return
 		}
-		t.DPT[a.Service] = &Selection{Targets: a.Targets, rotation: Rotation(a.Targets)}
+		t.DPT[a.Service] = &Selection{Targets: a.Targets}
 	case SetUnique:
 		if !a.Target.IsValid() {
 			delete(t.Unique, a.Service)
@@ -65,16 +66,10 @@ func (t *Tables) Apply(a Action) {
 			}
 		}
 	case DropTarget:
-		deleteTarget(t.CRT, a.Target)
-		deleteTarget(t.Unique, a.Target)
-	}
-}
-
-func deleteTarget[K comparable](table map[K]netip.Addr, target netip.Addr) {
-	for key, to := range table {
-		if to == target {
-			delete(table, key)
-		}
+		maps.DeleteFunc(t.CRT, func(_ contract.Connection, to netip.Addr) bool { return to == a.Target })
+		maps.DeleteFunc(t.Unique, func(_ netip.AddrPort, to netip.Addr) bool { return to == a.Target })
+	case Withdraw:
+		maps.DeleteFunc(t.CRT, func(c contract.Connection, _ netip.Addr) bool { return c.Local.Addr() == a.DVIPA })
 	}
 }
 
