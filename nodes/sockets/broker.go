@@ -108,6 +108,9 @@ func NewBroker(c BrokerConfig) (*Broker, error) {
 
 // listenUnix opens the socket; one that a dead broker left behind is replaced.
 func listenUnix(path string) (*net.UnixListener, error) {
+	if err := checkPath(path); err != nil {
+		return nil, err
+	}
 	address := &net.UnixAddr{Name: path, Net: "unixpacket"}
 	if !strings.HasPrefix(path, "@") {
 		if conn, err := net.DialUnix("unixpacket", nil, address); err == nil {

@@ -38,7 +38,7 @@ func state(t testing.TB, d *diagConn, c Connection) tcpState {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if found[0] == nil {
+	if !(probe{connection: c}).isAnsweredBy(found[0]) {
 		return 0
 	}
 	return found[0].state
@@ -71,7 +71,7 @@ func TestConnectionEnded(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			enterNetNS(t)
-			m := startMonitor(t, MonitorConfig{IdleLook: 20 * time.Millisecond})
+			m := startMonitor(t, MonitorConfig{Look: 20 * time.Millisecond})
 			server, c := accepted(t, test.kind, test.from, test.to)
 			m.settle()
 			if _, ended := m.times(c.connection); ended != 0 {
@@ -96,7 +96,7 @@ func TestRemnantsAreNotEnded(t *testing.T) {
 	t.Parallel()
 	enterNetNS(t)
 	d := openDiag(t)
-	m := startMonitor(t, MonitorConfig{IdleLook: 20 * time.Millisecond})
+	m := startMonitor(t, MonitorConfig{Look: 20 * time.Millisecond})
 	server, c := accepted(t, "tcp4", clientAt, serverAt)
 	for _, step := range []struct {
 		do   func()
@@ -154,7 +154,7 @@ func destroy(t testing.TB, d *diagConn, c Connection) {
 func TestConnectionEndedWhileTheSocketLives(t *testing.T) {
 	t.Parallel()
 	enterNetNS(t)
-	m := startMonitor(t, MonitorConfig{IdleLook: 20 * time.Millisecond, Sweep: 50 * time.Millisecond})
+	m := startMonitor(t, MonitorConfig{Look: 20 * time.Millisecond, Sweep: 50 * time.Millisecond})
 	server, c := accepted(t, "tcp4", clientAt, serverAt)
 	eventually(t, "connection is held", func() bool { held, _ := m.times(c.connection); return held > 0 })
 	c.reset()
@@ -180,7 +180,7 @@ func TestHeldConnectionAborted(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			enterNetNS(t)
-			m := startMonitor(t, MonitorConfig{IdleLook: 20 * time.Millisecond, Sweep: 50 * time.Millisecond})
+			m := startMonitor(t, MonitorConfig{Look: 20 * time.Millisecond, Sweep: 50 * time.Millisecond})
 			server := startPuppet(t, nil, nil)
 			server.serve("s", "tcp4", serverAt.String())
 			c := connect(t, clientAt, serverAt)
@@ -200,7 +200,7 @@ func TestHeld(t *testing.T) {
 	enterNetNS(t)
 	var relevant atomic.Pointer[netip.Addr]
 	m := startMonitor(t, MonitorConfig{
-		IdleLook: 20 * time.Millisecond,
+		Look:     20 * time.Millisecond,
 		Sweep:    50 * time.Millisecond,
 		Relevant: func(a netip.Addr) bool { r := relevant.Load(); return r != nil && a == *r },
 	})
@@ -228,7 +228,7 @@ func TestReusedConnection(t *testing.T) {
 	t.Parallel()
 	enterNetNS(t)
 	d := openDiag(t)
-	m := startMonitor(t, MonitorConfig{IdleLook: 20 * time.Millisecond})
+	m := startMonitor(t, MonitorConfig{Look: 20 * time.Millisecond})
 	server := startPuppet(t, nil, nil)
 	server.serve("s", "tcp4", serverAt.String())
 	from := netip.MustParseAddrPort("127.0.0.1:7100")
@@ -238,6 +238,9 @@ func TestReusedConnection(t *testing.T) {
 		server.ok("accept s c")
 		server.ok("close c") // leaves TIME_WAIT, which the next SYN takes over
 		client.close()
+		eventually(t, "the client's end is gone", func() bool {
+			return state(t, d, Connection{Local: c.Remote, Remote: c.Local}) == 0
+		})
 	}
 	client := connect(t, from, serverAt)
 	server.ok("accept s c")
@@ -260,7 +263,7 @@ func TestReusedConnection(t *testing.T) {
 func TestManyShortConnections(t *testing.T) {
 	t.Parallel()
 	enterNetNS(t)
-	m := startMonitor(t, MonitorConfig{IdleLook: 20 * time.Millisecond})
+	m := startMonitor(t, MonitorConfig{Look: 20 * time.Millisecond})
 	want := churn(t, 3000)
 	assertEndedOnce(t, m, want)
 }
@@ -331,7 +334,7 @@ func TestOverflow(t *testing.T) {
 	enterNetNS(t)
 	overflowed := make(chan struct{}, 1000)
 	m := startMonitor(t, MonitorConfig{
-		IdleLook:      20 * time.Millisecond,
+		Look:          20 * time.Millisecond,
 		Sweep:         50 * time.Millisecond,
 		ReceiveBuffer: 1, // the kernel makes it its minimum
 		Log:           slog.New(overflowHandler{slog.DiscardHandler, overflowed}),

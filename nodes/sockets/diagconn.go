@@ -88,20 +88,27 @@ func (d *diagConn) receiveDump(visit func(diagSocket)) error {
 	return nil
 }
 
-// probe asks for whatever state the kernel holds for a connection. Device is the interface
-// that its socket is, or was, bound to; 0 for none.
+// probe asks for whatever state the kernel holds for a connection, or for a listening socket
+// where the remote side is zero. Device is the interface that the socket is, or was, bound
+// to; 0 for none.
 type probe struct {
 	connection Connection
 	device     uint32
+}
+
+// isAnsweredBy: where there is no connection, the kernel answers with the socket that would
+// take a new one.
+func (p probe) isAnsweredBy(s *diagSocket) bool {
+	return s != nil && s.connection() == p.connection
 }
 
 // maxProbes is how many of them go in one message: all answers must fit into the smallest
 // usual receive buffer (net.core.rmem_default), at about 2 KiB each.
 const maxProbes = 64
 
-// lookup asks about connections, at most maxProbes. The answer of one is nil where the
-// kernel holds nothing for its 4-tuple; half-open requests and remnants (TIME_WAIT, and
-// FIN_WAIT2 whose process has closed) count as something.
+// lookup asks about at most maxProbes sockets. An answer is nil where the kernel holds
+// nothing; half-open requests and remnants (TIME_WAIT, and FIN_WAIT2 whose process has
+// closed) are something.
 func (d *diagConn) lookup(probes []probe) ([]*diagSocket, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -116,13 +123,13 @@ func (d *diagConn) lookup(probes []probe) ([]*diagSocket, error) {
 		d.out = appendRequest(d.out, family, 0, first+uint32(i), anyConnection, sockID(p.connection, p.device))
 	}
 	if err := d.send(); err != nil {
-		return nil, fmt.Errorf("look up TCP connections: %w", err)
+		return nil, fmt.Errorf("look up TCP sockets: %w", err)
 	}
 	found := make([]*diagSocket, len(probes))
 	for answers := 0; answers < len(probes); {
 		datagram, err := receiveDatagram(d.raw, d.in)
 		if err != nil {
-			return nil, fmt.Errorf("look up TCP connections: %w", err)
+			return nil, fmt.Errorf("look up TCP sockets: %w", err)
 		}
 		err = eachMessage(datagram, func(kind uint16, sequence uint32, payload []byte) error {
 			i := sequence - first
@@ -137,14 +144,11 @@ func (d *diagConn) lookup(probes []probe) ([]*diagSocket, error) {
 				return nil
 			}
 			s, err := parseDiag(payload)
-			// Where there is no connection, the kernel answers with the socket that listens.
-			if err == nil && s.connection() == probes[i].connection {
-				found[i] = &s
-			}
+			found[i] = &s
 			return err
 		})
 		if err != nil {
-			return nil, fmt.Errorf("look up TCP connections: %w", err)
+			return nil, fmt.Errorf("look up TCP sockets: %w", err)
 		}
 	}
 	return found, nil

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // What launcher and broker say to each other, one message each over a SOCK_SEQPACKET Unix
@@ -32,6 +34,16 @@ func checkApplication(name string) error {
 		return fmt.Errorf("application name %q has %d bytes, at most %d are possible", name, len(name), MaxApplicationName)
 	case strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r > '~' }):
 		return fmt.Errorf("application name %q: only printable ASCII without blanks is possible", name)
+	}
+	return nil
+}
+
+// maxPath is the longest path of a Unix socket in bytes (struct sockaddr_un).
+const maxPath = 107
+
+func checkPath(path string) error {
+	if len(path) == 0 || len(path) > maxPath {
+		return fmt.Errorf("path %q of the broker's socket has %d bytes, 1 to %d are possible: %w", path, len(path), maxPath, unix.EINVAL)
 	}
 	return nil
 }

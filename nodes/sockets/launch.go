@@ -39,7 +39,7 @@ func (l Launcher) Launch() error {
 	if len(l.Argv) == 0 {
 		return errors.New("launch: no command given")
 	}
-	if err := checkApplication(l.Application); err != nil {
+	if err := errors.Join(checkApplication(l.Application), checkPath(l.Broker)); err != nil {
 		return fmt.Errorf("launch %s: %w", l.Argv[0], err)
 	}
 	command, err := exec.LookPath(l.Argv[0])

@@ -2,6 +2,7 @@ package sockets
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 )
 
@@ -18,8 +19,12 @@ func newListeners() *listeners {
 	return &listeners{reported: map[uint64]Socket{}, found: map[uint64]struct{}{}}
 }
 
-// busy: something is reported or may have to be soon.
-func (l *listeners) busy() bool { return len(l.reported) > 0 || len(l.found) > 0 }
+func (l *listeners) any() bool { return len(l.reported) > 0 }
+
+func (l *listeners) all() []Socket { return slices.Collect(maps.Values(l.reported)) }
+
+// undecided: the next look decides about one that this look found.
+func (l *listeners) undecided() bool { return len(l.found) > 0 }
 
 // start reports whether the socket is new.
 func (l *listeners) start(s Socket) bool {

@@ -161,7 +161,12 @@ type testBroker struct {
 
 func startBroker(t testing.TB, r *recorder) *testBroker {
 	t.Helper()
-	b := &testBroker{recorder: r, path: filepath.Join(t.TempDir(), "broker"), done: make(chan error, 1)}
+	dir, err := os.MkdirTemp("", "broker") // t.TempDir is too long for a Unix socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	b := &testBroker{recorder: r, path: filepath.Join(dir, "broker"), done: make(chan error, 1)}
 	broker, err := NewBroker(BrokerConfig{Path: b.path, Handler: r, Log: testLog(t)})
 	if err != nil {
 		t.Fatal(err)

@@ -21,12 +21,13 @@ type MonitorConfig struct {
 	// change: connections that became relevant later are found by the next sweep.
 	Relevant func(netip.Addr) bool
 
-	// Look is the time between two looks at the listening sockets while at least one is
-	// reported; 0 means 20 ms. shutdown() of a listening socket is noticed by looking alone,
-	// and close() of one with half-open requests.
+	// Check is the time between two checks that the reported listening sockets still listen;
+	// 0 means 20 ms. Nothing else tells of shutdown() of a listening socket, nor soon of
+	// close() of one with half-open requests.
+	Check time.Duration
+	// Look is the time between two looks at all listening sockets, by which those of programs
+	// without a launcher are found; 0 means 1 s.
 	Look time.Duration
-	// IdleLook is the same while none is reported; 0 means 1 s.
-	IdleLook time.Duration
 	// Sweep is the time between two sweeps of all connections; 0 means 2 s. A connection is
 	// held at the second sweep that finds it, so aged one to two of these times.
 	Sweep time.Duration
@@ -62,6 +63,7 @@ type Monitor struct {
 	// reportedAlive are the cookies of sockets whose connection was reported as ended while
 	// their process has not closed them (a reset); their own end is not reported again.
 	reportedAlive map[uint64]struct{}
+	nextCheck     time.Time
 	nextLook      time.Time
 	nextSweep     time.Time
 }
@@ -112,8 +114,8 @@ func (c *MonitorConfig) setDefaults() {
 		field *time.Duration
 		value time.Duration
 	}{
-		{&c.Look, 20 * time.Millisecond},
-		{&c.IdleLook, time.Second},
+		{&c.Check, 20 * time.Millisecond},
+		{&c.Look, time.Second},
 		{&c.Sweep, 2 * time.Second},
 		{&c.Batch, 3 * time.Millisecond},
 	} {

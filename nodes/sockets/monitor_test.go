@@ -151,7 +151,7 @@ func TestListenersWithoutLauncher(t *testing.T) {
 	enterNetNS(t)
 	before := startPuppet(t, nil, nil)
 	before.serve("s", "tcp6", "[::]:7001", "v6only")
-	m := startMonitor(t, MonitorConfig{IdleLook: 50 * time.Millisecond})
+	m := startMonitor(t, MonitorConfig{Look: 50 * time.Millisecond})
 	eventually(t, "found what listened before", func() bool { return m.started(before.cookie("s")) })
 
 	after := startPuppet(t, nil, nil)
@@ -194,7 +194,7 @@ func TestListenEnded(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			enterNetNS(t)
-			m := startMonitor(t, MonitorConfig{})
+			m := startMonitor(t, MonitorConfig{Look: 20 * time.Millisecond})
 			b := startBroker(t, &recorder{listening: func(ctx context.Context, s Socket) {
 				if err := m.Listening(ctx, s); err != nil {
 					t.Error(err)
@@ -239,7 +239,7 @@ func (m *testMonitor) when(match func(Event) bool) time.Time {
 func TestListenersThatShareAPort(t *testing.T) {
 	t.Parallel()
 	enterNetNS(t)
-	m := startMonitor(t, MonitorConfig{IdleLook: 50 * time.Millisecond})
+	m := startMonitor(t, MonitorConfig{Look: 50 * time.Millisecond})
 	server := startPuppet(t, nil, nil)
 	server.serve("a", "tcp4", "127.7.0.1:7001", "reuseport")
 	server.serve("b", "tcp4", "127.7.0.1:7001", "reuseport")

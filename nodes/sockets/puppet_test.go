@@ -28,13 +28,19 @@ const (
 	puppetEnv = "SOCKETS_TEST_PUPPET"
 	brokerEnv = "SOCKETS_TEST_BROKER"
 	nameEnv   = "SOCKETS_TEST_APPLICATION"
+	// commandEnv makes its arguments the application, instead of itself.
+	commandEnv = "SOCKETS_TEST_COMMAND"
 )
 
 // runPuppet does not return.
 func runPuppet() {
 	if broker, launch := os.LookupEnv(brokerEnv); launch {
 		os.Unsetenv(brokerEnv)
-		err := Launcher{Broker: broker, Application: os.Getenv(nameEnv), Argv: append([]string{"/proc/self/exe"}, os.Args[1:]...)}.Launch()
+		argv := append([]string{"/proc/self/exe"}, os.Args[1:]...)
+		if _, command := os.LookupEnv(commandEnv); command {
+			argv = os.Args[1:]
+		}
+		err := Launcher{Broker: broker, Application: os.Getenv(nameEnv), Argv: argv}.Launch()
 		fmt.Println(err)
 		os.Exit(1)
 	}
@@ -47,9 +53,8 @@ func runPuppet() {
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
 		value, err := p.do(strings.Fields(lines.Text()))
-		var errno unix.Errno
-		switch {
-		case errors.As(err, &errno):
+		switch errno, plain := err.(unix.Errno); {
+		case plain:
 			fmt.Println(unix.ErrnoName(errno))
 		case err != nil:
 			fmt.Println(err)
@@ -123,8 +128,8 @@ func (p *puppet) do(words []string) (string, error) {
 		return "", errnoError(errno)
 	case "powerless": // gives up every capability
 		return "", unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &[]unix.CapUserData{{}, {}}[0])
-	case "untouchable":
-		return "", unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+	case "launch":
+		return "", Launcher{Broker: name, Argv: []string{"/proc/self/exe"}}.Launch()
 	case "storm":
 		rounds, _ := strconv.Atoi(arg)
 		return "", storm(name, rounds)

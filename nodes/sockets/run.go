@@ -37,6 +37,9 @@ func (m *Monitor) due() time.Time {
 	if m.nextSweep.Before(due) {
 		due = m.nextSweep
 	}
+	if m.listeners.any() && m.nextCheck.Before(due) {
+		due = m.nextCheck
+	}
 	if next, some := m.remnants.next(); some && next.Before(due) {
 		due = next
 	}
@@ -45,8 +48,11 @@ func (m *Monitor) due() time.Time {
 
 // work does what is due. What the kernel refuses now is asked again later.
 func (m *Monitor) work() {
-	if !time.Now().Before(m.nextLook) {
+	switch now := time.Now(); {
+	case !now.Before(m.nextLook):
 		m.look()
+	case m.listeners.any() && !now.Before(m.nextCheck):
+		m.check()
 	}
 	if !time.Now().Before(m.nextSweep) {
 		m.sweep()
@@ -57,7 +63,6 @@ func (m *Monitor) work() {
 func (m *Monitor) announce(a announcement) {
 	if m.listeners.start(a.socket) {
 		m.c.Deliver(ListenStarted{a.socket})
-		m.lookWithin(m.c.Look)
 	}
 	close(a.done)
 }
@@ -75,7 +80,7 @@ func (m *Monitor) takeDestroyed() {
 	for _, cookie := range q.unconnected {
 		if m.listeners.end(cookie) {
 			m.c.Deliver(ListenEnded{cookie})
-			m.lookWithin(m.c.Look)
+			m.lookWithin(m.c.Check)
 		} else if c, known := m.holdings.bySocket(cookie); known {
 			m.destroyedConnection(closed{probe{connection: c}, cookie}, due)
 		}
@@ -98,15 +103,32 @@ func (m *Monitor) destroyedConnection(c closed, due time.Time) {
 	m.remnants.add(c, due, false)
 }
 
-// look compares the listening sockets with those reported.
-func (m *Monitor) look() {
-	defer func() {
-		wait := m.c.IdleLook
-		if m.listeners.busy() {
-			wait = min(wait, m.c.Look)
+// check looks at the reported listening sockets alone, which is cheap, and at all if one
+// of them is not there. Of several that share an address and port the kernel shows but one.
+func (m *Monitor) check() {
+	m.nextCheck = time.Now().Add(m.c.Check)
+	for some := range slices.Chunk(m.listeners.all(), maxProbes) {
+		probes := make([]probe, len(some))
+		for i, s := range some {
+			probes[i].connection.Local = s.Local
 		}
-		m.nextLook = time.Now().Add(wait)
-	}()
+		found, err := m.diag.lookup(probes)
+		if err != nil {
+			m.c.Log.Error("no check of listening sockets", "error", err)
+			return
+		}
+		for i, s := range some {
+			if found[i] == nil || found[i].cookie != s.Cookie {
+				m.look()
+				return
+			}
+		}
+	}
+}
+
+// look compares all listening sockets with those reported.
+func (m *Monitor) look() {
+	m.nextLook = time.Now().Add(m.c.Look)
 	there := map[uint64]Socket{}
 	see := func(s diagSocket) {
 		there[s.cookie] = Socket{Cookie: s.cookie, Local: s.local, V6Only: s.v6Only}
@@ -126,6 +148,9 @@ func (m *Monitor) look() {
 	}
 	for _, s := range started {
 		m.c.Deliver(ListenStarted{s})
+	}
+	if m.listeners.undecided() {
+		m.lookWithin(m.c.Check)
 	}
 }
 
@@ -171,7 +196,7 @@ func (m *Monitor) askForRemnants() {
 			switch {
 			case err != nil:
 				m.remnants.keep(r, now, 0)
-			case found[i] != nil:
+			case r.isAnsweredBy(found[i]):
 				m.remnants.keep(r, now, found[i].expires)
 			default:
 				m.gone(r)

@@ -1,0 +1,120 @@
+package sockets
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func numbered(i int) Connection {
+	return Connection{
+		Local:  serverAt,
+		Remote: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 4000),
+	}
+}
+
+func TestRemnantsComeInTheirOrder(t *testing.T) {
+	t.Parallel()
+	r, start := newRemnants(), time.Now()
+	if _, some := r.next(); some {
+		t.Error("an empty set has a next one")
+	}
+	for _, i := range []int{3, 1, 2} {
+		r.add(closed{probe{connection: numbered(i)}, uint64(i)}, start.Add(time.Duration(i)*time.Second), false)
+	}
+	r.add(closed{probe{connection: numbered(2)}, 20}, start, false) // destroyed again, so due again
+	if next, _ := r.next(); !next.Equal(start) {
+		t.Errorf("next at %v, want %v", next, start)
+	}
+	var got []uint64
+	for _, x := range r.takeDue(start.Add(time.Second), 10) {
+		got = append(got, x.cookie)
+	}
+	if diff := cmp.Diff([]uint64{20, 1}, got); diff != "" {
+		t.Errorf("due (-want +got):\n%s", diff)
+	}
+	if !r.has(numbered(1)) || r.len() != 3 {
+		t.Error("one that is looked up is not forgotten yet")
+	}
+}
+
+func TestRemnantIsAskedAboutLessAndLess(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name    string
+		others  int
+		expires time.Duration
+		want    []time.Duration
+	}{
+		{"alone", 0, 0, []time.Duration{20, 40, 80, 160, 320, 640, 1000, 1000}},
+		{"timer of the kernel", 0, 50 * time.Millisecond, []time.Duration{20, 40, 55, 55}},
+		{"among 50,000", 50_000, 0, []time.Duration{20, 40, 80, 160, 320, 640, 1280, 2560, 5000, 5000}},
+		{"among 200,000", 200_000, 0, []time.Duration{20, 40, 80, 160, 320, 640, 1280, 2560, 5120, 10000, 10000}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			r, now := newRemnants(), time.Now()
+			later := now.Add(time.Hour)
+			for i := range max(test.others-1, 0) {
+				r.add(closed{probe{connection: numbered(i + 1)}, uint64(i)}, later, false)
+			}
+			r.add(closed{probe{connection: numbered(0)}, 0}, now, false)
+			var got []time.Duration
+			for range test.want {
+				due := r.takeDue(now, 1)
+				if len(due) != 1 {
+					t.Fatalf("%d due, want 1", len(due))
+				}
+				r.keep(due[0], now, test.expires)
+				next, _ := r.next()
+				got = append(got, next.Sub(now)/time.Millisecond)
+				now = next
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("milliseconds from one look-up to the next (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestHoldings(t *testing.T) {
+	t.Parallel()
+	h := newHoldings()
+	a, b := numbered(1), numbered(2)
+	for i, step := range []struct {
+		now     map[Connection]uint64
+		forget  []Connection
+		held    []Connection
+		missing []closed
+	}{
+		{now: map[Connection]uint64{a: 1}},
+		{now: map[Connection]uint64{a: 1, b: 2}, held: []Connection{a}},
+		{now: map[Connection]uint64{a: 1, b: 3}}, // b in use again
+		{now: map[Connection]uint64{a: 1, b: 3}, held: []Connection{b}},
+		{now: map[Connection]uint64{b: 3}, missing: []closed{{probe{connection: a}, 1}}},
+		{now: map[Connection]uint64{b: 3}, forget: []Connection{a}},
+		{now: map[Connection]uint64{a: 4, b: 3}},
+		{now: map[Connection]uint64{b: 3}, forget: []Connection{a}}, // an event told its end
+	} {
+		for _, c := range step.forget {
+			h.forget(c)
+		}
+		held, missing := h.sweep(step.now)
+		if diff := cmp.Diff(step.held, held, compareAddresses); diff != "" {
+			t.Errorf("sweep %d: held (-want +got):\n%s", i, diff)
+		}
+		if diff := cmp.Diff(fmt.Sprint(step.missing), fmt.Sprint(missing)); diff != "" {
+			t.Errorf("sweep %d: missing (-want +got):\n%s", i, diff)
+		}
+	}
+	if c, known := h.bySocket(3); !known || c != b {
+		t.Errorf("connection of socket 3: got %v, %v, want %v", c, known, b)
+	}
+	h.forget(b)
+	if _, known := h.bySocket(3); known {
+		t.Error("socket of a forgotten connection is known")
+	}
+}
