@@ -40,7 +40,8 @@ func Dial(source netip.Addr, target netip.AddrPort, timeout time.Duration) (fd i
 			return fd, fmt.Errorf("bind %s: %w", source, err)
 		}
 	}
-	if err := unix.Connect(fd, Sockaddr(target)); err != nil {
+	// A second connect of a socket that connects already goes on waiting.
+	if err := uninterrupted(func() error { return unix.Connect(fd, Sockaddr(target)) }); err != nil {
 		if err == unix.EINPROGRESS { // what SO_SNDTIMEO answers when its time is over
 			err = unix.ETIMEDOUT
 		}
@@ -55,4 +56,14 @@ func Sockaddr(ap netip.AddrPort) unix.Sockaddr {
 		return &unix.SockaddrInet4{Port: int(ap.Port()), Addr: ap.Addr().As4()}
 	}
 	return &unix.SockaddrInet6{Port: int(ap.Port()), Addr: ap.Addr().As16()}
+}
+
+// uninterrupted repeats a system call that a signal ended: the Go runtime sends its threads
+// signals, and a call with a timeout (SO_RCVTIMEO, SO_SNDTIMEO) is not restarted by the kernel.
+func uninterrupted(call func() error) error {
+	for {
+		if err := call(); err != unix.EINTR {
+			return err
+		}
+	}
 }

@@ -146,10 +146,12 @@ func connection(config Config, source netip.Addr, answer []byte) error {
 	}
 	defer unix.Close(fd)
 	if len(config.Request) > 0 {
-		if _, err := unix.Write(fd, config.Request); err != nil {
+		err := uninterrupted(func() error { _, err := unix.Write(fd, config.Request); return err })
+		if err != nil {
 			return fmt.Errorf("send: %w", err)
 		}
-		n, err := unix.Read(fd, answer)
+		n := 0
+		err = uninterrupted(func() (err error) { n, err = unix.Read(fd, answer); return err })
 		if err != nil {
 			return fmt.Errorf("receive: %w", err)
 		}

@@ -1,0 +1,215 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"net/netip"
+	"strconv"
+
+	"github.com/plexlab-dev/plexlab/harness/bench/load"
+)
+
+var (
+	//go:embed topologies/distribute.yaml
+	distributeTopology []byte
+	//go:embed topologies/dnat.nft
+	dnatRules []byte
+	//go:embed topologies/haproxy.cfg
+	haproxyConfig []byte
+)
+
+// Nodes of topologies/distribute.yaml.
+const (
+	client  = "CLIENT"
+	router  = "ROUTER"
+	routing = "MVS1"
+	target  = "MVS2"
+)
+
+// A way leads from the client to the servers of the target; all ways pass the same links.
+type way struct {
+	name      string
+	web, bulk netip.AddrPort // of nginx and of iperf3
+	// enter and leave are done around each measurement; nil for nothing.
+	enter, leave func(context.Context, *plex) error
+}
+
+var ways = []way{
+	{name: "direct", web: netip.MustParseAddrPort("10.1.0.2:80"), bulk: netip.MustParseAddrPort("10.1.0.2:5201")},
+	{name: "distributed", web: netip.MustParseAddrPort("192.168.44.100:80"), bulk: netip.MustParseAddrPort("192.168.44.100:5201")},
+	// The rules are there only while they are measured: connection tracking, which comes with
+	// them, sees every packet of the namespace.
+	{name: "dnat", web: netip.MustParseAddrPort("192.168.44.1:8080"), bulk: netip.MustParseAddrPort("192.168.44.1:8201"), enter: addDNAT, leave: removeDNAT},
+	{name: "haproxy", web: netip.MustParseAddrPort("192.168.44.1:9080"), bulk: netip.MustParseAddrPort("192.168.44.1:9201")},
+}
+
+const (
+	// loadWorkers connections are open at a time: enough to keep two cores busy.
+	loadWorkers = "16"
+	loadSources = "192.168.46.64/26"
+	loadRequest = "GET / HTTP/1.1\r\nHost: plex\r\n\r\n"
+)
+
+// distribute measures all ways in every round, in an order that turns from round to round, so
+// that neither a slow moment of the machine nor a fixed neighbour favours one of them.
+func distribute(ctx context.Context, config Config, results *Results) error {
+	p, err := newPlex(ctx, config, "bench-distribute", distributeTopology)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	if err := prepareWays(ctx, p); err != nil {
+		return err
+	}
+	var connections, toPlex, fromPlex = samples{}, samples{}, samples{}
+	for round := range config.Rounds {
+		for i := range ways {
+			w := ways[(round+i)%len(ways)]
+			config.Progress(fmt.Sprintf("distribute: round %d of %d, %s", round+1, config.Rounds, w.name))
+			if err := w.measure(ctx, p, connections, toPlex, fromPlex); err != nil {
+				return fmt.Errorf("%s: %w", w.name, err)
+			}
+		}
+	}
+	results.addWays("distribute.connections", "1/s", 1, connections)
+	results.addWays("distribute.throughput_to_plex", "Gbit/s", 1e-9, toPlex)
+	results.addWays("distribute.throughput_from_plex", "Gbit/s", 1e-9, fromPlex)
+	// The slower direction counts.
+	results.add("distribute.throughput.ratio_direct", math.Min(
+		pairedRatio(toPlex["distributed"], toPlex["direct"]),
+		pairedRatio(fromPlex["distributed"], fromPlex["direct"])), "")
+	return nil
+}
+
+// samples are the measurements of a quantity in the order of the rounds, by way.
+type samples map[string][]float64
+
+// addWays adds the median of every way and the paired ratios of the distributed one, and of DNAT and
+// HAProxy to the direct one.
+func (r *Results) addWays(key, unit string, scale float64, s samples) {
+	for _, w := range ways {
+		r.add(key+"."+w.name, median(s[w.name])*scale, unit)
+	}
+	r.add(key+".ratio_direct", pairedRatio(s["distributed"], s["direct"]), "")
+	r.add(key+".ratio_dnat", pairedRatio(s["distributed"], s["dnat"]), "")
+	r.add(key+".ratio_haproxy", pairedRatio(s["distributed"], s["haproxy"]), "")
+	r.add(key+".dnat_ratio_direct", pairedRatio(s["dnat"], s["direct"]), "")
+	r.add(key+".haproxy_ratio_direct", pairedRatio(s["haproxy"], s["direct"]), "")
+}
+
+// prepareWays makes the target's real address reachable through the routing stack, and starts
+// HAProxy there.
+func prepareWays(ctx context.Context, p *plex) error {
+	if _, err := p.output(ctx, router, "ip", "route", "add", "10.1.0.0/24", "via", "192.168.44.1"); err != nil {
+		return err
+	}
+	// HAProxy closes after its clients do, so that the remnants of its own connections are its;
+	// these settings are what keeps its ephemeral ports from running out. sysctl(8) is not everywhere.
+	for setting, value := range map[string]string{
+		"net/ipv4/tcp_tw_reuse": "1", "net/ipv4/ip_local_port_range": "1024 65535",
+	} {
+		if _, err := p.output(ctx, routing, "sh", "-c", fmt.Sprintf("echo %s >/proc/sys/%s", value, setting)); err != nil {
+			return err
+		}
+	}
+	if err := p.start(ctx, routing, haproxyConfig, "haproxy", "-db", "-f", "/dev/stdin"); err != nil {
+		return err
+	}
+	for _, w := range ways {
+		if w.enter == nil {
+			if err := p.reachable(ctx, client, w.web, w.bulk); err != nil {
+				return fmt.Errorf("%s: %w", w.name, err)
+			}
+		}
+	}
+	return nil
+}
+
+func addDNAT(ctx context.Context, p *plex) error {
+	_, err := p.input(ctx, dnatRules, routing, "nft", "-f", "-")
+	return err
+}
+
+func removeDNAT(ctx context.Context, p *plex) error {
+	_, err := p.output(ctx, routing, "nft", "delete", "table", "ip", "dnat")
+	return err
+}
+
+// measure takes one sample of each quantity.
+func (w way) measure(ctx context.Context, p *plex, connections, toPlex, fromPlex samples) (err error) {
+	if w.enter != nil {
+		if err := w.enter(ctx, p); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, w.leave(ctx, p)) }()
+	}
+	rate, err := connectionRate(ctx, p, w.web)
+	if err != nil {
+		return err
+	}
+	to, err := throughput(ctx, p, w.bulk)
+	if err != nil {
+		return err
+	}
+	from, err := throughput(ctx, p, w.bulk, "--reverse")
+	if err != nil {
+		return err
+	}
+	connections[w.name] = append(connections[w.name], rate)
+	toPlex[w.name] = append(toPlex[w.name], to)
+	fromPlex[w.name] = append(fromPlex[w.name], from)
+	return nil
+}
+
+// maxFailed is the share of connections that may fail before a rate means nothing.
+const maxFailed = 0.001
+
+// connectionRate is the number of connections a second: connect, a request to nginx, its answer,
+// close by the client.
+func connectionRate(ctx context.Context, p *plex, address netip.AddrPort) (float64, error) {
+	output, err := p.output(ctx, client, p.config.Executable, "load", address.String(), "--workers", loadWorkers,
+		"--sources", loadSources, "--request", loadRequest, "--duration", p.config.Sample.String())
+	if err != nil {
+		return 0, err
+	}
+	var result load.Result
+	if err := json.Unmarshal(output, &result); err != nil {
+		return 0, fmt.Errorf("read what the load client says: %w", err)
+	}
+	if failed := result.Failed(); float64(failed) > maxFailed*float64(result.Connections) {
+		return 0, fmt.Errorf("%d of %d connections to %s failed: %v",
+			failed, failed+result.Connections, address, result.Failures)
+	}
+	return result.PerSecond(), nil
+}
+
+// throughput is what iperf3 receives, in bits a second.
+func throughput(ctx context.Context, p *plex, address netip.AddrPort, options ...string) (float64, error) {
+	seconds := max(1, int(math.Round(p.config.Sample.Seconds())))
+	argv := append([]string{"iperf3", "--client", address.Addr().String(), "--port", strconv.Itoa(int(address.Port())),
+		"--json", "--time", strconv.Itoa(seconds)}, options...)
+	output, err := p.output(ctx, client, argv...)
+	var report struct {
+		Error string `json:"error"`
+		End   struct {
+			Received struct {
+				BitsPerSecond float64 `json:"bits_per_second"`
+			} `json:"sum_received"`
+		} `json:"end"`
+	}
+	if decodeErr := json.NewDecoder(bytes.NewReader(output)).Decode(&report); decodeErr != nil {
+		return 0, errors.Join(err, fmt.Errorf("read what iperf3 says: %w", decodeErr))
+	}
+	if report.Error != "" {
+		return 0, fmt.Errorf("iperf3 to %s: %s", address, report.Error)
+	}
+	if report.End.Received.BitsPerSecond == 0 {
+		return 0, fmt.Errorf("iperf3 to %s received nothing", address)
+	}
+	return report.End.Received.BitsPerSecond, err
+}

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/plexlab-dev/plexlab/harness/plexlab/machine"
+)
+
+// checkLimit bounds the trials of check: the kernel answers each within milliseconds.
+const checkLimit = 20 * time.Second
+
+func newCheck(io streams) *cobra.Command {
+	var asJSON, inside bool
+	command := &cobra.Command{
+		Use: "check", Short: "Say whether this machine can run a laboratory, and what it lacks", GroupID: groupFile,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if inside {
+				return machine.Inside(io.out)
+			}
+			self, err := os.Executable()
+			if err != nil {
+				return fmt.Errorf("find the program itself: %w", err)
+			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), checkLimit)
+			defer cancel()
+			features, err := machine.Check(ctx, []string{self, "check", "--inside"})
+			if asJSON {
+				return errors.Join(err, json.NewEncoder(io.out).Encode(features))
+			}
+			for _, f := range features {
+				state := "there"
+				if f.Missing != "" {
+					state = "MISSING"
+				}
+				fmt.Fprintf(io.out, "%-8s %s (for %s)\n", state, f.Name, f.Use)
+			}
+			return err
+		},
+	}
+	addJSON(command, &asJSON)
+	command.Flags().BoolVar(&inside, "inside", false, "try the features in the namespaces of this process")
+	_ = command.Flags().MarkHidden("inside") // fails for an unknown flag only
+	return command
+}

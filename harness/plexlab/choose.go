@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/plexlab-dev/plexlab/harness/lab"
+	"github.com/plexlab-dev/plexlab/topo"
+)
+
+// choice is the laboratory that a command is about.
+type choice struct{ name string }
+
+// addFlag gives command the flag that chooses among several.
+func (c *choice) addFlag(command *cobra.Command) {
+	command.Flags().StringVar(&c.name, "lab", "", "name of the laboratory, where several are up")
+	// The error is for a flag that does not exist.
+	_ = command.RegisterFlagCompletionFunc("lab", completeLab)
+}
+
+// attach finds it: the one that is named, or the only one of this user.
+func (c *choice) attach() (*lab.Lab, error) {
+	name := c.name
+	if name == "" {
+		var err error
+		if name, err = onlyLab(); err != nil {
+			return nil, err
+		}
+	}
+	found, err := lab.Attach(name)
+	return found, notFound(err)
+}
+
+func onlyLab() (string, error) {
+	labs, err := lab.List()
+	if err != nil {
+		return "", err
+	}
+	own := slices.DeleteFunc(slices.Clone(labs), func(f lab.Found) bool { return f.UID != os.Getuid() })
+	switch {
+	case len(own) == 1:
+		return own[0].Name, nil
+	case len(own) > 1:
+		names := make([]string, len(own))
+		for i, f := range own {
+			names[i] = f.Name
+		}
+		return "", usagef("several laboratories are up: %s; choose one with --lab", strings.Join(names, ", "))
+	case len(labs) > 0:
+		return "", notFoundf("no laboratory of yours is up; %s belongs to user %d: use sudo", labs[0].Name, labs[0].UID)
+	}
+	return "", notFoundf("no laboratory is up; start one with: plexlab up FILE")
+}
+
+// findNode resolves the name of a node, which may be spelled in any case. kinds restricts what
+// it may be; none stands for all.
+func findNode(ctx context.Context, l *lab.Lab, name string, kinds ...topo.Kind) (lab.StatusNode, error) {
+	status, err := l.Status(ctx)
+	if err != nil {
+		return lab.StatusNode{}, err
+	}
+	var names []string
+	for _, node := range status.Nodes {
+		if len(kinds) > 0 && !slices.Contains(kinds, node.Kind) {
+			continue
+		}
+		if strings.EqualFold(node.Name, name) {
+			return node, nil
+		}
+		names = append(names, node.Name)
+	}
+	what := "node"
+	if len(kinds) == 1 {
+		what = string(kinds[0])
+	}
+	return lab.StatusNode{}, notFoundf("no %s %s in laboratory %s; there are %s", what, name, l.Name(), strings.Join(names, ", "))
+}
+
+// stacksOf lists the stacks of a laboratory in the order of its plan.
+func stacksOf(ctx context.Context, l *lab.Lab) ([]lab.StatusNode, error) {
+	status, err := l.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	stacks := slices.DeleteFunc(status.Nodes, func(n lab.StatusNode) bool { return n.Kind != topo.KindStack })
+	if len(stacks) == 0 {
+		return nil, notFoundError{fmt.Errorf("laboratory %s has no stacks", l.Name())}
+	}
+	return stacks, nil
+}
+
+// errNotRunning is why a stack does not answer.
+var errNotRunning = errors.New("the stack does not run")

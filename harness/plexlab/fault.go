@@ -1,0 +1,47 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// verbs are the faults, with the arguments that lab.Fault takes.
+var verbs = []struct {
+	name, arguments, short string
+	check                  cobra.PositionalArgs
+}{
+	{"kill", "STACK", "End a stack at once: links down, applications ended, as a machine that fails", cobra.ExactArgs(1)},
+	{"start", "STACK", "Start a stack that has ended, and its applications", cobra.ExactArgs(1)},
+	{"freeze", "STACK", "Stop the process of a stack; its kernel goes on", cobra.ExactArgs(1)},
+	{"thaw", "STACK", "Let a frozen stack go on", cobra.ExactArgs(1)},
+	{"link-down", "NODE LINK", "Pull the cable of a link, such as ext0", cobra.ExactArgs(2)},
+	{"link-up", "NODE LINK", "Put it back", cobra.ExactArgs(2)},
+	{"drop", "NETWORK FROM TO", "Lose what one node sends to another on a network; the other way stays open", cobra.ExactArgs(3)},
+	{"partition", "NETWORK NODE[,NODE...] ...", "Split a network into groups; nodes not named form one more", cobra.MinimumNArgs(2)},
+	{"heal", "NETWORK", "End every drop and partition of a network", cobra.ExactArgs(1)},
+}
+
+func newFault(streams) *cobra.Command {
+	var chosen choice
+	command := &cobra.Command{Use: "fault", Short: "Break something, or put it right", GroupID: groupLab}
+	for _, verb := range verbs {
+		below := &cobra.Command{
+			Use: verb.name + " " + verb.arguments, Short: verb.short, Args: verb.check,
+			RunE: func(cmd *cobra.Command, args []string) error {
+				l, err := chosen.attach()
+				if err != nil {
+					return err
+				}
+				defer l.Close()
+				return notFound(l.Fault(cmd.Context(), verb.name, args...))
+			},
+		}
+		if skip := strings.Count(verb.arguments, "NETWORK"); verb.name != "heal" {
+			below.ValidArgsFunction = completeNode(&chosen, skip)
+		}
+		chosen.addFlag(below)
+		command.AddCommand(below)
+	}
+	return command
+}

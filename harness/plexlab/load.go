@@ -1,0 +1,95 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/plexlab-dev/plexlab/harness/bench/load"
+	"github.com/plexlab-dev/plexlab/harness/bench/probe"
+)
+
+// newLoad is the load client of the benchmarks. It runs inside a laboratory.
+func newLoad(io streams) *cobra.Command {
+	var (
+		sources  string
+		request  string
+		closing  string
+		workers  int
+		duration time.Duration
+	)
+	command := &cobra.Command{
+		Use: "load ADDRESS:PORT", Short: "Open connections as fast as possible and count them", Hidden: true,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			target, err := netip.ParseAddrPort(args[0])
+			if err != nil {
+				return usageError{err}
+			}
+			config := load.Config{
+				Target: target, Workers: workers, Duration: duration,
+				Request: []byte(request), Close: load.Close(closing),
+			}
+			if sources != "" {
+				prefix, err := netip.ParsePrefix(sources)
+				if err != nil {
+					return usageError{err}
+				}
+				config.Sources = addressesOf(prefix)
+			}
+			result, err := load.Run(cmd.Context(), config)
+			if err != nil {
+				return usageError{err}
+			}
+			return json.NewEncoder(io.out).Encode(result)
+		},
+	}
+	flags := command.Flags()
+	flags.StringVar(&sources, "sources", "", "prefix whose addresses are the sources")
+	flags.StringVar(&request, "request", "", "what to send once a connection is open")
+	flags.StringVar(&closing, "close", string(load.CloseFIN), "how to end a connection: fin or rst")
+	flags.IntVar(&workers, "workers", 8, "connections open at a time")
+	flags.DurationVar(&duration, "duration", time.Second, "how long")
+	return command
+}
+
+// maxSources bounds how many addresses a prefix is taken for.
+const maxSources = 4096
+
+func addressesOf(prefix netip.Prefix) []netip.Addr {
+	var addresses []netip.Addr
+	for a := prefix.Masked().Addr(); prefix.Contains(a) && len(addresses) < maxSources; a = a.Next() {
+		addresses = append(addresses, a)
+	}
+	return addresses
+}
+
+// newProbe holds the programs that measure listen and close from inside a laboratory.
+func newProbe(io streams) *cobra.Command {
+	command := &cobra.Command{Use: "probe", Short: "Measure listen and close", Hidden: true}
+	command.AddCommand(
+		&cobra.Command{
+			Use: "listener", Short: "Open and close listeners, told by standard input", Args: cobra.NoArgs,
+			RunE: func(*cobra.Command, []string) error {
+				return named("listener", probe.Listener(io.in, io.out))
+			},
+		},
+		&cobra.Command{
+			Use: "knocker", Short: "Knock at services, told by standard input", Args: cobra.NoArgs,
+			RunE: func(*cobra.Command, []string) error {
+				return named("knocker", probe.Knocker(io.in, io.out))
+			},
+		},
+	)
+	return command
+}
+
+func named(program string, err error) error {
+	if err != nil {
+		return fmt.Errorf("%s: %w", program, err)
+	}
+	return nil
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/plexlab-dev/plexlab/harness/bench"
+	"github.com/plexlab-dev/plexlab/harness/impl"
+	"github.com/plexlab-dev/plexlab/harness/lab"
+	"github.com/plexlab-dev/plexlab/harness/plexlab/machine"
+	"github.com/plexlab-dev/plexlab/topo"
+)
+
+// The exit statuses, documented in the help text and the README.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2   // command line, topology, profile or manifest
+	exitMissing     = 3   // a right or a feature of the kernel
+	exitNotFound    = 4   // a laboratory, node or application
+	exitInterrupted = 130 // as a shell has it for SIGINT
+)
+
+const exitStatusHelp = `Exit status: 0 done; 1 it failed; 2 the command line, or a topology, profile or manifest, is
+wrong; 3 this machine lacks a right or a feature, which is named; 4 there is no laboratory, node
+or application of that name. exec ends with the status of the command that it ran.`
+
+// usageError is a mistake in the command line or in a file that it names.
+type usageError struct{ err error }
+
+func (e usageError) Error() string { return e.err.Error() }
+func (e usageError) Unwrap() error { return e.err }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// notFoundError names something that no laboratory has.
+type notFoundError struct{ err error }
+
+func (e notFoundError) Error() string { return e.err.Error() }
+func (e notFoundError) Unwrap() error { return e.err }
+
+func notFoundf(format string, args ...any) error { return notFoundError{fmt.Errorf(format, args...)} }
+
+// notFound makes an error that says ENOENT of a laboratory's own things a notFoundError.
+func notFound(err error) error {
+	if errors.Is(err, unix.ENOENT) {
+		return notFoundError{err}
+	}
+	return err
+}
+
+// statusError ends the program with the status of a command that it ran, and without a word.
+type statusError int
+
+func (e statusError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+// outcome is the exit status of an error, and what to tell about it.
+func outcome(err error) (status int, message string) {
+	if err == nil {
+		return exitDone, ""
+	}
+	return statusOf(err), messageOf(err)
+}
+
+func messageOf(err error) string {
+	if as[statusError](err) {
+		return ""
+	}
+	if errors.Is(err, context.Canceled) {
+		return "interrupted: " + err.Error()
+	}
+	return err.Error()
+}
+
+func statusOf(err error) int {
+	var status statusError
+	switch {
+	case errors.As(err, &status):
+		return int(status)
+	case as[usageError](err), as[topo.Errors](err), as[*impl.Error](err), as[*bench.UnknownPartError](err):
+		return exitUsage
+	case as[*lab.RefusedError](err), as[*machine.MissingError](err):
+		return exitMissing
+	case as[notFoundError](err):
+		return exitNotFound
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
+		return exitMissing
+	case errors.Is(err, context.Canceled):
+		return exitInterrupted
+	}
+	return exitFailed
+}
+
+func as[E error](err error) bool {
+	var target E
+	return errors.As(err, &target)
+}

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"runtime"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+)
+
+func newVersion(io streams) *cobra.Command {
+	var asJSON bool
+	command := &cobra.Command{
+		Use: "version", Short: "Say which plexlab, which Go and which kernel", GroupID: groupFile,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			var name unix.Utsname
+			if err := unix.Uname(&name); err != nil {
+				return fmt.Errorf("ask for the kernel's version: %w", err)
+			}
+			kernel := unix.ByteSliceToString(name.Release[:])
+			if asJSON {
+				return json.NewEncoder(io.out).Encode(map[string]string{
+					"version": version, "go": runtime.Version(), "kernel": kernel,
+				})
+			}
+			fmt.Fprintf(io.out, "plexlab %s, %s, Linux %s\n", version, runtime.Version(), kernel)
+			return nil
+		},
+	}
+	addJSON(command, &asJSON)
+	return command
+}
+
+// addJSON gives command the flag that has it answer a program.
+func addJSON(command *cobra.Command, asJSON *bool) {
+	command.Flags().BoolVar(asJSON, "json", false, "answer in JSON, for programs")
+}
