@@ -35,13 +35,15 @@ type Capture struct {
 	sources []*source
 	file    *evidence
 	readers sync.WaitGroup
+	writer  sync.WaitGroup
 
 	mu      sync.Mutex
 	packets []Packet // in the order in which blocks were handed over
 	// recorded is closed and made anew with every change of packets, stopped and failure.
 	recorded chan struct{}
 	lost     map[string]uint64
-	failure  error
+	// failure is that of a reader, unwritten that of the file.
+	failure, unwritten error
 	// stopping: Stop was called; stopped: nothing is recorded any more.
 	stopping, stopped bool
 }
@@ -51,8 +53,8 @@ type source struct {
 	ring *ring
 }
 
-// Start begins to record. The sockets are taken over. path is the pcapng file to be made; empty
-// for none. On an error sockets are closed and no file is left.
+// Start begins to record. The sockets are taken over. path is the pcapng file to be made, which must
+// not exist; empty for none. On an error sockets are closed and no file is left.
 func Start(path string, sources ...Source) (_ *Capture, err error) {
 	c := &Capture{recorded: make(chan struct{}), lost: map[string]uint64{}}
 	defer func() {
@@ -79,8 +81,11 @@ func Start(path string, sources ...Source) (_ *Capture, err error) {
 			return nil, err
 		}
 	}
-	for i, s := range c.sources {
-		c.readers.Go(func() { c.read(i, s) })
+	for _, s := range c.sources {
+		c.readers.Go(func() { c.read(s) })
+	}
+	if c.file != nil {
+		c.writer.Go(c.write)
 	}
 	return c, nil
 }
@@ -121,10 +126,10 @@ func (c *Capture) abandon(path string) {
 }
 
 // read records the packets of one interface until the capture is stopped and the ring is empty.
-func (c *Capture) read(index int, s *source) {
+func (c *Capture) read(s *source) {
 	err := s.ring.wait()
 	for err == nil {
-		if err = c.record(index, s); err == nil {
+		if err = c.record(s); err == nil {
 			err = s.ring.wait()
 		}
 	}
@@ -133,7 +138,7 @@ func (c *Capture) read(index int, s *source) {
 		// holds, for traffic may go on.
 		err = nil
 		for left := blockCount; left > 0 && err == nil && s.ring.ready(); left-- {
-			err = c.record(index, s)
+			err = c.record(s)
 		}
 	}
 	if err != nil {
@@ -143,7 +148,7 @@ func (c *Capture) read(index int, s *source) {
 
 // record takes over one block. Loss is asked for with each block, so that no absence is concluded
 // while some of it is unknown.
-func (c *Capture) record(index int, s *source) error {
+func (c *Capture) record(s *source) error {
 	var block []Packet
 	s.ring.take(func(h *unix.Tpacket3Hdr, outgoing bool, data []byte) {
 		block = append(block, Packet{
@@ -157,14 +162,30 @@ func (c *Capture) record(index int, s *source) error {
 		})
 	})
 	lost, err := s.ring.drops()
-	if c.file != nil {
-		err = errors.Join(err, c.file.write(index, block))
-	}
 	c.change(func() {
 		c.packets = append(c.packets, block...)
 		c.lost[s.name] += lost
 	})
 	return err
+}
+
+// write follows the record with the file, on a goroutine of its own: a disk that is slow must not
+// keep a reader from its ring.
+func (c *Capture) write() {
+	for at := 0; ; {
+		c.mu.Lock()
+		fresh, recorded, stopped := c.packets[at:], c.recorded, c.stopped
+		c.mu.Unlock()
+		if err := c.file.write(fresh); err != nil {
+			c.change(func() { c.unwritten = err })
+			return
+		}
+		at += len(fresh)
+		if stopped {
+			return
+		}
+		<-recorded
+	}
 }
 
 func (c *Capture) change(how func()) {
@@ -205,7 +226,8 @@ func (c *Capture) Stop() error {
 		c.stopped = true
 	})
 	if c.file != nil {
-		failures = append(failures, c.file.finish(c.lost))
+		c.writer.Wait()
+		failures = append(failures, c.unwritten, c.file.finish(c.lost))
 	}
 	return errors.Join(failures...)
 }

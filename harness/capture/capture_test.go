@@ -210,7 +210,8 @@ func TestWhatIsLostIsReportedAndProvesNothing(t *testing.T) {
 	big := segment.NewData(client, service, 1, 1, make([]byte, 1400))
 	// While the record is locked the readers cannot go on, and the rings fill up.
 	w.mu.Lock()
-	for begin := time.Now(); time.Since(begin) < 2*blockCount*retire; {
+	begin := time.Now()
+	for sent := 0; sent < 2*blockCount*blockSize && time.Since(begin) < 6*blockCount*retire; sent += len(big.Payload) {
 		w.sendSegment(t, big)
 	}
 	w.mu.Unlock()
@@ -383,6 +384,16 @@ func TestStartThatFailsLeavesNothing(t *testing.T) {
 	}
 	if left, _ := os.ReadDir(dir); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
+	}
+	other := filepath.Join(dir, "other.pcapng")
+	if err := os.WriteFile(other, []byte("evidence"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Start(other, source("x", near)); !errors.Is(err, os.ErrExist) {
+		t.Errorf("a file that exists: want os.ErrExist, got %v", err)
+	}
+	if text, _ := os.ReadFile(other); string(text) != "evidence" {
+		t.Errorf("a file that exists was changed to %q", text)
 	}
 }
 

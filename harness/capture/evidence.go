@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync"
+	"slices"
 
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
@@ -14,7 +14,6 @@ import (
 // evidence is the pcapng file of a capture. Packets stand in the order in which the kernel handed
 // over their blocks; their times tell their real order.
 type evidence struct {
-	mu     sync.Mutex
 	file   *os.File
 	writer *pcapgo.NgWriter
 	names  []string
@@ -27,7 +26,7 @@ func newEvidence(path string, names []string) (*evidence, error) {
 	if len(names) == 0 {
 		return nil, fmt.Errorf("write capture file %s: no interfaces", path)
 	}
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o644)
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("create capture file: %w", err)
 	}
@@ -61,18 +60,16 @@ func (e *evidence) begin() error {
 	return e.writer.Flush()
 }
 
-// write appends the packets of one interface and gives them to the kernel, so that they survive
-// the end of this process.
-func (e *evidence) write(index int, packets []Packet) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+// write appends packets and gives them to the kernel, so that they survive the end of this process.
+func (e *evidence) write(packets []Packet) error {
 	for _, p := range packets {
 		flags := &pcapgo.NgEpbFlags{Direction: pcapgo.NgEpbFlagDirectionInbound}
 		if p.Outgoing {
 			flags.Direction = pcapgo.NgEpbFlagDirectionOutbound
 		}
 		err := e.writer.WritePacketWithOptions(gopacket.CaptureInfo{
-			Timestamp: p.Time, CaptureLength: len(p.Data), Length: p.Length, InterfaceIndex: index,
+			Timestamp: p.Time, CaptureLength: len(p.Data), Length: p.Length,
+			InterfaceIndex: slices.Index(e.names, p.Interface),
 		}, p.Data, pcapgo.NgPacketOptions{Flags: flags})
 		if err != nil {
 			return fmt.Errorf("write capture file: %w", err)
