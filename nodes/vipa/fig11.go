@@ -57,6 +57,8 @@ func (s *Stack) objection(from contract.Member, e contract.DVIPA) string {
 	switch {
 	case !e.Prefix.IsValid(), address.IsUnspecified(), address.IsMulticast(), address.IsLoopback(), address.Is4In6():
 		return "not a unicast address with the length of its mask"
+	case address == s.self.XCF, s.members[address] != nil:
+		return "an XCF address is no DVIPA"
 	case e.Epoch == 0:
 		return "an owner's epoch begins at 1"
 	}
@@ -98,24 +100,20 @@ func (s *Stack) candidate(d *dvipa, from contract.Member, e contract.DVIPA, held
 		s.pass("fig11/126->128")
 		// 128, 130: listening applications.
 		s.block128(d, before)
-		// 131, 133: active connections.
-		if len(held) > 0 {
-			s.pass("fig11/131-yes->133")
-			s.block133(d, held)
-			s.pass("fig11/133->132")
-		} else {
-			s.pass("fig11/131-no->132")
-		}
 	} else {
 		s.pass("fig11/124-no->132")
-		// I16: what it still holds, it tells all the same, and keeps the address.
+		// I16: the address stays for the connections that are left.
 		d.held = set(held)
-		if len(held) > 0 {
-			s.pass("fig11/131-yes->133")
-			s.block133(d, held)
-			s.pass("fig11/133->132")
-		}
 		s.settle(d)
+	}
+	// 131, 133: active connections; a stack that is no candidate tells of them all the same (I16).
+	switch {
+	case len(held) > 0:
+		s.pass("fig11/131-yes->133")
+		s.block133(d, held)
+		s.pass("fig11/133->132")
+	case d.listed.candidate:
+		s.pass("fig11/131-no->132")
 	}
 
 	// 132: backup of the routing stack?
