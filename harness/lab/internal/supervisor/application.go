@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"text/template"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -62,7 +61,7 @@ func (n *node) startApplication(ctx context.Context, a *application) (detail str
 	if err := writeFiles(dir, a.plan.Files); err != nil {
 		return "", err
 	}
-	argv, err := fillIn(a.plan.Command, dir, n.plan.Name)
+	argv, err := fillIn(a.plan.Command, dir)
 	if err != nil {
 		return "", err
 	}
@@ -141,27 +140,22 @@ func (n *node) applicationDir(name string) string {
 // applicationLog is where its output goes.
 func (n *node) applicationLog(name string) string { return n.applicationDir(name) + ".log" }
 
-// fillIn fills in the templates of an application's command.
-func fillIn(command []string, dir, stack string) ([]string, error) {
+// dirTemplate is what topo leaves in commands and files for the directory of the application.
+const dirTemplate = "{{.Dir}}"
+
+// fillIn puts the directory into an application's command.
+func fillIn(command []string, dir string) ([]string, error) {
 	if len(command) == 0 {
 		return nil, errors.New("the command is empty")
 	}
 	argv := make([]string, len(command))
 	for i, text := range command {
-		argument, err := template.New("argument").Parse(text)
-		if err != nil {
-			return nil, fmt.Errorf("command: %w", err)
-		}
-		var filled strings.Builder
-		if err := argument.Execute(&filled, struct{ Dir, Stack string }{dir, stack}); err != nil {
-			return nil, fmt.Errorf("command: %w", err)
-		}
-		argv[i] = filled.String()
+		argv[i] = strings.ReplaceAll(text, dirTemplate, dir)
 	}
 	return argv, nil
 }
 
-// writeFiles writes files below dir. Their names may have directories, but not lead out.
+// writeFiles writes files below dir, which their texts may name as {{.Dir}}. Their names may have directories, but not lead out.
 func writeFiles(dir string, files map[string]string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("make its directory: %w", err)
@@ -174,7 +168,7 @@ func writeFiles(dir string, files map[string]string) error {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return fmt.Errorf("make the directory of file %s: %w", name, err)
 		}
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		if err := os.WriteFile(path, []byte(strings.ReplaceAll(text, dirTemplate, dir)), 0o644); err != nil {
 			return fmt.Errorf("write file %s: %w", name, err)
 		}
 	}

@@ -112,7 +112,7 @@ func (s *supervisor) handle(ctx context.Context, request wire.Request) (result, 
 	case wire.OperationPlan:
 		return result{body: s.plan}, nil
 	case wire.OperationKey:
-		return result{body: s.key}, nil
+		return result{body: s.key[:]}, nil
 	case wire.OperationDown:
 		s.beginEnd()
 		return result{}, nil

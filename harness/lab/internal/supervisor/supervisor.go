@@ -9,7 +9,6 @@ package supervisor
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -24,6 +23,7 @@ import (
 	"github.com/plexlab-dev/plexlab/harness/lab/internal/fabric"
 	"github.com/plexlab-dev/plexlab/harness/lab/internal/reaper"
 	"github.com/plexlab-dev/plexlab/harness/lab/internal/wire"
+	"github.com/plexlab-dev/plexlab/nodes/contract"
 	"github.com/plexlab-dev/plexlab/topo"
 )
 
@@ -40,7 +40,7 @@ type supervisor struct {
 	born    time.Time
 	limits  []string // what does not work here, for people
 	log     *slog.Logger
-	key     []byte
+	key     contract.Key
 	client  *client
 	reaper  *reaper.Reaper
 	fabric  *fabric.Fabric
@@ -121,10 +121,9 @@ func (s *supervisor) up(ctx context.Context) error {
 	if err := s.openLog(); err != nil {
 		return err
 	}
-	s.key = make([]byte, keyLength)
-	rand.Read(s.key)
-	if err := os.WriteFile(wire.KeyPath, s.key, 0o600); err != nil {
-		return fmt.Errorf("write the plex key: %w", err)
+	s.key = contract.NewKey()
+	if err := contract.WriteKey(wire.KeyPath, s.key); err != nil {
+		return err
 	}
 	s.reaper = reaper.New()
 	s.endOnSignal()
@@ -156,9 +155,6 @@ func (s *supervisor) up(ctx context.Context) error {
 	s.client.step(wire.StepReady, "", "", s.born)
 	return nil
 }
-
-// keyLength is the length of a plex key in bytes, that of HMAC-SHA-256's result.
-const keyLength = 32
 
 // openLog opens the supervisor's own log.
 func (s *supervisor) openLog() error {
