@@ -116,7 +116,6 @@ func (p *planner) readNetworks() {
 		at := path("/networks").at(i)
 		if !isNetworkName(n.Name) {
 			p.fail(at.at("name"), "found %.40q, expected the name of a network: 1 to 12 lower-case letters, digits or -, a letter first", n.Name)
-			continue
 		}
 		if _, twice := p.networks[n.Name]; twice {
 			p.fail(at.at("name"), "found a second network %s, expected each name once", n.Name)
@@ -129,6 +128,7 @@ func (p *planner) readNetworks() {
 		}
 		if n.XCF && p.xcf != "" {
 			p.fail(at.at("xcf"), "found a second XCF network, expected one: %s is it already", p.xcf)
+			planned.XCF = false
 		} else if n.XCF {
 			p.xcf = n.Name
 		}

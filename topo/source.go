@@ -27,8 +27,10 @@ type (
 const (
 	// maxFile is how long a file may be, in bytes.
 	maxFile = 1 << 20
-	// maxDepth is how deep a file may be nested; the YAML parser's time grows with the square.
-	maxDepth = 24
+	// maxDepth is how deep a file may be nested, and maxTokens how many words and signs of YAML it
+	// may have (128 stacks need some 5000): the YAML parser's time grows with the square of both.
+	maxDepth  = 24
+	maxTokens = 40000
 )
 
 // A source is a topology file as it was read: its values, and the place of each.
@@ -74,6 +76,10 @@ func newSource(file string, data []byte) (*source, error) {
 		return nil, Errors{{Pos: start, Message: "found bytes that are not UTF-8, expected text"}}
 	}
 	tokens := lexer.Tokenize(string(data))
+	if len(tokens) > maxTokens {
+		at := s.position(tokens[maxTokens])
+		return nil, Errors{{Pos: at, Message: fmt.Sprintf("found more than %d words and signs of YAML, expected a smaller file", maxTokens)}}
+	}
 	if at := tooDeep(tokens); at != nil {
 		return nil, Errors{{Pos: s.position(at), Message: fmt.Sprintf("found nesting deeper than %d", maxDepth)}}
 	}
@@ -87,7 +93,7 @@ func newSource(file string, data []byte) (*source, error) {
 		switch {
 		case d.Body == nil:
 		case body != nil:
-			s.errs.Add(s.position(d.Body.GetToken()), "found a second document, expected one")
+			s.errs.Add(s.start(d.Body), "found a second document, expected one")
 		default:
 			body = d.Body
 		}
@@ -112,6 +118,19 @@ func (s *source) syntaxError(err error) error {
 
 func (s *source) position(t *token.Token) Position {
 	return Position{File: s.file, Line: t.Position.Line, Column: max(1, t.Position.Column)}
+}
+
+// start is where a node begins: keys with values, at the first key and not at its colon.
+func (s *source) start(n ast.Node) Position {
+	switch m := n.(type) {
+	case *ast.MappingNode:
+		if len(m.Values) > 0 {
+			return s.position(m.Values[0].Key.GetToken())
+		}
+	case *ast.MappingValueNode:
+		return s.position(m.Key.GetToken())
+	}
+	return s.position(n.GetToken())
 }
 
 // tooDeep returns a token that is nested too deep, nil if none is. Blocks nest by indentation,
@@ -139,19 +158,15 @@ func tooDeep(tokens token.Tokens) *token.Token {
 
 // read notes the places of a node and of all below it, and returns its value.
 func (s *source) read(at path, n ast.Node) any {
-	s.places[at] = s.position(n.GetToken())
+	s.places[at] = s.start(n)
 	switch n := n.(type) {
 	case *ast.MappingNode:
-		if len(n.Values) > 0 {
-			s.places[at] = s.position(n.Values[0].Key.GetToken())
-		}
 		m := make(map[string]any, len(n.Values))
 		for _, v := range n.Values {
 			s.readMember(at, v, m)
 		}
 		return m
 	case *ast.MappingValueNode:
-		s.places[at] = s.position(n.Key.GetToken())
 		m := map[string]any{}
 		s.readMember(at, n, m)
 		return m
@@ -231,13 +246,19 @@ func (s *source) within(p path, text string, in Position) (at Position, exact bo
 	if !s.blocks[p] || in.Line < 1 || in.Line > len(lines) {
 		return at, false
 	}
-	line := lines[in.Line-1]
-	if n := at.Line + in.Line; n <= len(s.lines) {
-		indented := strings.TrimSuffix(s.lines[n-1], "\r")
-		if before, ok := strings.CutSuffix(indented, line); ok {
-			return Position{File: s.file, Line: n, Column: utf8.RuneCountInString(before) + in.Column}, true
-		}
+	line, column := lines[in.Line-1], in.Column
+	n := at.Line + in.Line
+	if line == "" && in.Line == len(lines) && in.Line > 1 {
+		// Behind the last newline of a block: in the file that is another line already.
+		line, n = lines[in.Line-2], n-1
+		column = utf8.RuneCountInString(line) + 1
 	}
-	// The end of the block: a line that is empty here and belongs to what follows there.
-	return at, false
+	if n > len(s.lines) {
+		return at, false
+	}
+	before, ok := strings.CutSuffix(strings.TrimSuffix(s.lines[n-1], "\r"), strings.TrimSuffix(line, "\r"))
+	if !ok {
+		return at, false
+	}
+	return Position{File: s.file, Line: n, Column: utf8.RuneCountInString(before) + column}, true
 }

@@ -127,9 +127,9 @@ func TestErrorsAroundBlocks(t *testing.T) {
 	for text, want := range map[string]string{
 		"ENDVIPADYN":                    `p:1:1: found "ENDVIPADYN", expected VIPADynamic before it`,
 		"HELLO":                         `p:1:1: found "HELLO", expected VIPADynamic`,
-		"VIPADYN\n; end":                `p:2:6: found the end of the file, expected ENDVIPADynamic for the block that began in line 1`,
+		"VIPADYN\n; end":                `p:2:6: found the end of the profile, expected ENDVIPADynamic for the block that began in line 1`,
 		"VIPADYN ENDVIPADYN ENDVIPADYN": `p:1:20: found "ENDVIPADYN", expected VIPADynamic before it`,
-		"VIPADYN ENDVIPADYN DVA1":       `p:1:20: found "DVA1", expected VIPADynamic or the end of the file`,
+		"VIPADYN ENDVIPADYN DVA1":       `p:1:20: found "DVA1", expected VIPADynamic or the end of the profile`,
 		strings.Repeat(" ", maxText+1):  `p:1:1: found 1048577 bytes, expected at most 1048576`,
 	} {
 		if _, err := Parse("p", []byte(text), figure9); err == nil || err.Error() != want {

@@ -67,7 +67,7 @@ func (p *parser) blocks() {
 			p.fail(t, fmt.Sprintf("%s before it", kwBlock))
 		case k == kwEndBlock:
 			opened = nil
-			p.end(operands, string(kwBlock)+" or the end of the file")
+			p.end(operands, string(kwBlock)+" or the end of the profile")
 		default:
 			if opened == nil {
 				p.fail(t, fmt.Sprintf("%s before it", kwBlock))

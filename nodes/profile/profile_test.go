@@ -102,7 +102,7 @@ func TestWorkedExampleAsPrinted(t *testing.T) {
 	_, err := parseFixture(t, "mvs5-printed.profile")
 	want := `mvs5-printed.profile:1:1: found "VIPADEFine", expected VIPADynamic before it
 mvs5-printed.profile:1:44: found "DVB1", expected a network mask such as 255.255.255.0 or /24
-mvs5-printed.profile:6:1: found the end of the file, expected ENDVIPADynamic for the block that began in line 1`
+mvs5-printed.profile:6:1: found the end of the profile, expected ENDVIPADynamic for the block that began in line 1`
 	if err == nil || err.Error() != want {
 		t.Errorf("got:\n%v\nwant:\n%s", err, want)
 	}

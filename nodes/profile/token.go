@@ -17,7 +17,7 @@ const comma = ","
 // describe is the token as an error message shows it.
 func (t token) describe() string {
 	if t.text == "" {
-		return "the end of the file"
+		return "the end of the profile"
 	}
 	return quote(t.text)
 }
