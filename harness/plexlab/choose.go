@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/plexlab-dev/plexlab/harness/lab"
 	"github.com/plexlab-dev/plexlab/topo"
@@ -34,7 +35,10 @@ func (c *choice) attach() (*lab.Lab, error) {
 		}
 	}
 	found, err := lab.Attach(name)
-	return found, notFound(err)
+	if errors.Is(err, unix.ENOENT) {
+		return nil, notFoundf("no laboratory %s is up; see: plexlab list", name)
+	}
+	return found, err
 }
 
 func onlyLab() (string, error) {

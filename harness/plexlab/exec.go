@@ -39,8 +39,9 @@ them by looking. The command ends when this one does.`,
 			})
 		},
 	}
-	// What follows the node belongs to the command, its flags too.
-	command.Flags().SetInterspersed(false)
+	command.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		return usagef("exec: %w; put -- before the command", err)
+	})
 	command.Flags().StringVar(&application, "app", "", "run it through the launcher, as the application of this name")
 	chosen.addFlag(command)
 	return command
