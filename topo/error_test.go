@@ -121,6 +121,14 @@ func TestErrors(t *testing.T) {
 		{"backward range", "46.20-192.168.46.29", "46.29-192.168.46.20", `34:16: found the range 192.168.46.29-192.168.46.20, expected its first address not above its last`},
 		{"range out of subnet", "46.20-192.168.46.29", "46.250-192.168.47.29", `34:16: found 192.168.46.255, which is the broadcast address of 192.168.46.0/24, expected the address of a host on network net46`},
 		{"range over another", "46.20-192.168.46.29", "46.9-192.168.46.29", `34:16: found 192.168.46.10, which CLIENT on net46 has already`},
+		{"range without end", "46.20-192.168.46.29", "46.20-", `34:16: found "", expected an address or a symbol`},
+		{"long range", "46.20-192.168.46.29]\n", "46.20-192.168.46.29, 10.0.0.0-10.0.255.255]\n", `34:45: found 10.0.0.0, which is not in 192.168.46.0/24, expected the address of a host on network net46`},
+		{"another subnet", "subnet: 192.168.46.0/24}", "subnet: 10.8.0.0/16}", "16:35: found 192.168.46.1, which is not in 10.8.0.0/16, expected the address of a host on network net46\n" +
+			"33:18: found 192.168.46.10, which is not in 10.8.0.0/16, expected the address of a host on network net46\n" +
+			`34:16: found 192.168.46.20, which is not in 10.8.0.0/16, expected the address of a host on network net46`},
+		{"network twice of a router", "{network: net46, address: 192.168.46.1}", "{network: net44, address: 192.168.44.2}", `16:19: found a second link of ROUTER to net44, expected one`},
+		{"application twice", "timers:", "  - {name: appa, on: [MVS1], command: [x]}\ntimers:", `41:12: found a second application appa, expected each name once; on lists the nodes that run it`},
+		{"link of nobody", "kill, args: [MVS1]", "link-up, args: [MVS3, ext0]", `43:42: found "MVS3", expected the name of a node`},
 		{"no links", "    links:\n      - network: net46\n        address: 192.168.46.10\n        more: [192.168.46.20-192.168.46.29]\n", "    links: []\n", `31:12: found no link, expected one at least`},
 
 		// Profiles.

@@ -1,6 +1,7 @@
 package topo
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/netip"
@@ -33,7 +34,11 @@ func TestPlansOfFixtures(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden(t, filepath.Join("testdata", name+".plan.txt"), []byte(plan.String()))
+			var printed bytes.Buffer
+			if err := plan.Fprint(&printed); err != nil {
+				t.Fatal(err)
+			}
+			golden(t, filepath.Join("testdata", name+".plan.txt"), printed.Bytes())
 			golden(t, filepath.Join("testdata", name+".plan.json"), append(encoded, '\n'))
 			golden(t, filepath.Join("testdata", name+".picture.txt"), []byte(picture))
 
@@ -199,4 +204,46 @@ func TestTimersAndFaults(t *testing.T) {
 	if diff := cmp.Diff(want, plan.Faults); diff != "" {
 		t.Errorf("faults are not in the order of time (-want +got):\n%s", diff)
 	}
+}
+
+// A plex of IPv6 networks is planned like any other, and pictured.
+func TestIPv6(t *testing.T) {
+	topology := &Topology{
+		Plex:    "SIX",
+		Symbols: map[string]string{"DVA1": "2001:db8:44::10", "XCF1": "2001:db8:1::1"},
+		Networks: []Network{
+			{Name: "xcf", Subnet: "2001:db8:1::/64", XCF: true}, {Name: "lan", Subnet: "2001:db8:44::/64"},
+			{Name: "old", Subnet: "10.0.0.0/24"},
+		},
+		Routers: []Router{{Name: "R", Links: []Link{{"lan", "2001:db8:44::1"}, {"old", "10.0.0.1"}}}},
+		Stacks: []Stack{{
+			Name: "MVS1", XCF: "xcf1", Links: []Link{{"lan", "2001:db8:44::101"}, {"old", "10.0.0.101"}}, Implementation: "other",
+			Profile: "VIPADYN VIPADEF /64 DVA1 VIPAB 1 10.0.0.7 VIPAR /112 2001:db8:44::1:0 VIPADIST DVA1 DESTIP XCF1 ENDVIPADYN",
+		}},
+		Hosts: []Host{{Name: "CLIENT", Links: []HostLink{
+			{Network: "old", Address: "10.0.0.10"}, {Network: "xcf", Address: "2001:db8:1::ff"},
+			{Network: "lan", Address: "2001:db8:44::20", More: []string{"2001:db8:44::ff-2001:db8:44::101:0"}},
+		}}},
+		Faults: []PlanFault{{AfterMS: 10, Verb: "kill", Args: []string{"MVS1"}}},
+	}
+	_, err := topology.Plan()
+	want := "topology /hosts/0/links/2/more/0: found 2001:db8:44::101, which MVS1 on lan has already"
+	if err == nil || err.Error() != want {
+		t.Fatalf("got %v\nwant %s", err, want)
+	}
+	topology.Hosts[0].Links[2].More = []string{"2001:db8:44::ff-2001:db8:44::100", "DVA1"}
+	want = "topology /stacks/0/profile:1:21: found the DVIPA 2001:db8:44::10, which CLIENT on lan has as a real address"
+	if _, err := topology.Plan(); err == nil || err.Error() != want {
+		t.Fatalf("got %v\nwant %s", err, want)
+	}
+	topology.Hosts[0].Links[2].More = []string{"2001:db8:44::ff-2001:db8:44::100"}
+	plan, err := topology.Plan()
+	if err != nil {
+		t.Fatal(err)
+	}
+	picture, err := topology.Picture()
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, filepath.Join("testdata", "ipv6.plan.txt"), []byte(plan.String()+"\n"+picture))
 }
