@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/onsi/ginkgo/v2"
 )
@@ -64,15 +65,13 @@ func Stimulus(err error, format string, args ...any) {
 
 // NeedsCapability ends the spec with UNIMPLEMENTED unless declared, the capabilities that the
 // manifest of the implementation declares, holds name.
-func NeedsCapability(declared []string, name string) {
-	for _, d := range declared {
-		if d == name {
-			return
-		}
+func NeedsCapability[C ~string](declared []C, name C) {
+	if slices.Contains(declared, name) {
+		return
 	}
 	ginkgo.GinkgoHelper()
 	d := Declaration{
-		Verdict: Unimplemented, Capability: name,
+		Verdict: Unimplemented, Capability: string(name),
 		Reason: fmt.Sprintf("the implementation does not declare capability %s", name),
 	}
 	ginkgo.AddReportEntry(EntryName, d, ginkgo.ReportEntryVisibilityFailureOrVerbose)

@@ -36,6 +36,11 @@ func TestSuiteUnderJudgement(t *testing.T) {
 }
 
 func describeVerdicts() {
+	attempts := 0
+	ginkgo.It("flips", ginkgo.FlakeAttempts(3), func() {
+		attempts++
+		gomega.Expect(attempts).To(gomega.Equal(2))
+	})
 	ginkgo.It("passes", func() { Engine(nil, "nothing"); Stimulus(nil, "nothing") })
 	ginkgo.It("asserts in vain", func() { gomega.Expect(1).To(gomega.Equal(2)) })
 	ginkgo.It("mismatches", func() { Mismatch("SYN at MVS2", "RST from the DVIPA") })
@@ -86,6 +91,7 @@ func TestDeclarationsReachTheReport(t *testing.T) {
 		"waits":                {Verdict: Skip, Reason: "pending"},
 		"is not selected":      {Verdict: Skip, Reason: "not selected"},
 		"swallows its verdict": {Verdict: EngineError, Reason: "passed in spite of VACUOUS: nothing came"},
+		"flips":                {Verdict: EngineError, Reason: "passed at attempt 2 only"},
 		// What was found out stays, though the cleanup failed.
 		"cleans up badly": {Verdict: Fail, Expected: "a", Actual: "b", Reason: "expected a\nactual   b"},
 	}

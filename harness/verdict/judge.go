@@ -13,6 +13,7 @@ import (
 //     because there nothing was tested yet;
 //   - panicked, interrupted, aborted and timed out are ENGINE_ERROR: specs state a maximum for
 //     every wait on the implementation, so Ginkgo's own time-out catches the kit alone;
+//   - passed after attempts that failed is ENGINE_ERROR: a verdict that flips is none;
 //   - pending and skipped are SKIP.
 //
 // Failures in cleanup after the first one do not change the verdict.
@@ -27,6 +28,9 @@ func Of(spec types.SpecReport) (Declaration, error) {
 		if declared.Verdict != "" {
 			// A declaration ends its node; a node that went on swallowed it.
 			return Declaration{Verdict: EngineError, Reason: "passed in spite of " + declared.String()}, nil
+		}
+		if spec.MaxFlakeAttempts > 1 && spec.NumAttempts > 1 {
+			return Declaration{Verdict: EngineError, Reason: fmt.Sprintf("passed at attempt %d only", spec.NumAttempts)}, nil
 		}
 		return Declaration{Verdict: Pass}, nil
 	case types.SpecStateFailed:
