@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"bytes"
 	"context"
 	_ "embed"
 	"encoding/json"
@@ -10,6 +9,7 @@ import (
 	"math"
 	"net/netip"
 	"strconv"
+	"time"
 
 	"github.com/plexlab-dev/plexlab/harness/bench/load"
 )
@@ -136,7 +136,7 @@ func addDNAT(ctx context.Context, p *plex) error {
 }
 
 func removeDNAT(ctx context.Context, p *plex) error {
-	_, err := p.output(ctx, routing, "nft", "delete", "table", "ip", "dnat")
+	_, err := p.output(ctx, routing, "nft", "delete", "table", "ip", "figure1")
 	return err
 }
 
@@ -193,23 +193,39 @@ func throughput(ctx context.Context, p *plex, address netip.AddrPort, options ..
 	seconds := max(1, int(math.Round(p.config.Sample.Seconds())))
 	argv := append([]string{"iperf3", "--client", address.Addr().String(), "--port", strconv.Itoa(int(address.Port())),
 		"--json", "--time", strconv.Itoa(seconds)}, options...)
-	output, err := p.output(ctx, client, argv...)
-	var report struct {
-		Error string `json:"error"`
-		End   struct {
-			Received struct {
-				BitsPerSecond float64 `json:"bits_per_second"`
-			} `json:"sum_received"`
-		} `json:"end"`
+	// A server serves one test at a time and opens its listener anew for the next, so for a moment
+	// it is busy, refuses, or, behind a proxy, closes at once.
+	var report iperfReport
+	for limit := time.Now().Add(busyLimit); ; {
+		report = iperfReport{}
+		output, err := p.output(ctx, client, argv...)
+		if decodeErr := json.Unmarshal(output, &report); decodeErr != nil {
+			return 0, errors.Join(err, fmt.Errorf("read what iperf3 says: %w", decodeErr))
+		}
+		if report.Error == "" || time.Now().After(limit) {
+			break
+		}
 	}
-	if decodeErr := json.NewDecoder(bytes.NewReader(output)).Decode(&report); decodeErr != nil {
-		return 0, errors.Join(err, fmt.Errorf("read what iperf3 says: %w", decodeErr))
-	}
-	if report.Error != "" {
+	switch received := report.End.Received.BitsPerSecond; {
+	case report.Error != "":
 		return 0, fmt.Errorf("iperf3 to %s: %s", address, report.Error)
+	case received == 0:
+		return 0, fmt.Errorf("iperf3 to %s: nothing was received", address)
+	default:
+		return received, nil
 	}
-	if report.End.Received.BitsPerSecond == 0 {
-		return 0, fmt.Errorf("iperf3 to %s received nothing", address)
-	}
-	return report.End.Received.BitsPerSecond, err
+}
+
+// busyLimit bounds the wait for a server that is not ready for the next test.
+const busyLimit = 5 * time.Second
+
+// iperfReport is what is read of the report of iperf3 --json. Its standard output holds the
+// report of a test that failed too.
+type iperfReport struct {
+	Error string `json:"error"`
+	End   struct {
+		Received struct {
+			BitsPerSecond float64 `json:"bits_per_second"`
+		} `json:"sum_received"`
+	} `json:"end"`
 }
