@@ -17,7 +17,8 @@ import (
 )
 
 // A Handler decides what applications may do. Its methods are called from many goroutines
-// at once, one for each call that an application waits in, and must return when ctx ends.
+// at once, one for each call that an application waits in, and must return when ctx ends:
+// the broker ends, or every process of the application has.
 type Handler interface {
 	// Bind decides a bind(). It calls perform to bind the socket to an address, the asked
 	// one or another, and again where that one failed: whatever must be locked around the
@@ -75,6 +76,9 @@ type Broker struct {
 	netns    uint64
 	sessions sync.WaitGroup
 }
+
+// acceptPause is how long the broker waits for descriptors to become free.
+const acceptPause = 100 * time.Millisecond
 
 // NewBroker opens the broker's socket; Serve must follow. Its network namespace is the one
 // of the calling thread. It fails with errors.ErrUnsupported, naming what is missing, on a
@@ -149,13 +153,20 @@ func (b *Broker) Serve(ctx context.Context) error {
 	}()
 	for {
 		conn, err := b.listener.AcceptUnix()
-		if err != nil {
-			if ctx.Err() != nil {
-				return nil
+		switch {
+		case err == nil:
+			b.sessions.Go(func() { b.welcome(ctx, conn) })
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE):
+			b.log.Error("launchers have to wait", "error", err)
+			select {
+			case <-ctx.Done():
+			case <-time.After(acceptPause):
 			}
+		default:
 			return fmt.Errorf("accept launcher: %w", err)
 		}
-		b.sessions.Go(func() { b.welcome(ctx, conn) })
 	}
 }
 

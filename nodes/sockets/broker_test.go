@@ -274,6 +274,21 @@ func TestApplicationsOutliveTheirBroker(t *testing.T) {
 	}
 }
 
+// Until a handler decides about it, connect() goes on in the kernel.
+func TestConnectPasses(t *testing.T) {
+	enterNetNS(t)
+	t.Setenv(connectEnv, "1")
+	b := startBroker(t, &recorder{})
+	app := startPuppet(t, b, nil)
+	app.serve("s", "tcp4", "127.0.0.1:7001")
+	app.ok("socket c tcp4")
+	app.ok("connect c 127.0.0.1:7001")
+	app.ok("socket r tcp4")
+	if got := app.do("connect r 127.0.0.1:7002"); got != "ECONNREFUSED" {
+		t.Errorf("connect where nobody listens: got %s, want ECONNREFUSED", got)
+	}
+}
+
 // Not parallel: it counts the descriptors of the whole process.
 func TestNoDescriptorIsLeftBehind(t *testing.T) {
 	enterNetNS(t)

@@ -79,11 +79,10 @@ func enterNetNS(t testing.TB) {
 
 // process is a running puppet.
 type process struct {
-	t    testing.TB
-	cmd  *exec.Cmd
-	in   io.WriteCloser
-	out  *bufio.Scanner
-	name string
+	t   testing.TB
+	cmd *exec.Cmd
+	in  io.WriteCloser
+	out *bufio.Scanner
 }
 
 // startPuppet starts one; under a broker if that is not nil.

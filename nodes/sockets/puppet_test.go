@@ -30,6 +30,8 @@ const (
 	nameEnv   = "SOCKETS_TEST_APPLICATION"
 	// commandEnv makes its arguments the application, instead of itself.
 	commandEnv = "SOCKETS_TEST_COMMAND"
+	// connectEnv sends connect to the broker too.
+	connectEnv = "SOCKETS_TEST_CONNECT"
 )
 
 // runPuppet does not return.
@@ -40,7 +42,7 @@ func runPuppet() {
 		if _, command := os.LookupEnv(commandEnv); command {
 			argv = os.Args[1:]
 		}
-		err := Launcher{Broker: broker, Application: os.Getenv(nameEnv), Argv: argv}.Launch()
+		err := Launcher{Broker: broker, Application: os.Getenv(nameEnv), Argv: argv, Connect: os.Getenv(connectEnv) != ""}.Launch()
 		fmt.Println(err)
 		os.Exit(1)
 	}
@@ -95,6 +97,8 @@ func (p *puppet) do(words []string) (string, error) {
 		return "", errnoError(errno)
 	case "listen":
 		return "", unix.Listen(fd, 64)
+	case "connect":
+		return "", unix.Connect(fd, unixAddress(netip.MustParseAddrPort(arg)))
 	case "accept":
 		accepted, _, err := unix.Accept(fd)
 		p.fds[arg] = accepted

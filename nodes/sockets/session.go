@@ -45,6 +45,8 @@ func (s *session) serve(ctx context.Context) {
 
 	var calls sync.WaitGroup
 	defer calls.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // nobody waits any more for what is under way
 	for {
 		n, err := s.receive()
 		switch {
