@@ -185,6 +185,62 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
+// Round a ring of four routers the shorter way is taken, both ways round.
+func TestRoutesRoundARing(t *testing.T) {
+	topology := Generate(Shape{Stacks: 1})
+	for i, name := range []string{"ab", "bc", "cd", "da"} {
+		topology.Networks = append(topology.Networks, Network{Name: name, Subnet: fmt.Sprintf("10.8.%d.0/24", i)})
+	}
+	for i, name := range []string{"A", "B", "C", "D"} {
+		before, after := topology.Networks[3+(i+3)%4], topology.Networks[3+i]
+		topology.Routers = append(topology.Routers, Router{Name: name, Links: []Link{
+			{after.Name, fmt.Sprintf("10.8.%d.1", i)}, {before.Name, fmt.Sprintf("10.8.%d.2", (i+3)%4)},
+		}})
+	}
+	plan, err := topology.Plan()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, n := range plan.Nodes[1:5] {
+		for _, r := range n.Routes {
+			got = append(got, fmt.Sprintf("%s: %s via %s", n.Name, r.Destination, r.Via))
+		}
+	}
+	want := []string{
+		"A: 10.8.1.0/24 via 10.8.0.2", "A: 10.8.2.0/24 via 10.8.3.1",
+		"B: 10.8.2.0/24 via 10.8.1.2", "B: 10.8.3.0/24 via 10.8.0.1",
+		"C: 10.8.0.0/24 via 10.8.1.1", "C: 10.8.3.0/24 via 10.8.2.2",
+		"D: 10.8.0.0/24 via 10.8.3.2", "D: 10.8.1.0/24 via 10.8.2.1",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("routes (-want +got):\n%s", diff)
+	}
+}
+
+func TestManyAddresses(t *testing.T) {
+	topology := Generate(Shape{Stacks: 1})
+	topology.Networks = append(topology.Networks, Network{Name: "wide", Subnet: "10.8.0.0/16"})
+	link := HostLink{Network: "wide", Address: "10.8.0.1", More: []string{"10.8.1.0-10.8.16.254"}}
+	topology.Hosts = append(topology.Hosts, Host{Name: "MANY", Links: []HostLink{link}})
+	plan, err := topology.Plan()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := len(plan.Nodes[3].Links[0].Addresses); got != maxAddresses {
+		t.Errorf("%d addresses, want %d", got, maxAddresses)
+	}
+	for more, want := range map[string]string{
+		"10.8.1.0-10.8.16.255": "topology /hosts/1/links/0/more/0: found more than 4096 addresses, expected at most that many",
+		"10.8.1.0-2001:db8::":  "topology /hosts/1/links/0/more/0: found the range 10.8.1.0-2001:db8::, expected its first address not above its last",
+	} {
+		link.More[0] = more
+		if _, err := topology.Plan(); err == nil || err.Error() != want {
+			t.Errorf("got %v\nwant %s", err, want)
+		}
+	}
+}
+
 func TestTimersAndFaults(t *testing.T) {
 	topology := Generate(Shape{Stacks: 2})
 	topology.Timers = Timers{HelloMS: 20}

@@ -84,10 +84,13 @@ func (c *checker) distribute(d Distribute, distributed map[netip.Addr]Position) 
 	}
 	ports := slices.Clone(d.Ports)
 	slices.SortStableFunc(ports, func(a, b Ports) int { return cmp.Compare(a.First, b.First) })
-	for i := 1; i < len(ports); i++ {
-		if ports[i].First <= ports[i-1].Last {
-			c.errs.Add(ports[i].Pos, "found %s, which overlaps %s, expected each port once", ports[i], ports[i-1])
-			ports[i].Last = max(ports[i].Last, ports[i-1].Last)
+	widest := Ports{}
+	for _, these := range ports {
+		if these.First <= widest.Last {
+			c.errs.Add(these.Pos, "found %s, which overlaps %s, expected each port once", these, widest)
+		}
+		if these.Last > widest.Last {
+			widest = these
 		}
 	}
 }

@@ -77,6 +77,9 @@ func TestErrors(t *testing.T) {
 		dests + "PORT 0 65536 90-80 DESTIP ALL": "3:20: found \"0\", expected ports from 1 to 65535\n" +
 			"3:22: found \"65536\", expected ports from 1 to 65535\n3:28: found \"90-80\", expected a range with its first port not above its last",
 		dests + "PORT 85 80-90 DESTIP ALL":                     `3:20: found 85, which overlaps 80-90, expected each port once`,
+		dests + "PORT 80 80 DESTIP ALL":                        `3:23: found 80, which overlaps 80, expected each port once`,
+		dests + "PORT 1-100 5 50-60 DESTIP ALL":                "3:26: found 5, which overlaps 1-100, expected each port once\n3:28: found 50-60, which overlaps 1-100, expected each port once",
+		dests + "PORT 5-0 DESTIP ALL":                          `3:20: found "5-0", expected ports from 1 to 65535`,
 		dests + "DESTIP":                                       `4:1: found "ENDVIPADYNAMIC", expected ALL or the XCF address of a stack`,
 		dests + "DESTIP .":                                     `3:22: found ".", expected ALL or the XCF address of a stack`,
 		dests + "DESTIP ALL XCF1":                              `3:26: found "XCF1", expected the next statement or ENDVIPADynamic`,
@@ -94,6 +97,10 @@ func TestErrors(t *testing.T) {
 		"VIPAR /24 DVA1 DVB1":               `2:16: found "DVB1", expected the next statement or ENDVIPADynamic`,
 		"VIPAR /24 DVA1 VIPAR /28 DVB1":     `2:16: found the range 192.168.44.0/28, expected one apart from 192.168.44.0/24 in line 2`,
 		"VIPAR /24 DVA1 VIPAR DIST 24 DVB1": `2:16: found the range 192.168.44.0/24, expected one apart from 192.168.44.0/24 in line 2`,
+
+		"VIPAR /28 DVB1 VIPAR /24 DVA1": `2:1: found the range 192.168.44.0/28, expected one apart from 192.168.44.0/24 in line 2`,
+		"VIPAR /8 10.0.0.0 VIPAR /16 10.1.0.0 VIPAR /16 10.2.0.0": "2:19: found the range 10.1.0.0/16, expected one apart from 10.0.0.0/8 in line 2\n" +
+			`2:38: found the range 10.2.0.0/16, expected one apart from 10.0.0.0/8 in line 2`,
 
 		// SOURCEIPA.
 		"SOURCEIPA DVA1":                          `3:1: found "ENDVIPADYNAMIC", expected the name of an application`,
