@@ -31,6 +31,10 @@ const (
 	// contention is how many HELLOs of our own may pass without one of the holder of an XCF
 	// address until a later incarnation at that address replaces it.
 	contention = 3
+	// userTimeout, times Dead, is how long a connection may have data that the partner does
+	// not acknowledge or has no room for. Silence is seen by HELLOs; this is for a partner
+	// whose HELLOs go on.
+	userTimeout = 10
 	// logEvery is how often the same thing is logged of the same source.
 	logEvery = 10 * time.Second
 )

@@ -41,7 +41,7 @@ const (
 	Ended
 	// Reset: the connection was reset. It gave us up, or ended with messages unread.
 	Reset
-	// Silent: no HELLO for Dead, or nothing acknowledged on the connection for as long.
+	// Silent: no HELLO for Dead, or a connection that got nowhere although HELLOs went on.
 	Silent
 	// Restarted: a later incarnation has its XCF address.
 	Restarted

@@ -1,6 +1,7 @@
 package xcf
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -24,6 +25,7 @@ type partner struct {
 	conn    *net.TCPConn
 	outbox  *outbox
 	written chan struct{} // closed when the writer has ended
+	failed  error         // why the writer ended early; read after written
 	inbox   inbox
 
 	// Guarded by the group's mutex: it said in a HELLO that it leaves, at this tick.
@@ -143,6 +145,13 @@ func (g *Group) read(p *partner) {
 			}
 		case errors.As(err, &content):
 			g.warnings.add("message ignored", p.member.XCF, fmt.Sprintf("%s: %v", p.member.Stack, err))
+		case errors.Is(err, io.EOF) && isClosed(p.conn):
+			// A failed connection says so once, and the writer may have been the one to hear;
+			// to the reader it looks like an orderly end then.
+			p.outbox.finish()
+			<-p.written
+			g.endedBy(p, cmp.Or(p.failed, err))
+			return
 		default:
 			g.endedBy(p, err)
 			return
@@ -180,8 +189,8 @@ func (g *Group) write(p *partner) {
 	for range p.outbox.wake {
 		payloads, more := p.outbox.take()
 		if len(payloads) > 0 {
-			if err := p.session.SendPayload(payloads...); err != nil {
-				return // the reader sees why
+			if p.failed = p.session.SendPayload(payloads...); p.failed != nil {
+				return // the reader sees the end, and asks why
 			}
 		}
 		if !more {

@@ -250,7 +250,7 @@ func (r *roster) admissible(who contract.Member) (wait bool, err error) {
 	case known.Stack != who.Stack:
 		return false, fmt.Errorf("it calls itself %s, its HELLOs %s", who.Stack, known.Stack)
 	case r.tick < known.notBefore:
-		return true, fmt.Errorf("its last connection was given up a short time ago")
+		return false, fmt.Errorf("its last connection was given up a short time ago")
 	}
 	return false, nil
 }

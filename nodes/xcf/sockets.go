@@ -75,7 +75,7 @@ func (s *sockets) listen(c *Config, link *net.Interface) error {
 	}
 	s.out = out.(*net.UDPConn)
 	// Accepted sockets inherit what Control sets.
-	accept := net.ListenConfig{KeepAlive: -1, Control: control(c.Interface, userTimeout(c.Dead))}
+	accept := net.ListenConfig{KeepAlive: -1, Control: control(c.Interface, limitUnacknowledged(c.Dead))}
 	listener, err := accept.Listen(ctx, "tcp", netip.AddrPortFrom(own, 0).String())
 	if err != nil {
 		return fmt.Errorf("accept connections at %s: %w", own, err)
@@ -102,7 +102,7 @@ func (s *sockets) close() {
 // dial connects to a partner from our XCF address, giving up after Dead.
 func dial(ctx context.Context, c *Config, to netip.AddrPort) (conn *net.TCPConn, err error) {
 	dialer := net.Dialer{
-		Timeout: c.Dead, KeepAlive: -1, Control: control(c.Interface, userTimeout(c.Dead)),
+		Timeout: c.Dead, KeepAlive: -1, Control: control(c.Interface, limitUnacknowledged(c.Dead)),
 		LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(c.Self.XCF, 0)),
 	}
 	err = c.within(func() error {
@@ -115,10 +115,11 @@ func dial(ctx context.Context, c *Config, to netip.AddrPort) (conn *net.TCPConn,
 	return conn, err
 }
 
-// userTimeout ends a connection whose data nobody acknowledges (tcp(7), TCP_USER_TIMEOUT).
-func userTimeout(after time.Duration) func(fd int) error {
+// limitUnacknowledged makes the kernel end a connection that gets nowhere (tcp(7),
+// TCP_USER_TIMEOUT).
+func limitUnacknowledged(dead time.Duration) func(fd int) error {
 	return func(fd int) error {
-		return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(after.Milliseconds()))
+		return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int((userTimeout * dead).Milliseconds()))
 	}
 }
 
@@ -135,6 +136,18 @@ func control(link string, more func(fd int) error) func(network, address string,
 		}
 		return err
 	}
+}
+
+// isClosed says whether the kernel is done with a connection: it failed, or both ends are
+// closed in order.
+func isClosed(conn *net.TCPConn) bool {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return true
+	}
+	var info *unix.TCPInfo
+	failed := raw.Control(func(fd uintptr) { info, err = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO) })
+	return failed != nil || err != nil || info.State == unix.BPF_TCP_CLOSE
 }
 
 // abort closes a connection with a reset, so that the partner does not take it for the end

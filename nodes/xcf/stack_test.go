@@ -120,11 +120,20 @@ func (s *stack) await(t *testing.T, what string, condition func([]Event) bool) {
 		select {
 		case <-changed:
 		case <-s.over:
-			t.Fatalf("%s left the group before %s; it was told %+v", s.name, what, events)
+			t.Fatalf("%s left the group before %s; it was told %s", s.name, what, last(events))
 		case <-deadline.C:
-			t.Fatalf("%s: no %s within %v; it was told %+v; its log:\n%s", s.name, what, limit, events, s.log)
+			t.Fatalf("%s: no %s within %v; it was told %s; its log:\n%s", s.name, what, limit, last(events), s.log)
 		}
 	}
+}
+
+// last are the last of many events, for a person.
+func last(events []Event) string {
+	const shown = 10
+	if more := len(events) - shown; more > 0 {
+		return fmt.Sprintf("%d events and then %+v", more, events[more:])
+	}
+	return fmt.Sprintf("%+v", events)
 }
 
 // awaitEvent waits for one event.
