@@ -41,6 +41,9 @@ type loop struct {
 type edges interface {
 	// send queues a message for one partner, or for all when to is the zero Addr.
 	send(to netip.Addr, message contract.Message)
+	// held returns the connections that the stack holds now to the DVIPAs of a list, and to those
+	// that are active here (Figure 11, block 131).
+	held(list contract.VIPAList) []contract.Connection
 	// apply commits actions that concern tables, addresses and routes, in order.
 	apply(actions []vipa.Action) error
 }
@@ -73,9 +76,7 @@ func (l *loop) batch(t task) {
 		if t.view != nil {
 			t.view()
 		} else {
-			result := l.core.Step(t.event)
-			l.trace.add(describe(t.event), result.Trace)
-			actions = append(actions, result.Actions...)
+			actions = append(actions, l.step(t.event)...)
 		}
 		if t.done != nil {
 			waiting = append(waiting, t.done)
@@ -94,6 +95,20 @@ func (l *loop) batch(t task) {
 	for _, done := range waiting {
 		close(done)
 	}
+}
+
+// step takes one event through the core. The connections that go with a list are looked up at
+// the last moment: the end of one that was told before must not be told before the connection.
+func (l *loop) step(event vipa.Event) []vipa.Action {
+	if received, ok := event.(vipa.MessageReceived); ok {
+		if list, ok := received.Message.(contract.VIPAList); ok {
+			received.Connections = l.edges.held(list)
+			event = received
+		}
+	}
+	result := l.core.Step(event)
+	l.trace.add(describe(event), result.Trace)
+	return result.Actions
 }
 
 // perform does the actions in order. Table changes are held back and committed together,

@@ -169,11 +169,7 @@ func (s *stack) partner(event xcf.Event) {
 		s.log.Info("member lost", "member", e.Member.Stack, "xcf", e.Member.XCF, "reason", e.Reason)
 		s.loop.post(vipa.MemberLost{Member: e.Member})
 	case xcf.Received:
-		received := vipa.MessageReceived{From: e.From, Message: e.Message}
-		if list, ok := e.Message.(contract.VIPAList); ok {
-			received.Connections = s.connections(list)
-		}
-		s.loop.post(received)
+		s.loop.post(vipa.MessageReceived{From: e.From, Message: e.Message})
 	case xcf.Problem:
 		if e.Text != "" {
 			s.log.Error("not in the group", "problem", e.Text)
@@ -181,9 +177,8 @@ func (s *stack) partner(event xcf.Event) {
 	}
 }
 
-// connections are those that this stack holds to the DVIPAs of a list, or to any that is
-// active here (Figure 11, block 131).
-func (s *stack) connections(list contract.VIPAList) []contract.Connection {
+// held is part of edges.
+func (s *stack) held(list contract.VIPAList) []contract.Connection {
 	listed := make(map[netip.Addr]bool, len(list.DVIPAs))
 	for _, d := range list.DVIPAs {
 		listed[d.Prefix.Addr()] = true

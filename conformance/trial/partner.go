@@ -1,0 +1,146 @@
+package trial
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/onsi/ginkgo/v2"
+	"github.com/onsi/gomega"
+
+	"github.com/plexlab-dev/plexlab/harness/peer"
+	"github.com/plexlab-dev/plexlab/harness/verdict"
+	"github.com/plexlab-dev/plexlab/nodes/contract"
+)
+
+// Partner is a scripted partner of the stack under test. Its methods end the spec where the
+// stack does not do what is expected; those of the Peer within return errors.
+type Partner struct {
+	*peer.Peer
+	// XCF is the partner's XCF address, Link its interface as the capture names it.
+	XCF   netip.Addr
+	Link  string
+	trial *UnitTrial
+}
+
+// Introduce starts partner MVSn, which then says HELLO; it takes part in the handshake and
+// says nothing else by itself. change, where not nil, may make it another one than it should be.
+func (u *UnitTrial) Introduce(n int, change func(*peer.Config)) *Partner {
+	ginkgo.GinkgoHelper()
+	name, address := stackName(n), XCF(n)
+	anyAddress := netip.AddrPortFrom(netip.IPv4Unspecified(), contract.HelloPort)
+	key, err := u.Lab.Key(u.ctx)
+	verdict.Engine(err, "ask for the plex key")
+	packets, err := u.Lab.ListenPacket(u.ctx, name, "udp", anyAddress)
+	verdict.Engine(err, "open HELLO socket of %s", name)
+	speak, err := u.Lab.ListenPacket(u.ctx, name, "udp", netip.AddrPortFrom(address, 0))
+	verdict.Engine(err, "open HELLO socket of %s", name)
+	listener, err := u.Lab.Listen(u.ctx, name, "tcp", netip.AddrPortFrom(address, 0))
+	verdict.Engine(err, "open XCF socket of %s", name)
+	config := peer.Config{
+		Identity: contract.Identity{Plex: u.Plan.Name, Member: contract.Member{
+			Stack: name, XCF: address, Incarnation: uint64(time.Now().UnixNano()),
+		}},
+		Partner: XCF(u.self), Key: contract.Key(key),
+		Packets: packets, Speak: speak, Listener: listener,
+		Dial: func(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+			return u.Lab.Dial(ctx, name, "tcp", netip.AddrPortFrom(address, 0), to)
+		},
+		HelloTo: netip.AddrPortFrom(netip.MustParseAddr("10.1.0.255"), contract.HelloPort),
+	}
+	if change != nil {
+		change(&config)
+	}
+	started, err := peer.Start(config)
+	verdict.Engine(err, "start scripted partner %s", name)
+	ginkgo.DeferCleanup(started.Close)
+	p := &Partner{Peer: started, XCF: address, Link: name + "/" + u.link(name), trial: u}
+	u.told = append(u.told, func() (string, string) {
+		var text strings.Builder
+		for _, entry := range p.Record() {
+			fmt.Fprintln(&text, entry)
+		}
+		return name + "-messages.txt", text.String()
+	})
+	return p
+}
+
+// Join starts partner MVSn and waits until it is a member and has the list of the stack under
+// test, which it answers with END_OF_LIST: it holds nothing.
+func (u *UnitTrial) Join(n int) *Partner {
+	ginkgo.GinkgoHelper()
+	p := u.Introduce(n, nil)
+	p.WaitMember()
+	p.ExpectList()
+	p.Say(contract.EndOfList{})
+	return p
+}
+
+// WaitMember waits for an authenticated XCF connection with the stack under test.
+func (p *Partner) WaitMember() contract.Member {
+	ginkgo.GinkgoHelper()
+	member, err := p.WaitJoined(p.trial.Soon())
+	gomega.Expect(err).NotTo(gomega.HaveOccurred())
+	return member
+}
+
+// ExpectList waits for the next VIPA_LIST.
+func (p *Partner) ExpectList() contract.VIPAList {
+	ginkgo.GinkgoHelper()
+	return p.ExpectMessage(peer.Of[contract.VIPAList]("VIPA_LIST", nil)).(contract.VIPAList)
+}
+
+// Say sends messages to the stack under test.
+func (p *Partner) Say(messages ...contract.Message) {
+	ginkgo.GinkgoHelper()
+	for _, m := range messages {
+		verdict.Engine(p.Send(m), "send %s", m.Kind())
+	}
+}
+
+// ExpectMessage waits for a message of the stack under test; those before it are passed over.
+func (p *Partner) ExpectMessage(match peer.Match) contract.Message {
+	ginkgo.GinkgoHelper()
+	message, err := p.Expect(p.trial.Soon(), match)
+	gomega.Expect(err).NotTo(gomega.HaveOccurred())
+	return message
+}
+
+// ExpectNoMessage watches for Quiet that no message comes that matches.
+func (p *Partner) ExpectNoMessage(match peer.Match) {
+	ginkgo.GinkgoHelper()
+	gomega.Expect(p.ExpectNone(p.trial.Shortly(), match)).To(gomega.Succeed())
+}
+
+// SRVSTAT is what the partner says when listening on a service begins or ends there, at the
+// epoch of the list that it was told.
+func (p *Partner) SRVSTAT(service netip.AddrPort, listening bool) contract.SRVSTAT {
+	return contract.SRVSTAT{Service: service, XCF: p.XCF, Listening: listening, Epoch: p.epoch(service.Addr())}
+}
+
+// epoch is that of the last list of the stack under test for a DVIPA; 0 if it lists none.
+func (p *Partner) epoch(dvipa netip.Addr) uint64 {
+	epoch := uint64(0)
+	for _, entry := range p.Messages() {
+		list, ok := entry.Message.(contract.VIPAList)
+		if !ok {
+			continue
+		}
+		for _, d := range list.DVIPAs {
+			if d.Prefix.Addr() == dvipa {
+				epoch = d.Epoch
+			}
+		}
+	}
+	return epoch
+}
+
+// Owns is a list in which the partner owns one DVIPA of network 44 and distributes it.
+func (p *Partner) Owns(dvipa netip.Addr, epoch uint64, d contract.Distribution) contract.VIPAList {
+	return contract.VIPAList{DVIPAs: []contract.DVIPA{{
+		Prefix: netip.PrefixFrom(dvipa, 24), Role: contract.RolePrimary, Owner: true, Epoch: epoch, Distribution: &d,
+	}}}
+}

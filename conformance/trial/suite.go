@@ -1,0 +1,88 @@
+package trial
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/onsi/ginkgo/v2"
+	"github.com/onsi/gomega"
+
+	"github.com/plexlab-dev/plexlab/conformance/requirements"
+	"github.com/plexlab-dev/plexlab/harness/report"
+	"github.com/plexlab-dev/plexlab/harness/verdict"
+)
+
+// Suite runs the specs of one suite and leaves their results for the report of the run.
+func Suite(t *testing.T, name string) {
+	gomega.RegisterFailHandler(ginkgo.Fail)
+	gomega.SetDefaultEventuallyTimeout(Limit)
+	gomega.SetDefaultEventuallyPollingInterval(tryEvery)
+	ginkgo.ReportAfterSuite("results", func(r ginkgo.Report) {
+		gomega.Expect(errors.Join(
+			report.WriteCatalogue(resultsPath(), catalogue()),
+			report.WriteSuite(resultsPath(), name, r),
+		)).To(gomega.Succeed())
+	})
+	suite = name
+	ginkgo.RunSpecs(t, name)
+}
+
+// suite is the name of the suite that runs in this process.
+var suite string
+
+// catalogue is what the report has to know of the requirements.
+func catalogue() []report.Requirement {
+	var all []report.Requirement
+	for _, r := range requirements.All() {
+		all = append(all, report.Requirement{
+			ID: r.ID, Label: requirements.Label(r.ID), Kind: string(r.Kind), Figure: r.Figure,
+			Blocks: requirements.Implied(r.ID), Text: r.Text, Citation: r.Citation,
+			Observable: string(r.Observable), Status: string(r.Status), Reason: r.Reason, Later: r.Later,
+		})
+	}
+	return all
+}
+
+// reportCoverage adds up what the stacks tell of the edges they passed, where the implementation
+// offers traces. A stack that the spec killed tells nothing.
+func (t *Trial) reportCoverage(ctx context.Context) {
+	if !t.Implementation.Traces {
+		return
+	}
+	for _, stack := range t.Stacks() {
+		if edges, err := t.Edges(ctx, stack); err == nil {
+			verdict.Engine(report.AddCoverage(resultsPath(), suite, edges), "report coverage")
+		}
+	}
+}
+
+// Edges is how often a stack passed each edge, as it tells itself.
+func (t *Trial) Edges(ctx context.Context, stack string) (map[string]uint64, error) {
+	client := t.Lab.Control(stack)
+	defer client.Close()
+	asking, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	trace, err := client.Trace(asking, 0)
+	return trace.Edges, err
+}
+
+// ExpectPassed expects that the stack under test tells of each edge that it was passed at least
+// once; an implementation without traces is not asked.
+func (u *UnitTrial) ExpectPassed(edges ...string) {
+	ginkgo.GinkgoHelper()
+	if !u.Implementation.Traces {
+		return
+	}
+	gomega.Eventually(func() ([]string, error) {
+		told, err := u.Edges(u.ctx, u.Stack)
+		var missing []string
+		for _, edge := range edges {
+			if told[edge] == 0 {
+				missing = append(missing, edge)
+			}
+		}
+		return missing, err
+	}).Should(gomega.BeEmpty(), "edges that the trace of %s does not hold", u.Stack)
+}

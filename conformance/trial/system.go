@@ -1,0 +1,65 @@
+package trial
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"strings"
+
+	"github.com/onsi/ginkgo/v2"
+	"github.com/onsi/gomega"
+
+	"github.com/plexlab-dev/plexlab/harness/verdict"
+	"github.com/plexlab-dev/plexlab/topo"
+)
+
+// SystemTrial is a whole Sysplex with unmodified servers and real clients.
+type SystemTrial struct {
+	*Trial
+	// Client is the node that connects.
+	Client string
+}
+
+// System starts the Sysplex of a file of fixtures/topologies, changed if change is not nil.
+func System(file string, change func(*topo.Topology)) *SystemTrial {
+	ginkgo.GinkgoHelper()
+	topology, err := topo.Load(filepath.Join(root(), "fixtures", "topologies", file))
+	verdict.Engine(err, "load topology %s", file)
+	if change != nil {
+		change(topology)
+	}
+	return &SystemTrial{Trial: start(topology), Client: "CLIENT"}
+}
+
+// Get asks a web server from the client, with curl, and returns its answer; the fixtures'
+// servers name themselves and their stack in it ("APPA on MVS2").
+func (s *SystemTrial) Get(ctx context.Context, service netip.AddrPort) (string, error) {
+	answer, err := s.output(ctx, s.Client, []string{
+		"curl", "--silent", "--show-error", "--max-time", fmt.Sprint(Limit.Seconds()), fmt.Sprintf("http://%s/", service),
+	})
+	return string(bytes.TrimSpace(answer)), err
+}
+
+// ExpectAnswer asks a web server from the client and expects an answer.
+func (s *SystemTrial) ExpectAnswer(service netip.AddrPort) string {
+	ginkgo.GinkgoHelper()
+	answer, err := s.Get(s.Soon(), service)
+	gomega.Expect(err).NotTo(gomega.HaveOccurred())
+	return answer
+}
+
+// Answers asks a web server n times, one after the other, and counts who answered, by the name of
+// the stack.
+func (s *SystemTrial) Answers(service netip.AddrPort, n int) map[string]int {
+	ginkgo.GinkgoHelper()
+	count := map[string]int{}
+	for range n {
+		answer := s.ExpectAnswer(service)
+		_, stack, found := strings.Cut(answer, " on ")
+		gomega.Expect(found).To(gomega.BeTrue(), "answer %q names a stack", answer)
+		count[stack]++
+	}
+	return count
+}

@@ -1,0 +1,199 @@
+// Package trial is what specs stand on: a lab of their own with the implementation under test
+// in it, watched from its first packet, and its evidence kept if the spec fails.
+//
+// At unit level (Unit) one stack has scripted partners and a scripted client; at system level
+// (System) a whole Sysplex runs unmodified servers. Functions of this package end the spec:
+// with ENGINE_ERROR where the kit itself fails, with FAIL where the implementation does.
+package trial
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/onsi/ginkgo/v2"
+
+	"github.com/plexlab-dev/plexlab/harness/capture"
+	"github.com/plexlab-dev/plexlab/harness/impl"
+	"github.com/plexlab-dev/plexlab/harness/lab"
+	"github.com/plexlab-dev/plexlab/harness/verdict"
+	"github.com/plexlab-dev/plexlab/topo"
+)
+
+// Limit is the most that a spec waits for one thing the implementation has to do.
+const Limit = 3 * time.Second
+
+// Quiet is how long a spec watches for what must not happen. Nothing but a message that is
+// wrongly sent within it is found.
+const Quiet = 150 * time.Millisecond
+
+// buildLimit bounds the building of a lab and its end; a loaded machine is slow.
+const buildLimit = 60 * time.Second
+
+// Trial is one lab under one spec.
+type Trial struct {
+	Lab            *lab.Lab
+	Plan           topo.Plan
+	Implementation *impl.Manifest
+	// Capture records every interface of every stack and of every scripted partner,
+	// by "NODE/link".
+	Capture *capture.Capture
+
+	ctx      context.Context
+	evidence string // directory, kept if the spec fails
+	told     []func() (name, text string)
+}
+
+var trials atomic.Int64
+
+// start builds the lab of a topology; it is taken down when the spec ends.
+func start(topology *topo.Topology) *Trial {
+	ginkgo.GinkgoHelper()
+	plan, err := topology.Plan()
+	verdict.Engine(err, "plan the topology of the spec")
+	manifest, err := impl.Read(implementationPath())
+	verdict.Engine(err, "read the manifest of the implementation")
+
+	t := &Trial{Plan: plan, Implementation: manifest}
+	ctx, cancel := context.WithCancel(context.Background())
+	t.ctx = ctx
+	ginkgo.DeferCleanup(cancel)
+	t.evidence = newEvidenceDirectory()
+
+	building, done := context.WithTimeout(ctx, buildLimit)
+	defer done()
+	t.Lab, err = lab.Up(building, &t.Plan, lab.Options{
+		Name:           fmt.Sprintf("%s.%d.%d", plan.Name, os.Getpid(), trials.Add(1)),
+		Implementation: manifest,
+		Supervisor:     []string{programPath(), "supervise"},
+	})
+	verdict.Engine(err, "build the lab of the spec")
+	ginkgo.DeferCleanup(t.end)
+	t.watch()
+	return t
+}
+
+// watch starts the capture.
+func (t *Trial) watch() {
+	ginkgo.GinkgoHelper()
+	var sources []capture.Source
+	for _, node := range t.Plan.Nodes {
+		for _, link := range node.Links {
+			if node.Kind == topo.KindRouter || node.Kind == topo.KindHost && !t.onXCF(link) {
+				continue
+			}
+			socket, err := t.Lab.Packet(t.ctx, node.Name, link.Name)
+			verdict.Engine(err, "open packet socket on %s/%s", node.Name, link.Name)
+			sources = append(sources, capture.Source{Name: node.Name + "/" + link.Name, Socket: socket})
+		}
+	}
+	var err error
+	t.Capture, err = capture.Start(filepath.Join(t.evidence, "packets.pcapng"), sources...)
+	verdict.Engine(err, "start capture")
+}
+
+func (t *Trial) onXCF(link topo.PlanLink) bool {
+	return slices.ContainsFunc(t.Plan.Networks, func(n topo.PlanNetwork) bool { return n.XCF && n.Name == link.Network })
+}
+
+// end collects what the run leaves, then takes the lab down.
+func (t *Trial) end() {
+	ending, cancel := context.WithTimeout(context.Background(), buildLimit)
+	defer cancel()
+	t.reportCoverage(ending)
+	failed := ginkgo.CurrentSpecReport().Failed()
+	lost := t.Capture.Stop()
+	if failed {
+		t.keepEvidence(ending)
+	} else {
+		verdict.Engine(os.RemoveAll(t.evidence), "remove the evidence of a spec that passed")
+	}
+	verdict.Engine(t.Lab.Down(ending), "take the lab down")
+	if !failed {
+		verdict.Engine(lost, "capture packets")
+	}
+}
+
+// Context ends with the spec.
+func (t *Trial) Context() context.Context { return t.ctx }
+
+// Soon is a context for one wait: it ends after Limit, or with the spec.
+func (t *Trial) Soon() context.Context { return t.within(Limit) }
+
+// Shortly is a context to watch for what must not happen.
+func (t *Trial) Shortly() context.Context { return t.within(Quiet) }
+
+func (t *Trial) within(limit time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(t.ctx, limit)
+	ginkgo.DeferCleanup(cancel)
+	return ctx
+}
+
+// Stacks are the names of the stacks that run the implementation.
+func (t *Trial) Stacks() []string {
+	var names []string
+	for _, node := range t.Plan.Nodes {
+		if node.Kind == topo.KindStack {
+			names = append(names, node.Name)
+		}
+	}
+	return names
+}
+
+// implementationPath is the manifest of what is certified: PLEXLAB_IMPLEMENTATION, or the
+// reference's.
+func implementationPath() string {
+	return setting("PLEXLAB_IMPLEMENTATION", "fixtures", "implementations", "reference.yaml")
+}
+
+// programPath is the plexlab command, whose process every lab is: PLEXLAB, or the one that
+// `make build` makes.
+func programPath() string { return setting("PLEXLAB", "out", "bin", "plexlab") }
+
+// resultsPath is the directory of reports and evidence: PLEXLAB_RESULTS, or out/conformance.
+func resultsPath() string { return setting("PLEXLAB_RESULTS", "out", "conformance") }
+
+func setting(variable string, otherwise ...string) string {
+	if value := os.Getenv(variable); value != "" {
+		return value
+	}
+	return filepath.Join(append([]string{root()}, otherwise...)...)
+}
+
+// root is the directory of the module: suites run in directories below it.
+func root() string {
+	dir, err := os.Getwd()
+	verdict.Engine(err, "find the tree")
+	for at := dir; ; at = filepath.Dir(at) {
+		if _, err := os.Stat(filepath.Join(at, "go.mod")); err == nil {
+			return at
+		} else if at == filepath.Dir(at) {
+			verdict.Engine(err, "find the tree above %s", dir)
+		}
+	}
+}
+
+// newEvidenceDirectory makes the directory of this spec: suite, then words of the spec.
+func newEvidenceDirectory() string {
+	spec := ginkgo.CurrentSpecReport()
+	words := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, spec.FullText())
+	if len(words) > 100 {
+		words = words[:100]
+	}
+	suite := filepath.Base(filepath.Dir(spec.LeafNodeLocation.FileName))
+	parent := filepath.Join(resultsPath(), "evidence", suite)
+	verdict.Engine(os.MkdirAll(parent, 0o755), "make the directory of evidence")
+	dir, err := os.MkdirTemp(parent, words+"-")
+	verdict.Engine(err, "make the directory of evidence")
+	return dir
+}
