@@ -16,8 +16,8 @@ const EntryName = "verdict"
 // Ginkgo's report, where the writer of the kit's reports finds it.
 type Declaration struct {
 	Verdict Verdict `json:"verdict"`
-	// Reason says in one sentence what happened.
-	Reason string `json:"reason"`
+	// Reason says what happened; empty for a Pass.
+	Reason string `json:"reason,omitempty"`
 	// Capability is what an Unimplemented spec needs.
 	Capability string `json:"capability,omitempty"`
 	// Expected and Actual explain a Fail.

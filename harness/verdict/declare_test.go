@@ -141,10 +141,12 @@ func TestSetupThatFailsWithoutDeclarationIsAnEngineError(t *testing.T) {
 }
 
 func TestADamagedDeclarationIsAnError(t *testing.T) {
-	entry := types.ReportEntry{Name: EntryName, Value: types.ReportEntryValue{AsJSON: "{"}}
-	_, err := Of(types.SpecReport{State: types.SpecStatePassed, ReportEntries: types.ReportEntries{entry}})
-	if err == nil {
-		t.Error("want an error")
+	for _, text := range []string{"{", "null", `{"verdict":"MAYBE"}`} {
+		entry := types.ReportEntry{Name: EntryName, Value: types.ReportEntryValue{AsJSON: text}}
+		_, err := Of(types.SpecReport{State: types.SpecStatePassed, ReportEntries: types.ReportEntries{entry}})
+		if err == nil {
+			t.Errorf("%s: want an error", text)
+		}
 	}
 }
 

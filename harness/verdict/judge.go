@@ -3,6 +3,7 @@ package verdict
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/onsi/ginkgo/v2/types"
 )
@@ -69,6 +70,9 @@ func declaration(spec types.SpecReport) (Declaration, error) {
 			if err := json.Unmarshal([]byte(entry.Value.AsJSON), &d); err != nil {
 				return Declaration{}, fmt.Errorf("read verdict of spec %q: %w", spec.FullText(), err)
 			}
+		}
+		if !slices.Contains(All, d.Verdict) {
+			return Declaration{}, fmt.Errorf("read verdict of spec %q: %q is none", spec.FullText(), d.Verdict)
 		}
 		if worst.Verdict == "" || d.Verdict.Severity() > worst.Verdict.Severity() {
 			worst = d
