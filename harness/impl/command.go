@@ -32,7 +32,8 @@ type Parameters struct {
 	// Control is the path at which the stack serves its control API. Nothing is there at the
 	// start: what an earlier process of the stack left is removed.
 	Control string
-	// Key is the path of the plex key: 32 bytes, as they are.
+	// Key is the path of the plex key, in the form that contract.ParseKey reads: 64 hexadecimal
+	// digits and a line feed.
 	Key string
 	// HelloMS and DeadMS are milliseconds between two HELLOs, and of silence until a member is
 	// lost; 0 leaves them to the implementation's defaults, 50 and 500.

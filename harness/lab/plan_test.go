@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -80,15 +81,13 @@ func bounded(t testing.TB) context.Context {
 	return ctx
 }
 
+// labs counts the labs of this process.
+var labs atomic.Int32
+
 // labName is a name that no other lab of this machine has.
 func labName(t testing.TB) string {
-	name := strings.Map(func(r rune) rune {
-		if r == '/' || r == ' ' {
-			return '.'
-		}
-		return r
-	}, t.Name())
-	return fmt.Sprintf("%.30s-%d", name, os.Getpid())
+	name, _, _ := strings.Cut(t.Name(), "/")
+	return fmt.Sprintf("%.24s-%d-%d", name, os.Getpid(), labs.Add(1))
 }
 
 // up builds a lab of tiny stacks that ends with the test.

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/plexlab-dev/plexlab/harness/impl"
+	"github.com/plexlab-dev/plexlab/nodes/contract"
 	"github.com/plexlab-dev/plexlab/nodes/contract/control"
 )
 
@@ -42,8 +43,8 @@ func tinyStack(args []string) error {
 	if err != nil {
 		return err
 	}
-	if key, err := os.ReadFile(keyPath); err != nil || len(key) != 32 {
-		return fmt.Errorf("key of %d bytes: %w", len(key), err)
+	if _, err := contract.LoadKey(keyPath); err != nil {
+		return err
 	}
 	fmt.Printf("%s at %s with profile %q\n", stack, xcf, profile)
 	if string(profile) == "die" {

@@ -155,7 +155,8 @@ func fillIn(command []string, dir string) ([]string, error) {
 	return argv, nil
 }
 
-// writeFiles writes files below dir, which their texts may name as {{.Dir}}. Their names may have directories, but not lead out.
+// writeFiles writes files below dir, which their texts may name as {{.Dir}}. Their own names
+// may have directories, but not lead out.
 func writeFiles(dir string, files map[string]string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("make its directory: %w", err)
