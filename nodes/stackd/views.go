@@ -113,7 +113,8 @@ func (s *stack) traceSince(n uint64) (control.Trace, error) {
 		return view, err
 	}
 	for edge, count := range packets {
-		if count > 0 {
+		// Beside edges there are counts of drops and of interpretations ("I21").
+		if strings.Contains(edge, "/") && count > 0 {
 			view.Edges[edge] += count
 		}
 	}
