@@ -106,6 +106,7 @@ func TestErrorsAreTheKernels(t *testing.T) {
 		{"address in use", []string{"socket r tcp4", "bind r 127.0.0.1:7001", "listen r", "socket s tcp4", "bind s 127.0.0.1:7001"}},
 		{"in use at listen", []string{"socket r tcp4", "option r reuseaddr", "bind r 127.0.0.1:7001", "socket s tcp4", "option s reuseaddr", "bind s 127.0.0.1:7001", "listen r", "listen s"}},
 		{"no such address", []string{"socket s tcp4", "bind s 192.0.2.1:7001"}},
+		{"no such address of a link", []string{"socket s tcp6", "bind s [fe80::1%1]:7001"}},
 		{"bound already", []string{"socket s tcp4", "bind s 127.0.0.1:7001", "bind s 127.0.0.1:7002"}},
 		{"wrong family", []string{"socket s tcp4", "bind s [::1]:7001"}},
 		{"IPv4 to an IPv6 socket", []string{"socket s tcp6", "bind s 127.0.0.1:7001"}},
@@ -226,25 +227,33 @@ func TestSlowDecisionDelaysNobodyElse(t *testing.T) {
 	t.Parallel()
 	enterNetNS(t)
 	release, held := make(chan struct{}), make(chan struct{})
-	b := startBroker(t, &recorder{listening: func(ctx context.Context, s Socket) {
+	b := startBroker(t, &recorder{listening: func(_ context.Context, s Socket) {
 		if s.Local.Port() == 7001 {
 			close(held)
 			<-release
 		}
 	}})
-	slow := startPuppet(t, b, nil)
-	slow.ok("socket s tcp4")
-	slow.ok("bind s 127.0.0.1:7001")
-	fmt.Fprintln(slow.in, "listen s")
+	app := startPuppet(t, b, nil)
+	app.ok("socket slow tcp4")
+	app.ok("bind slow 127.0.0.1:7001")
+	app.ok("start listen slow")
 	<-held
-
-	quick := startPuppet(t, b, nil)
-	quick.ok("socket s tcp4")
-	quick.ok("bind s 127.0.0.1:7002")
-	quick.ok("listen s")
+	app.serve("quick", "tcp4", "127.0.0.1:7002") // another thread of the same application
+	startPuppet(t, b, nil).serve("quick", "tcp4", "127.0.0.1:7003")
 	close(release)
-	if !slow.out.Scan() || slow.out.Text() != "ok" {
-		t.Errorf("slow listen: got %q, want ok", slow.out.Text())
+	app.ok("finish")
+}
+
+// Sockets of another network namespace are none of this stack's.
+func TestAnotherNetworkNamespace(t *testing.T) {
+	t.Parallel()
+	enterNetNS(t)
+	b := startBroker(t, &recorder{})
+	app := startPuppet(t, b, nil)
+	app.ok("leave")
+	app.serve("s", "tcp4", "0.0.0.0:7001")
+	if binds, listens := b.taken(); len(binds)+len(listens) != 0 {
+		t.Errorf("got %v and %v, want nothing", binds, listens)
 	}
 }
 
@@ -316,9 +325,12 @@ func TestNoDescriptorIsLeftBehind(t *testing.T) {
 	if err := ended.cmd.Wait(); err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, fmt.Sprintf("at most %d descriptors open, as before", before), func() bool {
+		return openDescriptors(t) <= before
+	})
 	b.stop(t)
 	// The broker's own socket and its view of the privileged ports go too.
-	eventually(t, fmt.Sprintf("at most %d descriptors open, as before", before-2), func() bool {
+	eventually(t, fmt.Sprintf("at most %d descriptors open without the broker", before-2), func() bool {
 		return openDescriptors(t) <= before-2
 	})
 }

@@ -107,25 +107,22 @@ func count(all []Connection, c Connection) (n int) {
 }
 
 // settle waits until everything that the kernel told so far has been delivered: it makes a
-// listening socket come and go, whose events follow all earlier ones.
+// connection of a relevant address come and go, whose end follows all earlier ones.
 func (m *testMonitor) settle() {
 	m.t.Helper()
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	l := listenHere(m.t, netip.AddrPortFrom(serverAt.Addr(), 0))
+	s, err := describe(l)
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	if err := unix.Listen(fd, 1); err != nil {
-		m.t.Fatal(err)
-	}
-	s, err := describe(fd)
+	c := connect(m.t, clientAt, s.Local)
+	accepted, _, err := unix.Accept4(l, unix.SOCK_CLOEXEC)
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	if err := m.Listening(context.Background(), s); err != nil {
-		m.t.Fatal(err)
-	}
-	unix.Close(fd)
-	eventually(m.t, "end of a listening socket is told", func() bool { return m.ended(s.Cookie) })
+	c.reset()
+	unix.Close(accepted)
+	eventually(m.t, "end of a connection is told", func() bool { _, ended := m.times(c.connection); return ended > 0 })
 }
 
 func (p *process) cookie(name string) uint64 {
@@ -184,19 +181,21 @@ func TestListenEnded(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		options []string
-		client  string // an address to connect from, empty for none
+		client  bool // that connects before
+		check   time.Duration
 		end     func(server *process)
 	}{
-		{"close", nil, "", func(p *process) { p.ok("close s") }},
-		{"process killed", nil, "", (*process).kill},
-		{"shutdown", nil, "", func(p *process) { p.ok("shutdown s") }},
-		{"close with a connection not accepted", nil, "127.0.0.1:0", func(p *process) { p.ok("close s") }},
-		{"close with a half-open request", []string{"deferaccept"}, "127.0.0.1:0", func(p *process) { p.ok("close s") }},
+		{"close, by its event", nil, false, time.Hour, func(p *process) { p.ok("close s") }},
+		{"process killed, by its event", nil, false, time.Hour, (*process).kill},
+		{"close", nil, false, 0, func(p *process) { p.ok("close s") }},
+		{"shutdown", nil, false, 0, func(p *process) { p.ok("shutdown s") }},
+		{"close with a connection not accepted", nil, true, 0, func(p *process) { p.ok("close s") }},
+		{"close with a half-open request", []string{"deferaccept"}, true, 0, func(p *process) { p.ok("close s") }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			enterNetNS(t)
-			m := startMonitor(t, MonitorConfig{Look: time.Hour}) // checks must do
+			m := startMonitor(t, MonitorConfig{Check: test.check, Look: time.Hour})
 			b := startBroker(t, &recorder{listening: func(ctx context.Context, s Socket) {
 				if err := m.Listening(ctx, s); err != nil {
 					t.Error(err)
@@ -208,8 +207,8 @@ func TestListenEnded(t *testing.T) {
 			if !m.started(cookie) {
 				t.Fatal("not delivered by the time listen() returned")
 			}
-			if test.client != "" {
-				connect(t, netip.MustParseAddrPort(test.client), netip.MustParseAddrPort("127.7.0.1:7001"))
+			if test.client {
+				connect(t, clientAt, serverAt)
 			}
 			began := time.Now()
 			test.end(server)

@@ -69,6 +69,7 @@ func runPuppet() {
 
 type puppet struct {
 	fds   map[string]int
+	late  chan error // of the call that start began
 	child *exec.Cmd
 	in    *bufio.Writer
 	out   *bufio.Scanner
@@ -87,6 +88,14 @@ func (p *puppet) do(words []string) (string, error) {
 	switch words[0] {
 	case "socket":
 		return "", p.socket(name, arg)
+	case "start": // goes on with the next command while another thread listens
+		fd, p.late = p.fds[arg], make(chan error, 1)
+		go func() { p.late <- unix.Listen(fd, 64) }()
+		return "", nil
+	case "finish":
+		return "", <-p.late
+	case "leave": // for a network namespace of its own
+		return "", unix.Unshare(unix.CLONE_NEWNET)
 	case "bind":
 		return "", bindTo(fd, arg)
 	case "bindraw": // name, length of the address given to the kernel
@@ -187,7 +196,8 @@ func bindTo(fd int, to string) error {
 	if address.Addr().Is4() {
 		return unix.Bind(fd, &unix.SockaddrInet4{Addr: address.Addr().As4(), Port: int(address.Port())})
 	}
-	return unix.Bind(fd, &unix.SockaddrInet6{Addr: address.Addr().As16(), Port: int(address.Port())})
+	zone, _ := strconv.Atoi(address.Addr().Zone())
+	return unix.Bind(fd, &unix.SockaddrInet6{Addr: address.Addr().As16(), Port: int(address.Port()), ZoneId: uint32(zone)})
 }
 
 // bindLength binds to 127.0.0.1:0 with a wrong idea of how long an address is.
