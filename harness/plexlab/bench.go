@@ -61,7 +61,7 @@ func newBench(io streams) *cobra.Command {
 				Implementation: implementation, Executable: self, Rounds: rounds, Sample: sample, Progress: told.step,
 			}, part)
 			told.clear()
-			return errors.Join(err, report(io.out, results, output))
+			return errors.Join(err, printResults(io.out, results, output))
 		},
 	}
 	flags := command.Flags()
@@ -72,8 +72,8 @@ func newBench(io streams) *cobra.Command {
 	return command
 }
 
-// report prints the numbers with their goals and writes them to a file, if one is named.
-func report(to *os.File, results *bench.Results, file string) error {
+// printResults prints the numbers with their goals and writes them to a file, if one is named.
+func printResults(to *os.File, results *bench.Results, file string) error {
 	t := table.NewWriter()
 	t.SetStyle(netstat.Style)
 	t.AppendHeader(table.Row{"Benchmark", "Value", "Unit", "Goal", ""})

@@ -65,14 +65,18 @@ func outcome(err error) (status int, message string) {
 	return statusOf(err), messageOf(err)
 }
 
+// messageOf is one line that begins with the program; mistakes in a topology are a line each, as
+// a compiler has it, so that editors find their places.
 func messageOf(err error) string {
-	if as[statusError](err) {
+	switch {
+	case as[statusError](err):
 		return ""
+	case as[topo.Errors](err):
+		return err.Error()
+	case errors.Is(err, context.Canceled):
+		return "plexlab: interrupted: " + err.Error()
 	}
-	if errors.Is(err, context.Canceled) {
-		return "interrupted: " + err.Error()
-	}
-	return err.Error()
+	return "plexlab: " + err.Error()
 }
 
 func statusOf(err error) int {

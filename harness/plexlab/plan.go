@@ -17,6 +17,9 @@ route and process. The same file gives the same plan, byte for byte.`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeTopology,
 		RunE: func(_ *cobra.Command, args []string) error {
+			if asJSON && picture {
+				return usagef("plan: --json or --picture, not both")
+			}
 			topology, err := topo.Load(args[0])
 			if err != nil {
 				return usageError{err}
@@ -43,7 +46,6 @@ route and process. The same file gives the same plan, byte for byte.`,
 	}
 	addJSON(command, &asJSON)
 	command.Flags().BoolVar(&picture, "picture", false, "draw it")
-	command.MarkFlagsMutuallyExclusive("json", "picture")
 	return command
 }
 

@@ -20,7 +20,7 @@ func run(ctx context.Context, args []string, io streams) int {
 	err := root.ExecuteContext(ctx)
 	code, message := outcome(err)
 	if message != "" {
-		fmt.Fprintln(io.err, "plexlab: "+message)
+		fmt.Fprintln(io.err, message)
 	}
 	return code
 }
@@ -59,7 +59,7 @@ a network namespace of its own, that share dynamic VIPAs and distribute connecti
 		newUp(io), newDown(io), newExec(io), newFault(io),
 		newList(io), newDisplay(io), newLogs(io),
 		newPlan(io), newSchema(io), newCheck(io), newVersion(io),
-		newSupervise(), newBench(io), newLoad(io), newProbe(io),
+		newSupervise(), newReport(io), newBench(io), newLoad(io), newProbe(io),
 	)
 	root.SetHelpCommandGroupID(groupFile)
 	root.SetCompletionCommandGroupID(groupFile)

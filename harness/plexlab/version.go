@@ -15,11 +15,10 @@ func newVersion(io streams) *cobra.Command {
 		Use: "version", Short: "Say which plexlab, which Go and which kernel", GroupID: groupFile,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			var name unix.Utsname
-			if err := unix.Uname(&name); err != nil {
-				return fmt.Errorf("ask for the kernel's version: %w", err)
+			kernel, err := kernelRelease()
+			if err != nil {
+				return err
 			}
-			kernel := unix.ByteSliceToString(name.Release[:])
 			if asJSON {
 				return json.NewEncoder(io.out).Encode(map[string]string{
 					"version": version, "go": runtime.Version(), "kernel": kernel,
@@ -31,6 +30,15 @@ func newVersion(io streams) *cobra.Command {
 	}
 	addJSON(command, &asJSON)
 	return command
+}
+
+// kernelRelease is the release of the running kernel, as uname -r has it.
+func kernelRelease() (string, error) {
+	var name unix.Utsname
+	if err := unix.Uname(&name); err != nil {
+		return "", fmt.Errorf("ask for the kernel's release: %w", err)
+	}
+	return unix.ByteSliceToString(name.Release[:]), nil
 }
 
 // addJSON gives command the flag that has it answer a program.

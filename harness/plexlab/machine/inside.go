@@ -69,7 +69,11 @@ func bridge() error {
 }
 
 func netdevForward() error {
-	nft := exec.Command("nft", "-f", "-")
+	program, err := exec.LookPath("nft")
+	if err != nil {
+		return errors.New("it takes the program nft to tell: apt-get install nftables")
+	}
+	nft := exec.Command(program, "-f", "-")
 	nft.Stdin = strings.NewReader(`table netdev try {
 	chain in { type filter hook ingress device "lo" priority 0; ip daddr 192.0.2.1 fwd ip to 192.0.2.2 device "lo"; }
 }`)
