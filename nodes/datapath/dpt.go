@@ -1,0 +1,80 @@
+package datapath
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/google/nftables"
+
+	"github.com/plexlab-dev/plexlab/nodes/contract"
+	"github.com/plexlab-dev/plexlab/nodes/vipa"
+)
+
+// A selector is the DPT entry of one service as it stands in the kernel.
+type selector struct {
+	targets []contract.Target
+	// sequence is the round of targets that the kernel counts through.
+	sequence []netip.Addr
+}
+
+// newSelector lays out the round of block 144. After a selector that has made taken
+// selections it goes on with the target whose turn was next, or the first after it that is
+// still there.
+func newSelector(targets []contract.Target, before *selector, taken uint64) *selector {
+	s := &selector{targets: slices.Clone(targets)}
+	for _, i := range vipa.Rotation(targets) {
+		s.sequence = append(s.sequence, targets[i].XCF)
+	}
+	if before == nil {
+		return s
+	}
+	n := uint64(len(before.sequence))
+	for turn := range n {
+		due := before.sequence[(taken+turn)%n]
+		if at := slices.Index(s.sequence, due); at >= 0 {
+			s.sequence = slices.Concat(s.sequence[at:], s.sequence[:at])
+			break
+		}
+	}
+	return s
+}
+
+// distinct are the targets of the round, each once.
+func (s *selector) distinct() []netip.Addr {
+	if s == nil {
+		return nil
+	}
+	var all []netip.Addr
+	for _, t := range s.targets {
+		if !slices.Contains(all, t.XCF) {
+			all = append(all, t.XCF)
+		}
+	}
+	return all
+}
+
+// Names of the chains that come and go with targets and services.
+func targetChain(target netip.Addr) string { return "target_" + target.String() }
+func uniqueChain(target netip.Addr) string { return "unique_" + target.String() }
+func serviceChain(service netip.AddrPort) string {
+	return fmt.Sprintf("dpt_%s_%d", service.Addr(), service.Port())
+}
+
+// addSelector writes the one rule of a service's chain. Its counter says how many selections
+// it has made.
+func (b *batch) addSelector(chain string, s *selector) {
+	b.anonymous++
+	round := set{name: "__map%d", id: b.anonymous, key: nftables.TypeInteger, data: nftables.TypeVerdict, size: uint32(len(s.sequence))}
+	b.addSet(round)
+	elements := make([]element, len(s.sequence))
+	for i, target := range s.sequence {
+		elements[i] = element{key: native(uint32(i)), chain: targetChain(target)}
+	}
+	b.putElements(round, elements...)
+	b.addRule(rule{chain: chain, code: slices.Concat(
+		counter,
+		next(uint32(len(s.sequence)), register(0)),
+		verdictOf(round, register(0)),
+	)})
+}

@@ -1,0 +1,146 @@
+package datapath
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Names of the chains that are always there.
+const (
+	chainOutside   = "outside"
+	chainXCF       = "xcf"
+	chainOwned     = "owned"
+	chainFig12     = "fig12"
+	chainFig08     = "fig08"
+	chainEnded     = "ended"
+	chainSelection = "selection"
+	chainSelected  = "selected"
+	chainUnique    = "unique"
+	chainICMPError = "icmp_error"
+)
+
+// fixedChains in the order they are listed in. Their rules stay as long as the table does, and
+// their counters with them.
+var fixedChains = []string{
+	chainOutside, chainXCF, chainOwned, chainFig12, chainFig08, chainEnded,
+	chainSelection, chainSelected, chainUnique, chainICMPError,
+}
+
+// Paths through the flowcharts, as comments of the rules that count the packets which took
+// them: edges of one figure follow one another. Other words are requirements and drops.
+const (
+	pathNotOwner  = "not-owner"
+	pathFragment  = "I21"
+	pathICMPError = "icmp-error"
+	pathFull      = "crt-full"
+
+	pathRouted           = "fig12/140-yes->150 150->end"
+	pathRoutedRequest    = pathRouted + " fig08/802-yes->804 804->end"
+	pathLocal            = " I7"
+	pathConventional     = "fig12/140-no->142 142-no->152 152->end"
+	pathRequest          = "fig12/140-no->142 142-yes->143"
+	pathUnique           = "fig12/143-yes->150 150->end fig08/802-yes->804 804->end I1"
+	pathSelected         = "fig12/143-no->145 145-yes->144 144->146 146->150 150->end fig08/802-no->806 806-yes->810 810->812 812->end"
+	pathRequestNoService = "fig12/143-no->145 145-no->152 152->end fig08/802-no->806 806-no->808 808->end"
+)
+
+// A figure writes the rules of one family of addresses.
+type figure struct {
+	family
+	tables
+	// device is the index of the XCF interface.
+	device    uint32
+	embryonic time.Duration
+}
+
+// rules are those of the fixed chains.
+func (g figure) rules() []rule {
+	var rules []rule
+	add := func(chain, comment string, parts ...code) {
+		rules = append(rules, rule{chain: chain, code: slices.Concat(parts...), comment: comment})
+	}
+	fourTuple := g.tcp(0, g.fourTuple()...)
+	service := g.tcp(0, g.service()...)
+
+	// Ownership: one stack answers for a DVIPA, and takes packets for it from the outside.
+	add(chainOutside, "", arpRequest(g.owned), accept)
+	add(chainOutside, pathNotOwner, arpRequest(g.known), counter, drop)
+	add(chainOutside, "", g.to(g.owned), goTo(chainOwned))
+	add(chainOutside, pathNotOwner, g.to(g.known), counter, drop)
+	add(chainXCF, "", g.to(g.owned), goTo(chainOwned))
+	add(chainOwned, "", transport(unix.IPPROTO_TCP), goTo(chainFig12))
+	add(chainOwned, "", transport(g.icmp.protocol), goTo(chainICMPError))
+
+	// Figure 12, a packet that is not a connection request.
+	add(chainFig12, pathFragment, g.fragment(), counter, drop)
+	add(chainFig12, "", connectionRequest(), goTo(chainFig08))
+	add(chainFig12, pathRouted+pathLocal, fourTuple, in(g.local, register(0)), counter, accept)
+	add(chainFig12, pathRouted, g.forward())
+	add(chainFig12, pathConventional, counter, accept)
+
+	// Figure 8, a connection request.
+	add(chainFig08, "", fourTuple, in(g.ended, register(0)), goTo(chainEnded))
+	add(chainFig08, pathRoutedRequest+pathLocal, fourTuple, in(g.local, register(0)), counter, accept)
+	add(chainFig08, pathRoutedRequest, g.forward())
+	add(chainFig08, "", goTo(chainSelection))
+
+	// A new connection with the addresses and ports of one that ended.
+	add(chainEnded, "", fourTuple, immediate(g.beside(), make([]byte, g.address.Bytes)), removeFrom(g.crt, register(0), g.beside()))
+	add(chainEnded, "", fourTuple, remove(g.local, register(0)))
+	add(chainEnded, "", fourTuple, remove(g.ended, register(0)))
+	add(chainEnded, "", goTo(chainSelection))
+
+	add(chainSelection, pathRequest, counter)
+	add(chainSelection, "", service, verdictOf(g.unique, register(0)))
+	add(chainSelection, "", service, verdictOf(g.dpt, register(0)))
+	add(chainSelection, pathRequestNoService, counter, accept)
+
+	// A target has been found; its entry was made just now, unless the table is full.
+	for _, found := range []struct{ chain, path string }{{chainSelected, pathSelected}, {chainUnique, pathUnique}} {
+		add(found.chain, found.path+pathLocal, fourTuple, in(g.local, register(0)), counter, accept)
+		add(found.chain, found.path, g.forward())
+		add(found.chain, pathFull, counter, drop)
+	}
+
+	add(chainICMPError, pathICMPError, g.forwardICMPError())
+	return rules
+}
+
+// forward is block 150: a segment whose 4-tuple is in the CRT goes to the XCF address there.
+func (g figure) forward() code {
+	return slices.Concat(
+		g.tcp(4, g.fourTuple()...),
+		g.forwardMapped(),
+	)
+}
+
+// forwardMapped forwards by the CRT key that begins in the fifth register. The device stands
+// in the first, as nft puts it.
+func (g figure) forwardMapped() code {
+	return slices.Concat(
+		mapped(g.crt, register(4), register(4)),
+		counter,
+		immediate(register(0), native(g.device)),
+		code{fwd{device: register(0), address: register(4), nfproto: g.nfproto}},
+	)
+}
+
+// targetRules are the rules of a chain that enters a new connection into the tables for one
+// target (146, I1) and goes to found. With the table full nothing is entered, and found drops.
+func (g figure) targetRules(chain string, target netip.Addr, self bool, found string) []rule {
+	enter := slices.Concat(
+		g.tcp(0, g.fourTuple()...),
+		immediate(g.beside(), target.AsSlice()),
+		updateTo(g.crt, register(0), g.beside(), g.embryonic),
+	)
+	if self {
+		enter = slices.Concat(enter, update(g.local, register(0), g.embryonic+localExcess))
+	}
+	return []rule{
+		{chain: chain, code: slices.Concat(enter, counter)},
+		{chain: chain, code: goTo(found)},
+	}
+}

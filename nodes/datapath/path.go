@@ -1,0 +1,212 @@
+package datapath
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/plexlab-dev/plexlab/nodes/vipa"
+)
+
+// ErrUnsupported: the kernel lacks something the data path is made of, or the data path does
+// not serve the address family. The error around it names what.
+var ErrUnsupported = errors.New("not supported")
+
+// Defaults of Config.
+const (
+	DefaultSize      = 1 << 20
+	DefaultEmbryonic = 10 * time.Second
+	DefaultEnded     = 3 * time.Second
+)
+
+// Config is what a Path does not change while it is open.
+type Config struct {
+	// Self is the XCF address of this stack. Required, IPv4.
+	Self netip.Addr
+	// XCFInterface is the interface on the inter-stack network. Required.
+	XCFInterface string
+	// Outside are the interfaces towards the network; none for an inside stack.
+	Outside []string
+	// Size is the most entries of the CRT, 1 to 2^32-1; 0 means DefaultSize. Beyond it new
+	// connections are dropped and counted.
+	Size uint32
+	// Embryonic is the life of an entry that selection made until AddConnections confirms
+	// it; a SYN renews it. In milliseconds, at least one; 0 means DefaultEmbryonic.
+	Embryonic time.Duration
+	// Ended is how long the entry of an ended connection goes on routing, for the sake of a
+	// connection that reused its addresses and ports before its end was known here and that
+	// AddConnections is about to confirm. 0 means DefaultEnded.
+	Ended time.Duration
+}
+
+// A Path is the data path of one stack. Its methods may be called at the same time.
+type Path struct {
+	figure
+	self netip.Addr
+	// linger is Config.Ended.
+	linger time.Duration
+	// renews: putting an element that exists changes its timeout (Linux 6.12 and later).
+	renews bool
+
+	// mu is held while tables change; state is what they hold besides connections.
+	mu    sync.Mutex
+	state state
+	write *socket
+	read  *socket
+}
+
+// Open makes the table "netdev vipa" in the network namespace of the calling thread, in place
+// of one that an earlier process left. It needs CAP_NET_ADMIN over the namespace. An error that
+// is ErrUnsupported names what the kernel lacks; nothing is left behind then.
+func Open(c Config) (*Path, error) {
+	p, err := newPath(c)
+	if err != nil {
+		return nil, fmt.Errorf("open data path: %w", err)
+	}
+	if err := p.install(c); err != nil {
+		return nil, errors.Join(fmt.Errorf("open data path: %w", err), p.closeSockets())
+	}
+	return p, nil
+}
+
+func newPath(c Config) (*Path, error) {
+	if !ipv4.holds(c.Self) {
+		return nil, fmt.Errorf("%w: XCF address %v is not IPv4", ErrUnsupported, c.Self)
+	}
+	xcf, err := net.InterfaceByName(c.XCFInterface)
+	if err != nil {
+		return nil, fmt.Errorf("find XCF interface %q: %w", c.XCFInterface, err)
+	}
+	for _, name := range c.Outside {
+		if _, err := net.InterfaceByName(name); err != nil {
+			return nil, fmt.Errorf("find outside interface %q: %w", name, err)
+		}
+		if name == c.XCFInterface {
+			return nil, fmt.Errorf("interface %q is both XCF and outside", name)
+		}
+	}
+	p := &Path{
+		figure: figure{
+			family:    ipv4,
+			tables:    newTables(ipv4, cmp.Or(c.Size, DefaultSize)),
+			device:    uint32(xcf.Index),
+			embryonic: cmp.Or(c.Embryonic, DefaultEmbryonic),
+		},
+		self:   c.Self,
+		linger: cmp.Or(c.Ended, DefaultEnded),
+		state:  newState(),
+	}
+	if p.embryonic < time.Millisecond || p.linger < time.Millisecond {
+		return nil, fmt.Errorf("timeouts %v and %v of entries are below a millisecond", p.embryonic, p.linger)
+	}
+	if p.write, err = openSocket(); err != nil {
+		return nil, err
+	}
+	if p.read, err = openSocket(); err != nil {
+		return nil, errors.Join(err, p.write.Close())
+	}
+	return p, nil
+}
+
+// install puts the table, its sets and the fixed chains there in one transaction.
+func (p *Path) install(c Config) error {
+	var b batch
+	b.addTable() // so that there is one to delete
+	b.deleteTable()
+	p.skeleton(&b, c)
+	if err := b.err; err != nil {
+		return err
+	}
+	if err := p.write.commit(&b); err != nil {
+		return p.diagnose(c, err)
+	}
+	renews, err := p.probeRenewal()
+	p.renews = renews
+	return err
+}
+
+// skeleton adds the table with everything that is always there.
+func (p *Path) skeleton(b *batch, c Config) {
+	b.addTable()
+	for _, s := range p.all() {
+		b.addSet(s)
+	}
+	for _, chain := range fixedChains {
+		switch {
+		case chain == chainXCF:
+			b.addIngress(chain, []string{c.XCFInterface})
+		case chain == chainOutside && len(c.Outside) > 0:
+			b.addIngress(chain, c.Outside)
+		default:
+			b.addChain(chain)
+		}
+	}
+	errors, types := p.icmpErrors()
+	b.anonymous = errors.id
+	b.addSet(errors)
+	b.putElements(errors, types...)
+	for _, r := range p.rules() {
+		b.addRule(r)
+	}
+}
+
+// Close takes the table away; packets take their conventional way again.
+func (p *Path) Close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var b batch
+	b.deleteTable()
+	err := p.write.commit(&b)
+	if err != nil {
+		err = fmt.Errorf("close data path: %w", err)
+	}
+	return errors.Join(err, p.closeSockets())
+}
+
+func (p *Path) closeSockets() error { return errors.Join(p.write.Close(), p.read.Close()) }
+
+// Apply commits the actions that concern the data path, in as few transactions as hold them,
+// and passes over the others. Changes of DVIPAs, services and unique ports take effect
+// together, ahead of those of connections; connections change in the order of the actions.
+//
+// An action for an address that the data path does not serve is left out and reported as
+// ErrUnsupported, the others are committed. A transaction that fails changes nothing; what
+// earlier ones of the same call changed stays.
+func (p *Path) Apply(actions []vipa.Action) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w, refused := p.sort(actions)
+	if err := p.configure(w); err != nil {
+		return errors.Join(refused, fmt.Errorf("change services of the data path: %w", err))
+	}
+	if err := p.connect(w.connections); err != nil {
+		return errors.Join(refused, fmt.Errorf("change connections of the data path: %w", err))
+	}
+	return refused
+}
+
+// probeRenewal finds out whether this kernel changes the timeout of an element that is put
+// again; before Linux 6.12 it keeps the old one and says nothing.
+func (p *Path) probeRenewal() (bool, error) {
+	key := make([]byte, p.ended.key.Bytes)
+	var b batch
+	b.putElements(p.ended, element{key: key, timeout: time.Hour})
+	b.putElements(p.ended, element{key: key, timeout: 2 * time.Hour})
+	if err := p.write.commit(&b); err != nil {
+		return false, fmt.Errorf("probe renewal of timeouts: %w", err)
+	}
+	found, err := p.read.lookup(p.ended, [][]byte{key})
+	if err != nil {
+		return false, fmt.Errorf("probe renewal of timeouts: %w", err)
+	}
+	var undo batch
+	undo.deleteElements(p.ended, element{key: key})
+	if err := p.write.commit(&undo); err != nil {
+		return false, fmt.Errorf("probe renewal of timeouts: %w", err)
+	}
+	return found[0] != nil && found[0].timeout == 2*time.Hour, nil
+}

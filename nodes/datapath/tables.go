@@ -1,0 +1,47 @@
+package datapath
+
+import (
+	"time"
+
+	"github.com/google/nftables"
+)
+
+// localExcess: see tables.local.
+const localExcess = time.Second
+
+// Tables are the sets and maps of one family that rules ask and elements live in.
+type tables struct {
+	// known are the DVIPAs that this stack has, owned those that it owns towards the network.
+	known, owned set
+	// crt maps the 4-tuple of a connection to the XCF address of its target.
+	crt set
+	// local holds, in addition, the 4-tuples whose target is this stack (I7). It is asked
+	// first, since by crt alone the stack would forward to itself; for the same reason an
+	// element outlives that of crt by localExcess.
+	local set
+	// ended holds the 4-tuples of connections that ended a short while ago.
+	ended set
+	// unique maps the DVIPA and port of a cluster-wide port to the chain of its target: the CRT
+	// entries with source zero.
+	unique set
+	// dpt maps the DVIPA and port of a service to the chain that selects a target.
+	dpt set
+}
+
+func newTables(f family, size uint32) tables {
+	fourTuple := nftables.MustConcatSetType(f.address, nftables.TypeInetService, f.address, nftables.TypeInetService)
+	service := nftables.MustConcatSetType(f.address, nftables.TypeInetService)
+	return tables{
+		known:  set{name: "dvipas", key: f.address},
+		owned:  set{name: "owned", key: f.address},
+		crt:    set{name: "crt", key: fourTuple, data: f.address, size: size, dynamic: true},
+		local:  set{name: "crt_local", key: fourTuple, size: size, dynamic: true},
+		ended:  set{name: "crt_ended", key: fourTuple, size: size, dynamic: true},
+		unique: set{name: "crt_unique", key: service, data: nftables.TypeVerdict},
+		dpt:    set{name: "dpt", key: service, data: nftables.TypeVerdict},
+	}
+}
+
+func (t tables) all() []set {
+	return []set{t.known, t.owned, t.crt, t.local, t.ended, t.unique, t.dpt}
+}
