@@ -109,6 +109,8 @@ func (s ExecSpec) files() (files []*os.File, null *os.File, err error) {
 		if file == nil {
 			file = null
 		}
+		// Programs expect files that block. Fd makes them so, which the other side shares.
+		file.Fd()
 		files = append(files, file)
 	}
 	return files, null, nil

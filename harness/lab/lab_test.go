@@ -36,6 +36,7 @@ func TestApplications(t *testing.T) {
 		{Name: "APPB", Command: []string{"sh", "-c", "echo {{.Stack}} {{.Dir}} $APPLICATION; sleep 1000"}},
 	}
 	l := up(t, plan, lab.Options{})
+	awaitServed(t, l)
 	conn, err := l.Dial(bounded(t), "CLIENT", "tcp", nowhere, address("203.0.0.1:80"))
 	if err != nil {
 		t.Fatal(err)

@@ -30,7 +30,7 @@ type application struct {
 
 // appearTimeout bounds the wait for an application's first listening socket. One that does
 // not listen costs so much.
-const appearTimeout = 250 * time.Millisecond
+const appearTimeout = 500 * time.Millisecond
 
 // startApplications starts all applications of the plan, the nodes side by side.
 func (s *supervisor) startApplications(ctx context.Context) error {

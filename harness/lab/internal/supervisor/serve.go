@@ -68,6 +68,14 @@ type result struct {
 	files []*os.File
 }
 
+// fileResult is the result of an operation that opens a file.
+func fileResult(file *os.File, err error) (result, error) {
+	if err != nil {
+		return result{}, err
+	}
+	return result{files: []*os.File{file}}, nil
+}
+
 // answer takes one request and answers it.
 func (s *supervisor) answer(ctx context.Context, conn *net.UnixConn) {
 	defer conn.Close()
@@ -89,6 +97,9 @@ func (s *supervisor) answer(ctx context.Context, conn *net.UnixConn) {
 	}
 	done, err := s.handle(ctx, request)
 	s.send(conn, done, err)
+	if request.Operation == wire.OperationDown {
+		s.beginEnd() // not before the answer is on its way
+	}
 }
 
 // send sends an answer. A client that is gone needs none.
@@ -114,20 +125,17 @@ func (s *supervisor) handle(ctx context.Context, request wire.Request) (result, 
 	case wire.OperationKey:
 		return result{body: s.key[:]}, nil
 	case wire.OperationDown:
-		s.beginEnd()
 		return result{}, nil
 	case wire.OperationCounters:
 		counters, err := s.fabric.Counters()
 		return result{body: counters}, err
 	case wire.OperationLog:
-		file, err := s.openLogOf(request.Node, request.Application)
-		return result{files: []*os.File{file}}, err
+		return fileResult(s.openLogOf(request.Node, request.Application))
 	case wire.OperationSocket:
 		if request.Socket == nil {
 			return result{}, errors.New("request for a socket that describes none")
 		}
-		file, err := s.socket(request.Node, *request.Socket)
-		return result{files: []*os.File{file}}, err
+		return fileResult(s.socket(request.Node, *request.Socket))
 	case wire.OperationFault:
 		if request.Fault == nil {
 			return result{}, errors.New("request for a fault that names none")

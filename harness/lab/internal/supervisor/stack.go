@@ -57,21 +57,46 @@ func (s *supervisor) startStacks(ctx context.Context) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	// One after the other: they settle together, and as few as possible are asked meanwhile.
-	for _, st := range stacks {
-		ready := func(r control.Ready) bool { return r.Ready && r.Settled && r.Members >= len(stacks) }
-		if err := st.await(ctx, begin, ready, len(stacks)); err != nil {
-			return err
-		}
-	}
-	// None of those asked first has ended while the others were waited for.
-	for _, st := range stacks {
-		if _, state := st.current(); state != wire.StateRunning {
-			return st.failure()
-		}
+	if err := settle(ctx, begin, stacks); err != nil {
+		return err
 	}
 	s.client.step(wire.StepSettled, "", fmt.Sprintf("%d stacks", len(stacks)), begin)
 	return nil
+}
+
+// settle waits until every stack is ready and sees all others. The end of any of them ends
+// the wait.
+func settle(ctx context.Context, begin time.Time, stacks []*stack) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	for _, st := range stacks {
+		st.mu.Lock()
+		gone := st.gone
+		st.mu.Unlock()
+		go func() {
+			select {
+			case <-gone:
+				cancel(st.failure())
+			case <-ctx.Done():
+			}
+		}()
+	}
+	ready := func(r control.Ready) bool { return r.Ready && r.Settled && r.Members >= len(stacks) }
+	// One after the other: they settle together, and as few as possible are asked meanwhile.
+	for _, st := range stacks {
+		err := st.await(ctx, begin, ready, len(stacks))
+		if err == nil {
+			continue
+		}
+		// A stack that waits for another one is not the one to name.
+		for _, other := range stacks {
+			if blame := other.await(ctx, time.Time{}, func(r control.Ready) bool { return r.Ready }, len(stacks)); blame != nil {
+				return blame
+			}
+		}
+		return err
+	}
+	return context.Cause(ctx)
 }
 
 // start starts the stack's process.
@@ -125,21 +150,20 @@ func (st *stack) watch(process *reaper.Process, gone chan struct{}) {
 	lab.log.Warn("stack failed: its links are down, its applications ended", "stack", name, "reason", exited.String())
 }
 
-// await waits until the stack's answer to GET /v1/ready is accepted, the stack ends, or the
+// await waits until the stack's answer to GET /v1/ready is accepted, the context ends, or the
 // manifest's time since begin is over. Members says how many are expected, for the error.
 func (st *stack) await(ctx context.Context, begin time.Time, accept func(control.Ready) bool, members int) error {
-	st.mu.Lock()
-	gone := st.gone
-	st.mu.Unlock()
-	ctx, cancel := context.WithDeadline(ctx, begin.Add(st.manifest.ReadyTimeout))
-	defer cancel()
+	deadline := time.NewTimer(time.Until(begin.Add(st.manifest.ReadyTimeout)))
+	defer deadline.Stop()
 	client := control.NewUnixClient(wire.ControlPath(st.node.plan.Name))
 	defer client.Close()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	said := "it has not answered GET /v1/ready"
 	for {
-		answer, err := client.Ready(ctx)
+		asking, cancel := context.WithTimeout(ctx, answerTimeout)
+		answer, err := client.Ready(asking)
+		cancel()
 		switch {
 		case err == nil && accept(answer):
 			return nil
@@ -148,19 +172,22 @@ func (st *stack) await(ctx context.Context, begin time.Time, accept func(control
 			if answer.Reason != "" {
 				said += ": " + answer.Reason
 			}
-		case ctx.Err() == nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, unix.ECONNREFUSED):
+		case !errors.Is(err, os.ErrNotExist) && !errors.Is(err, unix.ECONNREFUSED): // not serving yet
 			said = err.Error()
 		}
 		select {
-		case <-gone:
-			return st.failure()
 		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-deadline.C:
 			err := fmt.Errorf("stack %s is not ready after %s (%s): %w", st.node.plan.Name, st.manifest.ReadyTimeout, said, unix.ETIMEDOUT)
 			return withLog(err, st.logPath())
 		case <-tick.C:
 		}
 	}
 }
+
+// answerTimeout bounds the wait for one answer of a stack.
+const answerTimeout = time.Second
 
 // failure is the error of a stack that has ended while it should not.
 func (st *stack) failure() error {
@@ -170,17 +197,29 @@ func (st *stack) failure() error {
 	return withLog(fmt.Errorf("stack %s %w: %s", st.node.plan.Name, errEnded, reason), st.logPath())
 }
 
-// restart is the verb start: links up, a new process, its applications.
+// restart is the verb start: links up, a new process, its applications. Where the process
+// does not become ready in time, it stays for whoever wants to look at it.
 func (st *stack) restart(ctx context.Context) error {
-	if err := st.start(); err != nil {
-		return err
+	st.mu.Lock()
+	process, gone := st.process, st.gone
+	st.mu.Unlock()
+	if process == nil && gone != nil {
+		<-gone // what follows from the end of the last process must not meet the next one
 	}
 	begin := time.Now()
-	name := st.node.plan.Name
-	if err := st.node.lab.fabric.SetLinks(name, true); err != nil {
+	fabric, name := st.node.lab.fabric, st.node.plan.Name
+	if process == nil {
+		if err := fabric.SetLinks(name, true); err != nil {
+			return err
+		}
+	}
+	if err := st.start(); err != nil {
+		if process == nil {
+			err = errors.Join(err, fabric.SetLinks(name, false))
+		}
 		return err
 	}
-	if err := st.await(ctx, begin, func(r control.Ready) bool { return r.Ready }, 1); err != nil {
+	if err := settle(ctx, begin, []*stack{st}); err != nil {
 		return err
 	}
 	return st.node.startApplications(ctx)
