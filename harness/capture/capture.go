@@ -59,7 +59,7 @@ func Start(path string, sources ...Source) (_ *Capture, err error) {
 	c := &Capture{recorded: make(chan struct{}), lost: map[string]uint64{}}
 	defer func() {
 		if err != nil {
-			c.abandon(path)
+			c.abandon()
 		}
 	}()
 	var names []string
@@ -115,13 +115,9 @@ func closeAll(sources []Source) {
 	}
 }
 
-func (c *Capture) abandon(path string) {
+func (c *Capture) abandon() {
 	for _, s := range c.sources {
 		s.ring.close()
-	}
-	if c.file != nil {
-		c.file.close()
-		os.Remove(path)
 	}
 }
 
