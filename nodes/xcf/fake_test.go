@@ -29,7 +29,10 @@ func newFake(t *testing.T, s *segment, i int) *fake {
 	sockets, err := openSockets(&f.config)
 	must(t, err)
 	f.sockets = sockets
-	t.Cleanup(sockets.close)
+	t.Cleanup(func() {
+		sockets.close()
+		sockets.in.close()
+	})
 	return f
 }
 

@@ -69,7 +69,6 @@ func Join(config Config) (*Group, error) {
 	g.say(contract.HelloDestination(config.Self.XCF), false)
 	g.work.Go(func() { g.queue.deliver(g.events, g.ctx.Done()) })
 	g.work.Go(g.beat)
-	g.work.Go(g.hearAll)
 	g.work.Go(g.acceptAll)
 	return g, nil
 }
@@ -100,25 +99,39 @@ func (g *Group) Problem() string {
 }
 
 // beat sends a HELLO each Hello, and counts them: time, for the roster, is our own HELLOs.
+// Between them it takes in those of others, more often while the group changes.
 func (g *Group) beat() {
-	ticker := time.NewTicker(g.config.Hello)
-	defer ticker.Stop()
-	last := time.Now()
+	defer g.sockets.in.close()
+	buffer := make([]byte, contract.MaxHello+1) // one more, to tell an oversized datagram
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	last := time.Now() // when a HELLO was sent
+	changed := last
 	for {
 		select {
 		case <-g.ctx.Done():
 			return
-		case <-ticker.C:
+		case <-timer.C:
 		}
+		news := g.hearAll(buffer)
 		now := time.Now()
-		away := now.Sub(last)
-		last = now
-		if away >= g.config.Dead {
-			g.config.Logger.Warn("this stack was not given the processor; partners may have lost it", "for", away)
+		if news {
+			changed = now
 		}
-		if speak, farewell := g.tick(away >= g.config.Dead); speak {
-			g.say(contract.HelloDestination(g.config.Self.XCF), farewell)
+		if away := now.Sub(last); away >= g.config.Hello {
+			last = now
+			if away >= g.config.Dead {
+				g.config.Logger.Warn("this stack was not given the processor; partners may have lost it", "for", away)
+			}
+			if speak, farewell := g.tick(away >= g.config.Dead); speak {
+				g.say(contract.HelloDestination(g.config.Self.XCF), farewell)
+			}
 		}
+		wait := time.Until(last.Add(g.config.Hello))
+		if now.Sub(changed) < g.config.Dead {
+			wait = min(wait, glance)
+		}
+		timer.Reset(wait)
 	}
 }
 

@@ -34,20 +34,17 @@ func (g *Group) say(to netip.AddrPort, leaving bool) {
 	}
 }
 
-// hearAll takes in HELLOs until the socket is closed.
-func (g *Group) hearAll() {
-	buffer := make([]byte, contract.MaxHello+1) // one more, to tell an oversized datagram
-	for {
-		n, from, err := g.sockets.in.ReadFromUDPAddrPort(buffer)
-		source := from.Addr().Unmap().WithZone("")
-		switch {
-		case errors.Is(err, net.ErrClosed):
-			return
-		case err != nil:
-			// The link is down, for instance. The error is reported once by the kernel; what
-			// is heard next is what was sent after it.
+// hearAll takes in the HELLOs that wait, and says whether one changed something. A flood is
+// taken in parts, so that our own HELLOs are not late for it.
+func (g *Group) hearAll(buffer []byte) (news bool) {
+	for range hearAtOnce {
+		n, source, ok, err := g.sockets.in.hear(buffer)
+		if err != nil {
+			// The link is down, for instance; the kernel reports it once.
 			g.warnings.add("no HELLO received", g.config.Self.XCF, err)
-			continue
+		}
+		if !ok {
+			return news
 		}
 		h, err := contract.OpenHello(g.config.Key, buffer[:n])
 		switch {
@@ -55,14 +52,16 @@ func (g *Group) hearAll() {
 			g.warnings.add("HELLO ignored", source, err)
 		case h.XCF != source:
 			g.warnings.add("HELLO ignored", source, "it names the XCF address "+h.XCF.String()+", which is not its source")
-		default:
-			g.hear(h)
+		case g.hear(h):
+			news = true
 		}
 	}
+	return true // there is more
 }
 
-// hear acts on a HELLO that was rightly keyed and came from the address it names.
-func (g *Group) hear(h contract.Hello) {
+// hear acts on a HELLO that was rightly keyed and came from the address it names, and says
+// whether that changed something.
+func (g *Group) hear(h contract.Hello) (news bool) {
 	g.mu.Lock()
 	result := g.roster.hear(h, time.Now())
 	if result.refused == "" {
@@ -76,6 +75,7 @@ func (g *Group) hear(h contract.Hello) {
 	if answer {
 		g.say(netip.AddrPortFrom(h.XCF, contract.HelloPort), false)
 	}
+	return result.fresh || result.left || result.out != ""
 }
 
 // follow does what a HELLO that is believed leads to.

@@ -18,6 +18,13 @@ import (
 // TestMain gives the tests the right to make network namespaces: without root, in a user
 // namespace of their own.
 func TestMain(m *testing.M) {
+	if text, ok := os.LookupEnv(processVariable); ok {
+		if err := beStack(text); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	if os.Geteuid() == 0 {
 		os.Exit(m.Run())
 	}
@@ -44,7 +51,7 @@ type namespace struct {
 	file  *os.File
 }
 
-func newNamespace(t *testing.T) *namespace {
+func newNamespace(t testing.TB) *namespace {
 	t.Helper()
 	n := &namespace{calls: make(chan func())}
 	made := make(chan error)
@@ -108,7 +115,7 @@ const (
 	ipv6 = "fd00::/64"
 )
 
-func newSegment(t *testing.T, subnet string, stacks int) *segment {
+func newSegment(t testing.TB, subnet string, stacks int) *segment {
 	t.Helper()
 	s := &segment{hub: newNamespace(t), subnet: netip.MustParsePrefix(subnet)}
 	must(t, s.hub.do(func() error {
@@ -159,7 +166,7 @@ func (s *segment) address(i int) netip.Addr {
 }
 
 // cut takes the link of the i-th stack away, or gives it back.
-func (s *segment) cut(t *testing.T, i int, cut bool) {
+func (s *segment) cut(t testing.TB, i int, cut bool) {
 	t.Helper()
 	must(t, s.hub.do(func() error {
 		port, err := netlink.LinkByName(portName(i))
@@ -173,7 +180,7 @@ func (s *segment) cut(t *testing.T, i int, cut bool) {
 	}))
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

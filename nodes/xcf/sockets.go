@@ -10,13 +10,11 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/plexlab-dev/plexlab/nodes/contract"
 )
 
 // sockets are what a group holds open: all bound to the XCF interface (SO_BINDTODEVICE).
 type sockets struct {
-	in       *net.UDPConn // HelloPort on every address: HELLOs of others
+	in       *ear         // HelloPort on every address: HELLOs of others
 	out      *net.UDPConn // our XCF address: our HELLOs
 	listener *net.TCPListener
 }
@@ -39,6 +37,9 @@ func listenAll(c *Config) (*sockets, error) {
 	s := new(sockets)
 	if err := s.listen(c, link); err != nil {
 		s.close()
+		if s.in != nil {
+			s.in.close()
+		}
 		return nil, err
 	}
 	return s, nil
@@ -46,23 +47,15 @@ func listenAll(c *Config) (*sockets, error) {
 
 func (s *sockets) listen(c *Config, link *net.Interface) error {
 	own := c.Self.XCF
-	udp, any := "udp4", netip.IPv4Unspecified()
+	udp := "udp4"
 	if own.Is6() {
-		udp, any = "udp6", netip.IPv6Unspecified()
+		udp = "udp6"
 	}
 	ctx := context.Background()
-	hello := net.ListenConfig{Control: control(c.Interface, func(fd int) error {
-		if own.Is4() {
-			return nil
-		}
-		return unix.SetsockoptIPv6Mreq(fd, unix.IPPROTO_IPV6, unix.IPV6_JOIN_GROUP,
-			&unix.IPv6Mreq{Multiaddr: contract.HelloMulticast.As16(), Interface: uint32(link.Index)})
-	})}
-	in, err := hello.ListenPacket(ctx, udp, netip.AddrPortFrom(any, contract.HelloPort).String())
-	if err != nil {
+	var err error
+	if s.in, err = openEar(own, link); err != nil {
 		return fmt.Errorf("hear HELLOs on %s (is another stack running here?): %w", c.Interface, err)
 	}
-	s.in = in.(*net.UDPConn)
 	speak := net.ListenConfig{Control: control(c.Interface, func(fd int) error {
 		if own.Is4() {
 			return nil
@@ -87,10 +80,8 @@ func (s *sockets) listen(c *Config, link *net.Interface) error {
 // port is where partners connect to.
 func (s *sockets) port() uint16 { return s.listener.Addr().(*net.TCPAddr).AddrPort().Port() }
 
+// close closes all but the ear, which whoever listens closes.
 func (s *sockets) close() {
-	if s.in != nil {
-		s.in.Close()
-	}
 	if s.out != nil {
 		s.out.Close()
 	}

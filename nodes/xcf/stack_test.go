@@ -162,7 +162,7 @@ func (s *stack) awaitLog(t *testing.T, text string) {
 }
 
 // eventually polls where nothing tells of a change.
-func eventually(t *testing.T, what string, condition func() bool, evidence fmt.Stringer) {
+func eventually(t testing.TB, what string, condition func() bool, evidence fmt.Stringer) {
 	t.Helper()
 	deadline := time.NewTimer(limit)
 	defer deadline.Stop()
