@@ -49,6 +49,16 @@ func client(args []string) error {
 	return err
 }
 
+// attach is a program that finds a lab and asks for its state.
+func attach(args []string) error {
+	l, err := lab.Attach(args[0])
+	if err != nil {
+		return err
+	}
+	_, err = l.Status(context.Background())
+	return err
+}
+
 // running is such a client.
 type running struct {
 	*exec.Cmd
@@ -59,8 +69,16 @@ type running struct {
 // startClient starts one whose processes a witness knows.
 func startClient(t *testing.T, w *witness, plan *topo.Plan, mode, halt string) *running {
 	t.Helper()
-	c := &running{Cmd: exec.Command("/proc/self/exe", "client", w.lab, mode, halt)}
-	c.Env = append(os.Environ(), w.mark)
+	command := exec.Command("/proc/self/exe", "client", w.lab, mode, halt)
+	command.Env = os.Environ()
+	return startCommand(t, w, command, plan)
+}
+
+// startCommand starts a client by its command.
+func startCommand(t *testing.T, w *witness, command *exec.Cmd, plan *topo.Plan) *running {
+	t.Helper()
+	c := &running{Cmd: command}
+	c.Env = append(c.Env, w.mark)
 	var stderr strings.Builder
 	c.Stderr = &stderr
 	output, err := c.StdoutPipe()

@@ -27,6 +27,8 @@ func TestMain(m *testing.M) {
 		exitWith(orphans())
 	case "client":
 		exitWith(client(os.Args[2:]))
+	case "attach":
+		exitWith(attach(os.Args[2:]))
 	default:
 		os.Exit(m.Run())
 	}
