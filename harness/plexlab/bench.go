@@ -61,6 +61,9 @@ func newBench(io streams) *cobra.Command {
 				Implementation: implementation, Executable: self, Rounds: rounds, Sample: sample, Progress: told.step,
 			}, part)
 			told.clear()
+			if len(results.Rows()) == 0 {
+				return err
+			}
 			return errors.Join(err, printResults(io.out, results, output))
 		},
 	}
