@@ -1,7 +1,11 @@
-// Package home is what the network sees of a stack: its home list (every address it has), the
-// DVIPAs among them, their advertising by address ownership, and the stack's way out. It works
-// on the network namespace of the process and needs CAP_NET_ADMIN there, for advertising
-// CAP_NET_RAW too.
+// Package home keeps the addresses a stack has, its home list, and how the network sees them:
+// DVIPAs on the loopback interface, the kernel settings without which packets for them go
+// astray, the announcement of an address that the stack has come to own, and the way out of a
+// stack that has no link to the outside.
+//
+// Every stack that is active for a DVIPA holds it on lo; which of them answers for it is not
+// decided here but by the ARP rules of the data path. A DVIPA therefore has to be known there
+// before Activate, and until after Deactivate.
 package home
 
 import (
@@ -9,82 +13,130 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"sync"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
-// Config names the links of a stack.
+// Config is what a Home does not change while it is open.
 type Config struct {
-	// XCFInterface leads to the other stacks. Required.
+	// XCFInterface is the interface on the inter-stack network. Required.
 	XCFInterface string
-	// Outside are the links to the network; none for an inside stack.
+	// Outside are the interfaces towards the network; none for an inside stack.
 	Outside []string
 }
 
-// Home holds the addresses of one stack. It is safe for concurrent use.
+// A Home is the addresses of one stack. Its methods may be called at the same time.
 type Home struct {
-	config  Config
-	handle  *netlink.Handle
+	nl      *netlink.Handle
 	lo, xcf netlink.Link
+	outside []*announcer
 
-	mu      sync.Mutex
-	dvipas  map[netip.Addr]bool // whether advertised
-	wayOut  netip.Addr
-	ending  context.Context
-	end     context.CancelFunc
-	repeats sync.WaitGroup
+	mu sync.Mutex
+	// active are the DVIPAs on lo; advertised those that are announced, with the end of that.
+	active     map[netip.Addr]bool
+	advertised map[netip.Addr]context.CancelFunc
+	// wayOut is the default route set here.
+	wayOut *netlink.Route
 }
 
-// Open prepares the links: the sysctls that DVIPAs need. Addresses and routes stay as they are.
-func Open(c Config) (*Home, error) {
-	handle, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+// Open takes the network namespace of the calling thread in hand: it makes the settings and
+// removes DVIPAs and the way out that an earlier process left. It needs CAP_NET_ADMIN over the
+// namespace, CAP_NET_RAW for outside interfaces, and write access to /proc/sys/net.
+func Open(c Config) (_ *Home, err error) {
+	h := &Home{active: make(map[netip.Addr]bool), advertised: make(map[netip.Addr]context.CancelFunc)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(fmt.Errorf("open home list: %w", err), h.closeSockets())
+		}
+	}()
+	if err := configure(settings(c)); err != nil {
+		return nil, err
+	}
+	if h.nl, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
+		return nil, fmt.Errorf("open route netlink socket: %w", err)
+	}
+	if h.lo, err = h.nl.LinkByName("lo"); err != nil {
+		return nil, fmt.Errorf("find lo: %w", err)
+	}
+	if err := h.nl.LinkSetUp(h.lo); err != nil {
+		return nil, fmt.Errorf("set lo up: %w", err)
+	}
+	if h.xcf, err = h.nl.LinkByName(c.XCFInterface); err != nil {
+		return nil, fmt.Errorf("find XCF interface %q: %w", c.XCFInterface, err)
+	}
+	for _, name := range c.Outside {
+		a, err := newAnnouncer(name)
+		if err != nil {
+			return nil, err
+		}
+		h.outside = append(h.outside, a)
+	}
+	return h, h.sweep()
+}
+
+// sweep removes what an earlier process left.
+func (h *Home) sweep() error {
+	addresses, err := h.addresses(h.lo)
 	if err != nil {
-		return nil, fmt.Errorf("open home list: %w", err)
+		return err
 	}
-	h := &Home{config: c, handle: handle, dvipas: map[netip.Addr]bool{}}
-	if err := h.prepare(); err != nil {
-		handle.Close()
-		return nil, fmt.Errorf("open home list: %w", err)
-	}
-	h.ending, h.end = context.WithCancel(context.Background())
-	return h, nil
-}
-
-func (h *Home) prepare() (err error) {
-	if h.lo, err = h.handle.LinkByName("lo"); err != nil {
-		return fmt.Errorf("find loopback interface: %w", err)
-	}
-	if h.xcf, err = h.handle.LinkByName(h.config.XCFInterface); err != nil {
-		return fmt.Errorf("find XCF interface %q: %w", h.config.XCFInterface, err)
-	}
-	for _, name := range h.config.Outside {
-		if _, err := h.handle.LinkByName(name); err != nil {
-			return fmt.Errorf("find outside interface %q: %w", name, err)
+	for _, a := range addresses {
+		if isDVIPA(a) {
+			if err := h.nl.AddrDel(h.lo, &a); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
+				return fmt.Errorf("remove %v of an earlier process from lo: %w", a.IPNet, err)
+			}
 		}
 	}
-	return h.config.setSysctls()
-}
-
-// Activate makes the DVIPA an address of this stack that the network is not told of
-// (Figure 11, block 126). One that is active already is left alone.
-func (h *Home) Activate(dvipa netip.Addr) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if _, active := h.dvipas[dvipa]; active {
-		return nil
+	for _, family := range []int{unix.AF_INET, unix.AF_INET6} {
+		if err := h.sweepRoutes(family); err != nil {
+			return err
+		}
 	}
-	if err := h.handle.AddrReplace(h.lo, hostAddress(dvipa)); err != nil {
-		return fmt.Errorf("activate %s: %w", dvipa, err)
-	}
-	h.dvipas[dvipa] = false
 	return nil
 }
 
-// Deactivate takes the DVIPA away; one that is not active is left alone. Connections that use
-// it keep their sockets and lose their way.
+// Close takes every DVIPA and the way out away. The settings stay.
+func (h *Home) Close() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var failed []error
+	for address := range h.active {
+		failed = append(failed, h.deactivate(address))
+	}
+	failed = append(failed, h.setWayOut(netip.Addr{}), h.closeSockets())
+	return errors.Join(failed...)
+}
+
+func (h *Home) closeSockets() error {
+	var failed []error
+	for _, a := range h.outside {
+		failed = append(failed, a.Close())
+	}
+	if h.nl != nil {
+		h.nl.Close()
+	}
+	return errors.Join(failed...)
+}
+
+// Activate makes the DVIPA an address of this stack that the network is not told of (Figure
+// 11, block 126). It succeeds where the address is active.
+func (h *Home) Activate(dvipa netip.Addr) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.active[dvipa] {
+		return nil
+	}
+	if err := h.nl.AddrReplace(h.lo, address(dvipa)); err != nil {
+		return fmt.Errorf("activate %v: put address on lo: %w", dvipa, err)
+	}
+	h.active[dvipa] = true
+	return nil
+}
+
+// Deactivate takes the DVIPA away from the stack, and ends its advertising. It succeeds where
+// the address is not active.
 func (h *Home) Deactivate(dvipa netip.Addr) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -92,85 +144,53 @@ func (h *Home) Deactivate(dvipa netip.Addr) error {
 }
 
 func (h *Home) deactivate(dvipa netip.Addr) error {
-	if _, active := h.dvipas[dvipa]; !active {
+	h.withdraw(dvipa)
+	if !h.active[dvipa] {
 		return nil
 	}
-	err := h.handle.AddrDel(h.lo, hostAddress(dvipa))
+	err := h.nl.AddrDel(h.lo, address(dvipa))
 	if err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
-		return fmt.Errorf("deactivate %s: %w", dvipa, err)
+		return fmt.Errorf("deactivate %v: remove address from lo: %w", dvipa, err)
 	}
-	delete(h.dvipas, dvipa)
+	delete(h.active, dvipa)
 	return nil
 }
 
-// hostAddress is the DVIPA as it stands on the loopback interface: alone, without a subnet,
-// and at once, without duplicate address detection.
-func hostAddress(dvipa netip.Addr) *netlink.Addr {
-	address := &netlink.Addr{IPNet: netlink.NewIPNet(dvipa.AsSlice())}
-	if dvipa.Is6() {
-		address.Flags = unix.IFA_F_NODAD
-	}
-	return address
-}
-
-// SetWayOut makes via, the XCF address of a routing stack, the way to everywhere that no other
-// route leads to; the zero Addr ends that.
-func (h *Home) SetWayOut(via netip.Addr) error {
+// Advertise tells the network that this stack owns the DVIPA (Figure 10, block 104): caches of
+// neighbours that name another stack are put right. The address is active already. The first
+// announcement is out on every outside interface that is up when Advertise returns, repeats
+// follow; a repeated Advertise begins anew.
+func (h *Home) Advertise(dvipa netip.Prefix) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.setWayOut(via)
-}
-
-func (h *Home) setWayOut(via netip.Addr) error {
-	if via == h.wayOut {
-		return nil
+	address := dvipa.Addr()
+	if !h.active[address] {
+		return fmt.Errorf("advertise %v: address is not active", address)
 	}
-	if h.wayOut.IsValid() && (!via.IsValid() || via.BitLen() != h.wayOut.BitLen()) {
-		if err := h.handle.RouteDel(h.defaultRoute(h.wayOut)); err != nil && !errors.Is(err, unix.ESRCH) {
-			return fmt.Errorf("end way out through %s: %w", h.wayOut, err)
-		}
-		h.wayOut = netip.Addr{}
-	}
-	if via.IsValid() {
-		if err := h.handle.RouteReplace(h.defaultRoute(via)); err != nil {
-			return fmt.Errorf("way out through %s: %w", via, err)
+	h.withdraw(address)
+	ctx, cancel := context.WithCancel(context.Background())
+	h.advertised[address] = cancel
+	var failed []error
+	for _, a := range h.outside {
+		if err := a.announce(ctx, address); err != nil {
+			failed = append(failed, fmt.Errorf("advertise %v: %w", address, err))
 		}
 	}
-	h.wayOut = via
-	return nil
-}
-
-func (h *Home) defaultRoute(via netip.Addr) *netlink.Route {
-	everywhere := netip.PrefixFrom(zero(via), 0)
-	destination := netlink.NewIPNet(everywhere.Addr().AsSlice())
-	destination.Mask = make([]byte, len(destination.Mask))
-	return &netlink.Route{
-		LinkIndex: h.xcf.Attrs().Index, Dst: destination, Gw: via.AsSlice(), Protocol: unix.RTPROT_STATIC,
-	}
-}
-
-func zero(of netip.Addr) netip.Addr {
-	if of.Is4() {
-		return netip.IPv4Unspecified()
-	}
-	return netip.IPv6Unspecified()
-}
-
-// Close takes away what was added; sysctls stay.
-func (h *Home) Close() error {
-	h.end()
-	h.repeats.Wait()
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	failed := []error{h.setWayOut(netip.Addr{})}
-	var dvipas []netip.Addr
-	for dvipa := range h.dvipas {
-		dvipas = append(dvipas, dvipa)
-	}
-	slices.SortFunc(dvipas, netip.Addr.Compare)
-	for _, dvipa := range dvipas {
-		failed = append(failed, h.deactivate(dvipa))
-	}
-	h.handle.Close()
 	return errors.Join(failed...)
+}
+
+// Withdraw ends that: no further announcement goes out. It succeeds where the address is not
+// advertised.
+func (h *Home) Withdraw(dvipa netip.Addr) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.withdraw(dvipa)
+	return nil
+}
+
+func (h *Home) withdraw(dvipa netip.Addr) {
+	if cancel, ok := h.advertised[dvipa]; ok {
+		cancel()
+		delete(h.advertised, dvipa)
+	}
 }

@@ -1,0 +1,77 @@
+package home
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+)
+
+// A setting is a value below /proc/sys/net. A new namespace inherits them from the host, so
+// none may be taken for granted.
+type setting struct {
+	name, value string
+	// optional: the kernel may lack it, as those of IPv6.
+	optional bool
+}
+
+// settings are what DVIPAs need (Documentation/networking/ip-sysctl.rst). Of most the kernel
+// takes for an interface the larger of its own value and that of "all", so both are set.
+func settings(c Config) []setting {
+	// A routing stack is the way out of inside stacks.
+	forward := "0"
+	if len(c.Outside) > 0 {
+		forward = "1"
+	}
+	// First, for the kernel sets others back with these.
+	all := []setting{
+		{name: "ipv4/ip_forward", value: forward},
+		{name: "ipv6/conf/all/forwarding", value: forward, optional: true},
+	}
+	for _, link := range slices.Concat([]string{"all", c.XCFInterface}, c.Outside) {
+		xcf := "0"
+		if link == c.XCFInterface {
+			xcf = "1"
+		}
+		for _, s := range []setting{
+			// A connection comes in by one stack's link and goes out by another's.
+			{name: "rp_filter", value: "0"},
+			// A question for a neighbour never names a DVIPA as the one who asks: it would
+			// draw the neighbour's packets away from the owner.
+			{name: "arp_announce", value: "2"},
+			// On XCF nobody answers for a DVIPA. On outside links the owner does, though
+			// it stands on lo; the data path drops questions for those of others.
+			{name: "arp_ignore", value: xcf},
+			// What an inside stack sends from a DVIPA has a source that the stack which
+			// forwards it has too, and would be dropped, even with rp_filter off.
+			{name: "accept_local", value: xcf},
+			// The ways of a connection are as they are on purpose.
+			{name: "send_redirects", value: "0"},
+			{name: "accept_redirects", value: "0"},
+		} {
+			s.name = "ipv4/conf/" + link + "/" + s.name
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// configure makes the settings in the namespace of the calling thread.
+func configure(settings []setting) error {
+	for _, s := range settings {
+		path := "/proc/sys/net/" + s.name
+		old, err := os.ReadFile(path)
+		if s.optional && errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil && strings.TrimSpace(string(old)) == s.value {
+			continue
+		}
+		if err := os.WriteFile(path, []byte(s.value), 0); err != nil {
+			return fmt.Errorf("set %s to %s: %w", s.name, s.value, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,79 @@
+package home
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// routeProtocol marks the way out among the routes of the namespace (rtm_protocol, values
+	// above RTPROT_STATIC are free for user space).
+	routeProtocol = 212
+	// routeMetric leaves precedence to a default route of someone else.
+	routeMetric = 1024
+)
+
+// SetWayOut makes via, the XCF address of a routing stack, the default route of its family by
+// way of XCF; a route that is there is replaced in one step. The zero Addr takes the way out
+// away.
+func (h *Home) SetWayOut(via netip.Addr) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.setWayOut(via)
+}
+
+func (h *Home) setWayOut(via netip.Addr) error {
+	before := h.wayOut
+	h.wayOut = nil
+	if via.IsValid() {
+		route := h.defaultRoute(via)
+		if err := h.nl.RouteReplace(route); err != nil {
+			h.wayOut = before
+			return fmt.Errorf("set way out by %v: %w", via, err)
+		}
+		h.wayOut = route
+		if before != nil && before.Family == route.Family {
+			return nil // replaced
+		}
+	}
+	if before == nil {
+		return nil
+	}
+	// The kernel takes a route away with the link that it goes by.
+	if err := h.nl.RouteDel(before); err != nil && !errors.Is(err, unix.ESRCH) {
+		return fmt.Errorf("remove way out by %v: %w", before.Gw, err)
+	}
+	return nil
+}
+
+func (h *Home) defaultRoute(via netip.Addr) *netlink.Route {
+	family := unix.AF_INET
+	if via.Is6() {
+		family = unix.AF_INET6
+	}
+	return &netlink.Route{
+		Family: family, LinkIndex: h.xcf.Attrs().Index, Gw: via.AsSlice(),
+		Protocol: routeProtocol, Priority: routeMetric,
+	}
+}
+
+// sweepRoutes removes the way out that an earlier process left.
+func (h *Home) sweepRoutes(family int) error {
+	filter := &netlink.Route{Protocol: routeProtocol}
+	routes, err := retry(func() ([]netlink.Route, error) {
+		return h.nl.RouteListFiltered(family, filter, netlink.RT_FILTER_PROTOCOL)
+	})
+	if err != nil {
+		return fmt.Errorf("list routes: %w", err)
+	}
+	for _, r := range routes {
+		if err := h.nl.RouteDel(&r); err != nil && !errors.Is(err, unix.ESRCH) {
+			return fmt.Errorf("remove route %v of an earlier process: %w", r, err)
+		}
+	}
+	return nil
+}
