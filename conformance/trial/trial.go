@@ -45,6 +45,7 @@ type Trial struct {
 	Capture *capture.Capture
 
 	ctx      context.Context
+	name     string // of the lab
 	evidence string // directory, kept if the spec fails
 	told     []func() (name, text string)
 }
@@ -54,28 +55,49 @@ var trials atomic.Int64
 // start builds the lab of a topology; it is taken down when the spec ends.
 func start(topology *topo.Topology) *Trial {
 	ginkgo.GinkgoHelper()
-	plan, err := topology.Plan()
-	verdict.Engine(err, "plan the topology of the spec")
-	manifest, err := impl.Read(implementationPath())
-	verdict.Engine(err, "read the manifest of the implementation")
+	return build(planned(topology), implementation())
+}
 
+// build builds the lab of a plan.
+func build(plan topo.Plan, manifest *impl.Manifest) *Trial {
+	ginkgo.GinkgoHelper()
 	t := &Trial{Plan: plan, Implementation: manifest}
 	ctx, cancel := context.WithCancel(context.Background())
 	t.ctx = ctx
 	ginkgo.DeferCleanup(cancel)
 	t.evidence = newEvidenceDirectory()
-
-	building, done := context.WithTimeout(ctx, buildLimit)
-	defer done()
-	t.Lab, err = lab.Up(building, &t.Plan, lab.Options{
-		Name:           fmt.Sprintf("%s.%d.%d", plan.Name, os.Getpid(), trials.Add(1)),
-		Implementation: manifest,
-		Supervisor:     []string{programPath(), "supervise"},
-	})
-	verdict.Engine(err, "build the lab of the spec")
+	verdict.Engine(t.up(), "build the lab of the spec")
 	ginkgo.DeferCleanup(t.end)
 	t.watch()
 	return t
+}
+
+// up starts the lab; on an error there is none.
+func (t *Trial) up() (err error) {
+	building, done := context.WithTimeout(t.ctx, buildLimit)
+	defer done()
+	t.name = fmt.Sprintf("%s.%d.%d", t.Plan.Name, os.Getpid(), trials.Add(1))
+	t.Lab, err = lab.Up(building, &t.Plan, lab.Options{
+		Name:           t.name,
+		Implementation: t.Implementation,
+		Supervisor:     []string{programPath(), "supervise"},
+	})
+	return err
+}
+
+func planned(topology *topo.Topology) topo.Plan {
+	ginkgo.GinkgoHelper()
+	plan, err := topology.Plan()
+	verdict.Engine(err, "plan the topology of the spec")
+	return plan
+}
+
+// implementation is the manifest of what is certified.
+func implementation() *impl.Manifest {
+	ginkgo.GinkgoHelper()
+	manifest, err := impl.Read(implementationPath())
+	verdict.Engine(err, "read the manifest of the implementation")
+	return manifest
 }
 
 // watch starts the capture.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/onsi/ginkgo/v2"
 
+	"github.com/plexlab-dev/plexlab/harness/impl"
 	"github.com/plexlab-dev/plexlab/harness/segment"
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 	"github.com/plexlab-dev/plexlab/topo"
@@ -43,6 +44,12 @@ type UnitConfig struct {
 	// Profile is the VIPADYNAMIC text of the stack under test, with symbols DVA1, DVB1, XCF1
 	// to XCF9; empty for a stack without.
 	Profile string
+	// Verbatim: the stack reads Profile as it is written, symbols and mistakes included. Otherwise
+	// the plan checks it first and puts it into canonical form.
+	Verbatim bool
+	// Variant is the reading of Figure 5 that the stack is started in; empty: the one that the
+	// manifest names.
+	Variant impl.Variant
 	// Partners are the numbers of the scripted partners.
 	Partners []int
 	// Inside: the stack has no link to network 44, and there is no client.
@@ -71,11 +78,28 @@ func Unit(c UnitConfig) *UnitTrial {
 		Stack: stackName(self), XCFLink: stackName(self) + "/xcf0", OutsideLink: stackName(self) + "/ext0",
 		self: self, port: 20000,
 	}
-	u.Trial = start(unitTopology(self, c))
+	u.Trial = build(unitPlan(self, c), inVariant(implementation(), c.Variant))
 	if !c.Inside {
 		u.startClient()
 	}
 	return u
+}
+
+func unitPlan(self int, c UnitConfig) topo.Plan {
+	ginkgo.GinkgoHelper()
+	text := c.Profile
+	if c.Verbatim {
+		c.Profile = ""
+	}
+	plan := planned(unitTopology(self, c))
+	if c.Verbatim {
+		for _, node := range plan.Nodes {
+			if node.Kind == topo.KindStack {
+				node.Stack.Profile = text
+			}
+		}
+	}
+	return plan
 }
 
 func unitTopology(self int, c UnitConfig) *topo.Topology {

@@ -1,0 +1,30 @@
+package trial
+
+import (
+	"slices"
+
+	"github.com/onsi/ginkgo/v2"
+
+	"github.com/plexlab-dev/plexlab/harness/impl"
+	"github.com/plexlab-dev/plexlab/harness/verdict"
+)
+
+// inVariant is a manifest by which stacks start in one reading of Figure 5. An implementation
+// whose start command does not name the variant has one reading only: any other ends the spec
+// with UNIMPLEMENTED.
+func inVariant(manifest *impl.Manifest, variant impl.Variant) *impl.Manifest {
+	ginkgo.GinkgoHelper()
+	if variant == "" || variant == manifest.Variant {
+		return manifest
+	}
+	own, err := manifest.StartCommand(impl.Parameters{})
+	verdict.Engine(err, "fill in the start command")
+	other, err := manifest.StartCommand(impl.Parameters{Variant: variant})
+	verdict.Engine(err, "fill in the start command")
+	if slices.Equal(own, other) {
+		verdict.NeedsCapability([]impl.Variant{manifest.Variant}, variant)
+	}
+	changed := *manifest
+	changed.Variant = variant
+	return &changed
+}
