@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"strings"
 
 	"github.com/onsi/ginkgo/v2"
 	"golang.org/x/sys/unix"
@@ -20,12 +21,14 @@ type Listener struct {
 	process *lab.Process
 	orders  *os.File
 	answers *bufio.Scanner
-	address netip.AddrPort
+	// listening is the command that opens the socket.
+	listening string
 }
 
 // Listen starts a program on a stack, through the implementation's launcher under the name of an
-// application, or without it where application is empty, and has it listen.
-func (t *Trial) Listen(stack, application string, address netip.AddrPort) *Listener {
+// application, or without it where application is empty, and has it listen. Options are
+// "shared" (SO_REUSEPORT) and "v6only".
+func (t *Trial) Listen(stack, application string, address netip.AddrPort, options ...string) *Listener {
 	ginkgo.GinkgoHelper()
 	theirs, ours, err := os.Pipe()
 	verdict.Engine(err, "make a pipe")
@@ -38,13 +41,15 @@ func (t *Trial) Listen(stack, application string, address netip.AddrPort) *Liste
 	theirs.Close()
 	told.Close()
 	verdict.Engine(err, "start a listener on %s", stack)
-	l := &Listener{process: process, orders: ours, answers: bufio.NewScanner(answers), address: address}
+	l := &Listener{process: process, orders: ours, answers: bufio.NewScanner(answers),
+		listening: strings.Join(append([]string{"listen", address.String()}, options...), " "),
+	}
 	ginkgo.DeferCleanup(func() {
 		ours.Close()
 		process.Close()
 		answers.Close()
 	})
-	l.order("listen " + address.String())
+	l.order(l.listening)
 	return l
 }
 
@@ -83,7 +88,7 @@ func (l *Listener) Shutdown() {
 // Again listens at the same address once more.
 func (l *Listener) Again() {
 	ginkgo.GinkgoHelper()
-	l.order("listen " + l.address.String())
+	l.order(l.listening)
 }
 
 // Kill ends the program at once.

@@ -14,15 +14,17 @@ import (
 
 // Listener is the program at the target. Its commands:
 //
-//	listen ADDRESS:PORT   opens a listening socket; the times are those of listen()
-//	shutdown              ends listening by shutdown(), the socket stays open
-//	close                 closes the socket
+//	listen ADDRESS:PORT [shared] [v6only]
+//	            opens a listening socket; the times are those of listen(). Shared: others may
+//	            listen there too (SO_REUSEPORT). v6only: it takes no IPv4 connections.
+//	shutdown    ends listening by shutdown(), the socket stays open
+//	close       closes the socket
 //
 // It accepts nothing: the kernel completes connections by itself. Returns when in ends.
 func Listener(in io.Reader, out io.Writer) error {
 	fd := -1
 	return serve(in, out, func(line string) (Answer, error) {
-		verb, address, _ := strings.Cut(line, " ")
+		verb, operands, _ := strings.Cut(line, " ")
 		if verb != "listen" && fd < 0 {
 			return Answer{}, fmt.Errorf("%s: no socket listens", verb)
 		}
@@ -31,7 +33,7 @@ func Listener(in io.Reader, out io.Writer) error {
 			if fd >= 0 {
 				return Answer{}, errors.New("listen: a socket is open already")
 			}
-			bound, err := bind(address)
+			bound, err := bind(strings.Fields(operands))
 			if err != nil {
 				return Answer{}, err
 			}
@@ -49,8 +51,18 @@ func Listener(in io.Reader, out io.Writer) error {
 	})
 }
 
-func bind(address string) (int, error) {
-	ap, err := netip.ParseAddrPort(address)
+// listenOptions are the socket options behind the words of a listen command.
+var listenOptions = map[string]struct{ level, name int }{
+	"shared": {unix.SOL_SOCKET, unix.SO_REUSEPORT},
+	"v6only": {unix.IPPROTO_IPV6, unix.IPV6_V6ONLY},
+}
+
+// bind makes a socket of the operands of a listen command.
+func bind(operands []string) (int, error) {
+	if len(operands) == 0 {
+		return -1, errors.New("listen: the address is missing")
+	}
+	ap, err := netip.ParseAddrPort(operands[0])
 	if err != nil {
 		return -1, fmt.Errorf("listen: %w", err)
 	}
@@ -64,6 +76,15 @@ func bind(address string) (int, error) {
 	}
 	// Connections of the rounds before leave remnants.
 	err = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+	for _, word := range operands[1:] {
+		option, known := listenOptions[word]
+		if err == nil && !known {
+			err = fmt.Errorf("unknown option %q", word)
+		}
+		if err == nil {
+			err = wrap(word, unix.SetsockoptInt(fd, option.level, option.name, 1))
+		}
+	}
 	if err == nil {
 		err = unix.Bind(fd, load.Sockaddr(ap))
 	}

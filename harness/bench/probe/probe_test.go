@@ -87,7 +87,10 @@ func TestCommandsThatCannotBeCarriedOut(t *testing.T) {
 		want    string
 	}{
 		{listener, "close", "close: no socket listens"},
+		{listener, "listen", "listen: the address is missing"},
 		{listener, "listen nowhere", "listen: "},
+		{listener, "listen 127.0.0.1:0 loudly", `bind 127.0.0.1:0: unknown option "loudly"`},
+		{listener, "listen 127.0.0.1:0 v6only", "bind 127.0.0.1:0: v6only: "},
 		{listener, "listen " + taken.Addr().String(), "bind " + taken.Addr().String() + ": address already in use"},
 		{knocker, "knock", `unknown command "knock"`},
 		{knocker, "knock 1", "knock: "},
@@ -96,5 +99,18 @@ func TestCommandsThatCannotBeCarriedOut(t *testing.T) {
 		if got := row.give(row.command); !strings.HasPrefix(got.Error, row.want) {
 			t.Errorf("%s: got error %q, want %q", row.command, got.Error, row.want)
 		}
+	}
+}
+
+func TestASharedPortTakesTwoListeners(t *testing.T) {
+	address := freePort(t)
+	for range 2 {
+		listener := start(t, probe.Listener)
+		if answer := listener("listen " + address + " shared"); answer.Error != "" {
+			t.Error(answer.Error)
+		}
+	}
+	if answer := start(t, probe.Listener)("listen " + address); answer.Error == "" {
+		t.Error("a port that is shared was given to a listener that does not share")
 	}
 }
