@@ -43,14 +43,16 @@ func messages() map[string]Message {
 			},
 			SourceIPAs: []SourceIPA{{Address: dva1, Application: "APPA"}, {Address: dv6, Application: "PAYROLL1"}},
 		},
-		"end of list":      EndOfList{},
-		"listening":        SRVSTAT{Service: netip.AddrPortFrom(dva1, 60), XCF: xcf2, Listening: true, Unique: true, Epoch: 1},
-		"listening, IPv6":  SRVSTAT{Service: netip.AddrPortFrom(dv6, 65535), XCF: netip.MustParseAddr("fd00::2"), Epoch: 7},
-		"connections":      NEWCONN{DVIPA: dva1, XCF: xcf2, Connections: []Connection{connection("9.9.9.9:1024", dva1, 60), connection("9.9.9.9:1025", dva1, 61)}, Epoch: 2, Acknowledge: 9},
-		"acknowledge":      NEWCONNAck{Acknowledge: 9},
-		"ended":            TERMCONN{DVIPA: dv6, XCF: xcf2, Connections: []Connection{connection("[2001:db8::1]:1", dv6, 60)}, Epoch: 2},
-		"of later version": Unknown{Field: 99},
-		"confirm":          Confirm{},
+		"end of list":       EndOfList{},
+		"listening":         SRVSTAT{Service: netip.AddrPortFrom(dva1, 60), XCF: xcf2, Listening: true, Unique: true, Epoch: 1},
+		"listening, IPv6":   SRVSTAT{Service: netip.AddrPortFrom(dv6, 65535), XCF: netip.MustParseAddr("fd00::2"), Epoch: 7},
+		"connections":       NEWCONN{DVIPA: dva1, XCF: xcf2, Connections: []Connection{connection("9.9.9.9:1024", dva1, 60), connection("9.9.9.9:1025", dva1, 61)}, Epoch: 2, Acknowledge: 9},
+		"acknowledge":       NEWCONNAck{Acknowledge: 9},
+		"ended":             TERMCONN{DVIPA: dv6, XCF: xcf2, Connections: []Connection{connection("[2001:db8::1]:1", dv6, 60)}, Epoch: 2},
+		"of later version":  Unknown{Field: 99},
+		"confirm":           Confirm{},
+		"unique port":       NEWCONN{DVIPA: dva1, XCF: xcf2, Epoch: 2, Connections: []Connection{connection("0.0.0.0:0", dva1, 60)}},
+		"unique port, IPv6": NEWCONN{DVIPA: dv6, XCF: xcf2, Epoch: 2, Connections: []Connection{connection("[::]:0", dv6, 60)}},
 	}
 }
 
@@ -199,6 +201,11 @@ func TestUnmarshalRefuses(t *testing.T) {
 		{"NEWCONN: connections: 0 entries, want 1 to 16384", newconn(func(m *xcfpb.NewConn) { m.Connections = nil })},
 		{"NEWCONN: connections[0].remote: 2001:db8:44::10 is not of the family of the DVIPA 44.0.0.10", newconn(func(m *xcfpb.NewConn) { m.Connections[0].Remote = sixteen })},
 		{"NEWCONN: connections[0].remote_port: 70000, want 1 to 65535", newconn(func(m *xcfpb.NewConn) { m.Connections[0].RemotePort = 70000 })},
+		{"NEWCONN: connections[0].remote: 0.0.0.0 is not the address of one host", newconn(func(m *xcfpb.NewConn) { m.Connections[0].Remote = make([]byte, 4) })},
+		{"NEWCONN: connections[0].remote_port: 0, want 1 to 65535", newconn(func(m *xcfpb.NewConn) { m.Connections[0].RemotePort = 0 })},
+		{"NEWCONN: connections[0].remote: 0.0.0.0 is not of the family of the DVIPA 2001:db8:44::10", newconn(func(m *xcfpb.NewConn) {
+			m.Dvipa, m.Connections[0].Remote, m.Connections[0].RemotePort = sixteen, make([]byte, 4), 0
+		})},
 		{"NEWCONN: dvipa: 0 bytes, want 4 or 16", newconn(func(m *xcfpb.NewConn) { m.Dvipa = nil })},
 		{"NEWCONN_ACK: acknowledge: 0, want 1 or more", &xcfpb.Envelope{Body: &xcfpb.Envelope_NewconnAck{NewconnAck: &xcfpb.NewConnAck{}}}},
 		{"TERMCONN: connections: 0 entries, want 1 to 16384", &xcfpb.Envelope{Body: &xcfpb.Envelope_Termconn{Termconn: &xcfpb.TermConn{Dvipa: four, XcfAddress: two, Epoch: 1}}}},
@@ -230,32 +237,6 @@ func TestUnmarshalRefusesBytesThatAreNoMessage(t *testing.T) {
 		if _, err := Unmarshal([]byte(payload)); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("got error %v, want %q", err, want)
 		}
-	}
-}
-
-func TestSplitKeepsOrderAndAcknowledgesTheLastPart(t *testing.T) {
-	t.Parallel()
-	connections := manyConnections(2*MaxConnections + 1)
-	var together []Connection
-	parts := Split(NEWCONN{DVIPA: dva1, XCF: xcf2, Connections: connections, Epoch: 1, Acknowledge: 7})
-	for i, part := range parts {
-		m := part.(NEWCONN)
-		together = append(together, m.Connections...)
-		if last := i == len(parts)-1; (m.Acknowledge == 7) != last {
-			t.Errorf("part %d of %d has acknowledge %d", i, len(parts), m.Acknowledge)
-		}
-		if _, err := Marshal(Envelope{Sender: "MVS1", Incarnation: 1, Message: part}); err != nil {
-			t.Error(err)
-		}
-	}
-	if len(parts) != 3 || !cmp.Equal(connections, together, compare) {
-		t.Errorf("%d parts with %d connections, want 3 with %d in their order", len(parts), len(together), len(connections))
-	}
-	if n := len(Split(TERMCONN{DVIPA: dva1, XCF: xcf2, Connections: connections, Epoch: 1})); n != 3 {
-		t.Errorf("TERMCONN came in %d parts, want 3", n)
-	}
-	if diff := cmp.Diff([]Message{EndOfList{}}, Split(EndOfList{})); diff != "" {
-		t.Error(diff)
 	}
 }
 

@@ -36,8 +36,8 @@ const (
 	MaxPortRanges = 64
 	// MaxWeight is the greatest weight of a target.
 	MaxWeight = 65535
-	// MaxConnections is the number of connections of one NEWCONN or TERMCONN; Split
-	// makes several of a longer one.
+	// MaxConnections is the number of connections of one NEWCONN or TERMCONN; whoever has
+	// more to tell sends several.
 	MaxConnections = 16384
 )
 

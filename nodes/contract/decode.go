@@ -189,15 +189,20 @@ func (d *decoder) connections(dvipa netip.Addr, wire []*xcfpb.Connection) []Conn
 	connections := make([]Connection, len(wire))
 	for i, c := range wire {
 		d.enter("connections", i)
-		remote := d.address("remote", c.GetRemote())
-		if remote.Is4() != dvipa.Is4() {
+		connections[i] = Connection{Remote: d.remote(c), Local: netip.AddrPortFrom(dvipa, d.port("port", c.GetPort()))}
+		if remote := connections[i].Remote.Addr(); remote.Is4() != dvipa.Is4() {
 			d.fail("remote", "%s is not of the family of the DVIPA %s", remote, dvipa)
-		}
-		connections[i] = Connection{
-			Remote: netip.AddrPortFrom(remote, d.port("remote_port", c.GetRemotePort())),
-			Local:  netip.AddrPortFrom(dvipa, d.port("port", c.GetPort())),
 		}
 		d.leave()
 	}
 	return connections
+}
+
+// remote reads the remote end of a connection. Address and port zero stand for every remote
+// end: so a unique port may be announced (T38).
+func (d *decoder) remote(wire *xcfpb.Connection) netip.AddrPort {
+	if all, ok := netip.AddrFromSlice(wire.GetRemote()); ok && all.IsUnspecified() && wire.GetRemotePort() == 0 {
+		return netip.AddrPortFrom(all, 0)
+	}
+	return netip.AddrPortFrom(d.address("remote", wire.GetRemote()), d.port("remote_port", wire.GetRemotePort()))
 }

@@ -88,6 +88,8 @@ type SRVSTAT struct {
 
 // Connection is a connection to a DVIPA, seen from the plex.
 type Connection struct {
+	// Remote is the other end; 0.0.0.0:0 or [::]:0 stands for every other end, by which a
+	// unique port may be announced (T38).
 	Remote netip.AddrPort
 	Local  netip.AddrPort // DVIPA and port
 }

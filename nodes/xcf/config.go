@@ -61,7 +61,8 @@ type Config struct {
 	// Dead is how long a partner may be silent, at least twice Hello; 0 is DefaultDead. A
 	// partner is lost between Dead and Dead+Hello after its last HELLO.
 	Dead time.Duration
-	// Logger takes what a person should know; nil discards it.
+	// Logger takes what a person should know and Events do not tell: what is ignored or
+	// refused, and why. nil discards it.
 	Logger *slog.Logger
 
 	// within runs what opens sockets, where not nil: tests keep each stack in a network

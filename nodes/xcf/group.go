@@ -169,11 +169,6 @@ func (g *Group) setProblem(text string) {
 		return
 	}
 	g.problem = text
-	if text == "" {
-		g.config.Logger.Info("back in the group")
-	} else {
-		g.config.Logger.Error("out of the group", "reason", text)
-	}
 	g.queue.put(Problem{Text: text})
 }
 

@@ -99,30 +99,6 @@ func TestMessagesArriveInOrder(t *testing.T) {
 	}
 }
 
-// A NEWCONN of more connections than one message may have comes in parts.
-func TestSendSplitsWhatIsTooLong(t *testing.T) {
-	t.Parallel()
-	stacks := form(t, newSegment(t, ipv4, 2), 2)
-	dvipa := netip.MustParseAddr("44.0.0.10")
-	m := contract.NEWCONN{DVIPA: dvipa, XCF: stacks[0].self().XCF, Epoch: 1, Acknowledge: 7}
-	for i := range contract.MaxConnections + 1 {
-		m.Connections = append(m.Connections, contract.Connection{
-			Remote: netip.AddrPortFrom(netip.MustParseAddr("9.9.9.9"), uint16(i+1)), Local: netip.AddrPortFrom(dvipa, 60),
-		})
-	}
-	must(t, stacks[0].Send(stacks[1].self().XCF, m))
-	stacks[1].await(t, "both parts", func(events []Event) bool {
-		connections, acknowledge := 0, uint64(0)
-		for _, e := range events {
-			if r, ok := e.(Received); ok {
-				connections += len(r.Message.(contract.NEWCONN).Connections)
-				acknowledge = r.Message.(contract.NEWCONN).Acknowledge
-			}
-		}
-		return connections == len(m.Connections) && acknowledge == 7
-	})
-}
-
 func TestSendRefuses(t *testing.T) {
 	t.Parallel()
 	s := newSegment(t, ipv4, 1)

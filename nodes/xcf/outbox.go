@@ -16,23 +16,20 @@ const overhead = 64
 
 func newOutbox() *outbox { return &outbox{wake: make(chan struct{}, 1)} }
 
-// put adds payloads that belong together. It returns false, and adds none, where that would
-// be too much; a finished outbox swallows them.
-func (o *outbox) put(payloads ...[]byte) bool {
+// put adds a payload. It returns false where that would be too much; a finished outbox
+// swallows it.
+func (o *outbox) put(payload []byte) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.finished {
 		return true
 	}
-	size := o.size
-	for _, payload := range payloads {
-		size += len(payload) + overhead
-	}
+	size := o.size + len(payload) + overhead
 	if size > outboxLimit {
 		return false
 	}
 	o.size = size
-	o.payloads = append(o.payloads, payloads...)
+	o.payloads = append(o.payloads, payload)
 	o.signal()
 	return true
 }

@@ -33,11 +33,11 @@ type partner struct {
 	leftAt uint64
 }
 
-// Send queues a message for the partner at XCF address to; one that is too long for a frame
-// goes as several (contract.Split). Messages to one partner arrive in the order of Send. An
-// error matches ErrNotMember or ErrOverflow, or says what of the message breaks the contract.
+// Send queues a message for the partner at XCF address to. Messages to one partner arrive in
+// the order of Send. An error matches ErrNotMember or ErrOverflow, or says what of the message
+// breaks the contract.
 func (g *Group) Send(to netip.Addr, m contract.Message) error {
-	payloads, err := g.payloads(m)
+	payload, err := g.payload(m)
 	if err != nil {
 		return fmt.Errorf("send to %s: %w", to, err)
 	}
@@ -47,7 +47,7 @@ func (g *Group) Send(to netip.Addr, m contract.Message) error {
 	if p == nil {
 		return fmt.Errorf("send %s to %s: %w", m.Kind(), to, ErrNotMember)
 	}
-	if !p.outbox.put(payloads...) {
+	if !p.outbox.put(payload) {
 		g.end(p, Overflow)
 		return fmt.Errorf("send %s to %s: %w", m.Kind(), to, ErrOverflow)
 	}
@@ -57,33 +57,29 @@ func (g *Group) Send(to netip.Addr, m contract.Message) error {
 // Broadcast queues a message for every member of this moment. An error says what of the
 // message breaks the contract; a partner that cannot take it in is lost.
 func (g *Group) Broadcast(m contract.Message) error {
-	payloads, err := g.payloads(m)
+	payload, err := g.payload(m)
 	if err != nil {
 		return fmt.Errorf("send to all: %w", err)
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, p := range g.partners {
-		if !p.outbox.put(payloads...) {
+		if !p.outbox.put(payload) {
 			g.end(p, Overflow)
 		}
 	}
 	return nil
 }
 
-func (g *Group) payloads(m contract.Message) ([][]byte, error) {
-	var payloads [][]byte
-	for _, part := range contract.Split(m) {
-		payload, err := contract.Marshal(contract.Envelope{Sender: g.config.Self.Stack, Incarnation: g.config.Self.Incarnation, Message: part})
-		if err != nil {
-			return nil, err
-		}
-		if most := contract.MaxFrame - contract.MACSize; len(payload) > most {
-			return nil, fmt.Errorf("%s of %d bytes, at most %d: %w", m.Kind(), len(payload), most, contract.ErrOversized)
-		}
-		payloads = append(payloads, payload)
+func (g *Group) payload(m contract.Message) ([]byte, error) {
+	payload, err := contract.Marshal(contract.Envelope{Sender: g.config.Self.Stack, Incarnation: g.config.Self.Incarnation, Message: m})
+	if err != nil {
+		return nil, err
 	}
-	return payloads, nil
+	if most := contract.MaxFrame - contract.MACSize; len(payload) > most {
+		return nil, fmt.Errorf("%s of %d bytes, at most %d: %w", m.Kind(), len(payload), most, contract.ErrOversized)
+	}
+	return payload, nil
 }
 
 // admit takes an authenticated connection into the group, or says why not.
@@ -104,7 +100,6 @@ func (g *Group) admit(session *contract.Session, conn *net.TCPConn) error {
 	p := &partner{member: member, session: session, conn: conn, outbox: newOutbox(), written: make(chan struct{})}
 	g.partners[member.XCF] = p
 	g.roster.admitted()
-	g.config.Logger.Info("member joined", "member", member.Stack, "xcf", member.XCF, "incarnation", member.Incarnation)
 	g.queue.put(Joined{Member: member})
 	g.work.Go(func() { g.read(p) })
 	g.work.Go(func() { g.write(p) })
@@ -125,9 +120,6 @@ func (g *Group) end(p *partner, reason Reason) {
 		p.conn.Close()
 	} else {
 		abort(p.conn)
-	}
-	if !g.leaving {
-		g.config.Logger.Info("member lost", "member", p.member.Stack, "xcf", xcf, "incarnation", p.member.Incarnation, "reason", reason)
 	}
 	g.queue.putLost(&p.inbox, Lost{Member: p.member, Reason: reason})
 	g.partedIfAlone()
