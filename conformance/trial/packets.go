@@ -64,9 +64,10 @@ func (u *UnitTrial) ExpectServed(syn segment.Segment) {
 // partner, and returns that one: the stack under test has made the partner a target.
 func (u *UnitTrial) EventuallyForwarded(service netip.AddrPort, to *Partner) segment.Segment {
 	ginkgo.GinkgoHelper()
-	return u.eventually(service, fmt.Sprintf("a SYN to %s forwarded to %s", service, to.Link),
-		func(syn segment.Segment) (capture.View, capture.Match) {
-			return u.Capture.On(to.Link).Received(), segment.Connect(syn.Src, syn.Dst)
+	return u.repeat(fmt.Sprintf("a SYN to %s forwarded to %s", service, to.Link),
+		func() (segment.Segment, capture.View, capture.Match) {
+			syn := segment.NewSYN(u.From(), service)
+			return syn, u.Capture.On(to.Link).Received(), segment.Connect(syn.Src, syn.Dst)
 		})
 }
 
@@ -74,30 +75,49 @@ func (u *UnitTrial) EventuallyForwarded(service netip.AddrPort, to *Partner) seg
 // answers one with RST itself: nobody is a target any more.
 func (u *UnitTrial) EventuallyReset(service netip.AddrPort) segment.Segment {
 	ginkgo.GinkgoHelper()
-	return u.eventually(service, fmt.Sprintf("a SYN to %s answered with RST by %s", service, u.Stack),
-		func(syn segment.Segment) (capture.View, capture.Match) {
-			return u.Capture.On(u.OutsideLink).Sent(), segment.Pattern{Src: syn.Dst, Dst: syn.Src, Has: segment.RST}
+	return u.repeat(fmt.Sprintf("a SYN to %s answered with RST by %s", service, u.Stack),
+		func() (segment.Segment, capture.View, capture.Match) {
+			syn := segment.NewSYN(u.From(), service)
+			return syn, u.Capture.On(u.OutsideLink).Sent(), segment.Pattern{Src: syn.Dst, Dst: syn.Src, Has: segment.RST}
 		})
 }
 
-func (u *UnitTrial) eventually(service netip.AddrPort, what string, sign func(segment.Segment) (capture.View, capture.Match)) segment.Segment {
+// repeat sends the segment of each attempt until its sign is seen, and returns that segment.
+func (u *UnitTrial) repeat(what string, attempt func() (segment.Segment, capture.View, capture.Match)) segment.Segment {
 	ginkgo.GinkgoHelper()
 	limit := u.Soon()
 	for {
-		syn := segment.NewSYN(u.From(), service)
 		mark := u.Capture.Mark()
-		u.Send(syn)
-		view, match := sign(syn)
-		attempt, cancel := context.WithTimeout(limit, tryEvery)
-		_, err := view.After(mark).Await(attempt, match)
+		s, view, sign := attempt()
+		u.Send(s)
+		trying, cancel := context.WithTimeout(limit, tryEvery)
+		_, err := view.After(mark).Await(trying, sign)
 		cancel()
 		switch {
 		case err == nil:
-			return syn
+			return s
 		case !errors.Is(err, context.DeadlineExceeded):
 			verdict.Engine(err, "watch for %s", what)
 		case limit.Err() != nil:
 			verdict.Mismatch(what+" within "+Limit.String(), err.Error())
 		}
 	}
+}
+
+// EventuallyFollows sends a segment again and again until it arrives at the partner: the stack
+// under test has taken in that the partner holds the connection.
+func (u *UnitTrial) EventuallyFollows(s segment.Segment, to *Partner) {
+	ginkgo.GinkgoHelper()
+	u.repeat(fmt.Sprintf("%s forwarded to %s", s, to.Link), func() (segment.Segment, capture.View, capture.Match) {
+		return s, u.Capture.On(to.Link).Received(), segment.Pattern{Src: s.Src, Dst: s.Dst, Has: s.Flags}
+	})
+}
+
+// EventuallyAnswered sends a segment again and again until the stack under test answers it with
+// RST itself: nobody holds the connection any more.
+func (u *UnitTrial) EventuallyAnswered(s segment.Segment) {
+	ginkgo.GinkgoHelper()
+	u.repeat(fmt.Sprintf("%s answered with RST by %s", s, u.Stack), func() (segment.Segment, capture.View, capture.Match) {
+		return s, u.Capture.On(u.OutsideLink).Sent(), segment.Pattern{Src: s.Dst, Dst: s.Src, Has: segment.RST}
+	})
 }

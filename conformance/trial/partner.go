@@ -24,6 +24,8 @@ type Partner struct {
 	XCF   netip.Addr
 	Link  string
 	trial *UnitTrial
+	// marker is a connection of the partner, once it has settled.
+	marker contract.Connection
 }
 
 // Introduce starts partner MVSn, which then says HELLO; it takes part in the handshake and
@@ -109,6 +111,15 @@ func (p *Partner) ExpectMessage(match peer.Match) contract.Message {
 	return message
 }
 
+// Settled waits until the stack under test has taken in everything that the partner said: it
+// answers a list, here an empty one, with END_OF_LIST.
+func (u *UnitTrial) Settled(p *Partner) {
+	ginkgo.GinkgoHelper()
+	p.Passed()
+	p.Say(contract.VIPAList{})
+	p.ExpectMessage(peer.Of[contract.EndOfList]("END_OF_LIST", nil))
+}
+
 // ExpectNoMessage watches for Quiet that no message comes that matches.
 func (p *Partner) ExpectNoMessage(match peer.Match) {
 	ginkgo.GinkgoHelper()
@@ -119,6 +130,18 @@ func (p *Partner) ExpectNoMessage(match peer.Match) {
 // epoch of the list that it was told.
 func (p *Partner) SRVSTAT(service netip.AddrPort, listening bool) contract.SRVSTAT {
 	return contract.SRVSTAT{Service: service, XCF: p.XCF, Listening: listening, Epoch: p.epoch(service.Addr())}
+}
+
+// NEWCONN is what the partner says of connections to one DVIPA that it holds, at least one.
+func (p *Partner) NEWCONN(connections ...contract.Connection) contract.NEWCONN {
+	dvipa := connections[0].Local.Addr()
+	return contract.NEWCONN{DVIPA: dvipa, XCF: p.XCF, Connections: connections, Epoch: p.epoch(dvipa)}
+}
+
+// TERMCONN is what the partner says of connections to one DVIPA that it holds no more, at least one.
+func (p *Partner) TERMCONN(connections ...contract.Connection) contract.TERMCONN {
+	dvipa := connections[0].Local.Addr()
+	return contract.TERMCONN{DVIPA: dvipa, XCF: p.XCF, Connections: connections, Epoch: p.epoch(dvipa)}
 }
 
 // epoch is that of the last list of the stack under test for a DVIPA; 0 if it lists none.

@@ -3,9 +3,12 @@ package trial
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/onsi/ginkgo/v2"
@@ -62,4 +65,25 @@ func (s *SystemTrial) Answers(service netip.AddrPort, n int) map[string]int {
 		count[stack]++
 	}
 	return count
+}
+
+// EventuallyTargets waits until a routing stack tells that exactly these stacks are current
+// actual targets of a service; an implementation that does not tell is asked by Answers.
+func (s *SystemTrial) EventuallyTargets(routing string, service netip.AddrPort, stacks ...string) {
+	ginkgo.GinkgoHelper()
+	client := s.Lab.Control(routing)
+	defer client.Close()
+	gomega.Eventually(func() ([]string, error) {
+		table, err := client.VDPT(s.ctx)
+		if errors.Is(err, errors.ErrUnsupported) {
+			return slices.Sorted(maps.Keys(s.Answers(service, 2*len(stacks)))), nil
+		}
+		var targets []string
+		for _, e := range table.Entries {
+			if e.DVIPA == service.Addr() && e.Port == service.Port() {
+				targets = append(targets, e.Stack)
+			}
+		}
+		return targets, err
+	}).Should(gomega.ConsistOf(stacks), "targets of %s at %s", service, routing)
 }

@@ -141,13 +141,25 @@ func (u *UnitTrial) startClient() {
 }
 
 // link is the name of a node's first interface.
-func (t *Trial) link(node string) string {
+func (t *Trial) link(node string) string { return t.node(node).Links[0].Name }
+
+func (t *Trial) node(name string) topo.PlanNode {
 	for _, n := range t.Plan.Nodes {
-		if n.Name == node {
-			return n.Links[0].Name
+		if n.Name == name {
+			return n
 		}
 	}
-	verdict.Engine(fmt.Errorf("no node %s in the plan", node), "find a link")
+	verdict.Engine(fmt.Errorf("no node %s in the plan", name), "find a node")
+	return topo.PlanNode{}
+}
+
+// MAC is the hardware address of a node on network 44.
+func (u *UnitTrial) MAC(node string) string {
+	for _, link := range u.node(node).Links {
+		if link.Network == "net44" {
+			return link.MAC
+		}
+	}
 	return ""
 }
 

@@ -23,9 +23,9 @@ import (
 
 const (
 	// sweep is how often established connections are looked through for new ones.
-	sweep = 2 * time.Second
+	sweep = 500 * time.Millisecond
 	// ended outlives two sweeps: a connection that reused the addresses and ports of one that
-	// ended is reported as held before its entry goes.
+	// ended, before that was known, is reported as held before its entry goes.
 	ended = 3 * sweep
 	// endLimit bounds how long the end of a stack takes.
 	endLimit = 200 * time.Millisecond
