@@ -11,6 +11,7 @@ import (
 
 	"github.com/plexlab-dev/plexlab/harness/impl"
 	"github.com/plexlab-dev/plexlab/harness/lab"
+	"github.com/plexlab-dev/plexlab/harness/netns"
 	"github.com/plexlab-dev/plexlab/topo"
 )
 
@@ -148,5 +149,29 @@ func TestPlansAndKeys(t *testing.T) {
 	}
 	if _, err := os.Stat(profile); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the host has a file of the lab: %v", err)
+	}
+}
+
+// TestNamesOnRequest gives the namespaces names for ip-netns, and checks that they lead there.
+func TestNamesOnRequest(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() != 0 {
+		t.Skip("writing to /run/netns takes root")
+	}
+	l := up(t, sysplex(1), lab.Options{Names: true})
+	path := "/run/netns/" + l.Name() + "-MVS1"
+	named, err := netns.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer named.Close()
+	if want := stateOf(t, l, "MVS1").Namespace; named.ID() != want {
+		t.Errorf("the name leads to %s, want %s", named, want)
+	}
+	if err := l.Down(bounded(t)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("after Down the name is still there: %v", err)
 	}
 }

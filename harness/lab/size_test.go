@@ -54,3 +54,27 @@ func BenchmarkBare(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkStacks builds labs with stacks of no weight, to see what the lab itself costs.
+func BenchmarkStacks(b *testing.B) {
+	for _, stacks := range []int{5, 32} {
+		b.Run(fmt.Sprint(stacks), func(b *testing.B) {
+			var up, down time.Duration
+			for b.Loop() {
+				begin := time.Now()
+				l, err := lab.Up(b.Context(), sysplex(stacks), lab.Options{Name: labName(b), Implementation: tiny()})
+				if err != nil {
+					b.Fatal(err)
+				}
+				up += time.Since(begin)
+				begin = time.Now()
+				if err := l.Down(context.Background()); err != nil {
+					b.Fatal(err)
+				}
+				down += time.Since(begin)
+			}
+			b.ReportMetric(float64(up.Milliseconds())/float64(b.N), "ms-up")
+			b.ReportMetric(float64(down.Milliseconds())/float64(b.N), "ms-down")
+		})
+	}
+}

@@ -208,6 +208,7 @@ func (s *supervisor) isStopping() bool {
 // end asks every process to end and gives them a moment. Whatever is left then ends with
 // this process.
 func (s *supervisor) end() {
+	s.removeNames()
 	var asked []*reaper.Process
 	for _, n := range s.order {
 		asked = append(asked, n.terminate()...)
@@ -221,5 +222,4 @@ func (s *supervisor) end() {
 			return
 		}
 	}
-	s.removeNames()
 }

@@ -89,21 +89,33 @@ func Receive(conn *net.UnixConn, value any) ([]*os.File, error) {
 	if flags&unix.MSG_CTRUNC != 0 {
 		return files, errors.New("receive message: more files than a message may carry, or no descriptors left")
 	}
-	if _, err := io.ReadFull(conn, header[read:]); err != nil {
-		return files, fmt.Errorf("receive message: %w", err)
+	if err := readRest(conn, header[read:]); err != nil {
+		return files, err
 	}
 	length := binary.BigEndian.Uint32(header)
 	if length > maxMessage {
 		return files, fmt.Errorf("message of %d bytes is longer than %d", length, maxMessage)
 	}
 	body := make([]byte, length)
-	if _, err := io.ReadFull(conn, body); err != nil {
-		return files, fmt.Errorf("receive message: %w", err)
+	if err := readRest(conn, body); err != nil {
+		return files, err
 	}
 	if err := json.Unmarshal(body, value); err != nil {
 		return files, fmt.Errorf("decode message: %w", err)
 	}
 	return files, nil
+}
+
+// readRest fills in what belongs to a message that has begun.
+func readRest(conn *net.UnixConn, into []byte) error {
+	_, err := io.ReadFull(conn, into)
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		return fmt.Errorf("receive message: %w", err)
+	}
+	return nil
 }
 
 // filesOf turns the descriptors of control messages into files.
