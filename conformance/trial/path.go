@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/onsi/ginkgo/v2"
@@ -9,30 +10,40 @@ import (
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 )
 
-// ExpectPath expects that one packet, which stimulus sends and sees through, passes these edges
-// of Figures 8 and 12 in the stack under test, each once, and no others of these figures. Of an
-// implementation without traces nothing more is asked than what stimulus expects.
-func (u *UnitTrial) ExpectPath(stimulus func(), edges ...string) {
+// NeedsTraces skips a spec whose requirements nothing but the implementation's own account
+// shows, where it gives none.
+func (t *Trial) NeedsTraces() {
+	ginkgo.GinkgoHelper()
+	if !t.Implementation.Traces {
+		ginkgo.Skip("the implementation offers no traces, and nothing else shows this")
+	}
+}
+
+// ExpectPath does something and expects that the stack under test, by its own account, passed
+// exactly these edges of a figure because of it, in this order. Edges are named without their
+// figure, separated by blanks: "120->122 122-yes->124". An implementation without traces does it
+// all the same and is not asked.
+func (u *UnitTrial) ExpectPath(figure, want string, what func()) {
 	ginkgo.GinkgoHelper()
 	if !u.Implementation.Traces {
-		stimulus()
+		what()
 		return
 	}
-	before, err := u.Edges(u.ctx, u.Stack)
+	client := u.Lab.Control(u.Stack)
+	defer client.Close()
+	before, err := client.Trace(u.Soon(), 0)
 	verdict.Engine(err, "ask %s for its trace", u.Stack)
-	stimulus()
-	after, err := u.Edges(u.ctx, u.Stack)
-	verdict.Engine(err, "ask %s for its trace", u.Stack)
-
-	want, passed := map[string]uint64{}, map[string]uint64{}
-	for _, edge := range edges {
-		want[edge] = 1
-	}
-	for edge, count := range after {
-		ofPackets := strings.HasPrefix(edge, "fig08/") || strings.HasPrefix(edge, "fig12/")
-		if ofPackets && count != before[edge] {
-			passed[edge] = count - before[edge]
+	what()
+	gomega.Eventually(func() (string, error) {
+		now, err := client.Trace(u.Soon(), before.Next)
+		var passed []string
+		for _, step := range now.Steps {
+			for _, edge := range step.Edges {
+				if name, ok := strings.CutPrefix(edge, figure+"/"); ok {
+					passed = append(passed, name)
+				}
+			}
 		}
-	}
-	gomega.Expect(passed).To(gomega.Equal(want), "edges that one packet passed")
+		return strings.Join(passed, " "), err
+	}).Should(gomega.Equal(strings.Join(slices.Collect(strings.FieldsSeq(want)), " ")), "edges of %s that %s passed", figure, u.Stack)
 }
