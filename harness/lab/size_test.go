@@ -3,6 +3,8 @@ package lab_test
 import (
 	"context"
 	"fmt"
+	"net"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -20,9 +22,39 @@ func bare(plan *topo.Plan) *topo.Plan {
 	return plan
 }
 
-// TestManyNodes builds the largest plan there is.
+// TestManyNodes builds the largest plan there is, and lets everybody talk to everybody on
+// XCF, as stacks do.
 func TestManyNodes(t *testing.T) {
-	l := up(t, bare(sysplex(128)), lab.Options{})
+	const stacks = 128
+	l := up(t, bare(sysplex(stacks)), lab.Options{})
+	sockets := make([]net.PacketConn, stacks)
+	for i := range sockets {
+		conn, err := l.ListenPacket(bounded(t), fmt.Sprintf("MVS%d", i+1), "udp4", netip.AddrPortFrom(netip.IPv4Unspecified(), meshPort))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		sockets[i] = conn
+	}
+	for i, conn := range sockets {
+		for j := range sockets {
+			to := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 1, 0, byte(j + 1)}), meshPort)
+			if _, err := conn.WriteTo([]byte("hello"), net.UDPAddrFromAddrPort(to)); err != nil {
+				t.Fatalf("from MVS%d to MVS%d: %v", i+1, j+1, err)
+			}
+		}
+	}
+	deadline := time.Now().Add(limit)
+	for j, conn := range sockets {
+		if err := conn.SetReadDeadline(deadline); err != nil {
+			t.Fatal(err)
+		}
+		for heard := range sockets {
+			if _, _, err := conn.ReadFrom(make([]byte, 16)); err != nil {
+				t.Fatalf("MVS%d has heard %d of %d: %v", j+1, heard, stacks, err)
+			}
+		}
+	}
 	if got := exchange(t, l, "MVS128", "MVS1", address("10.1.0.1:80")); got != "hello" {
 		t.Errorf("got %q", got)
 	}

@@ -83,13 +83,14 @@ func (f *Fabric) build() error {
 
 // bridge is a network in the hub.
 type bridge struct {
-	index int
-	mtu   int
+	plan       topo.PlanNetwork
+	index      int
+	neighbours []neighbour
 }
 
 // buildHub makes the hub namespace with the bridges and returns them by network. The hub
 // itself has no address and takes no part in any protocol.
-func (f *Fabric) buildHub() (map[string]bridge, error) {
+func (f *Fabric) buildHub() (map[string]*bridge, error) {
 	var err error
 	if f.hub, err = netns.New(); err != nil {
 		return nil, fmt.Errorf("hub: %w", err)
@@ -109,7 +110,7 @@ func (f *Fabric) buildHub() (map[string]bridge, error) {
 	if err != nil {
 		return nil, fmt.Errorf("hub: %w", err)
 	}
-	bridges := make(map[string]bridge, len(f.plan.Networks))
+	bridges := make(map[string]*bridge, len(f.plan.Networks))
 	for _, network := range f.plan.Networks {
 		attributes := netlink.NewLinkAttrs()
 		attributes.Name = network.Bridge
@@ -123,7 +124,12 @@ func (f *Fabric) buildHub() (map[string]bridge, error) {
 		if err := f.ports.LinkSetUp(link); err != nil {
 			return nil, fmt.Errorf("hub: bridge %s up: %w", network.Bridge, err)
 		}
-		bridges[network.Name] = bridge{index: link.Index, mtu: network.MTU}
+		bridges[network.Name] = &bridge{plan: network, index: link.Index}
+		if network.XCF {
+			if bridges[network.Name].neighbours, err = neighboursOn(f.plan, network.Name); err != nil {
+				return nil, err
+			}
+		}
 	}
 	return bridges, nil
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // buildNode makes the namespace of a node with all its links, addresses and routes.
-func (f *Fabric) buildNode(n *node, bridges map[string]bridge) error {
+func (f *Fabric) buildNode(n *node, bridges map[string]*bridge) error {
 	var err error
 	if n.namespace, err = netns.New(); err != nil {
 		return err
@@ -57,14 +57,14 @@ func (f *Fabric) buildNode(n *node, bridges map[string]bridge) error {
 
 // buildLink makes one veth pair, its end in the node created in place. The port comes up
 // first: the node's end then has its carrier the moment it is up itself.
-func (f *Fabric) buildLink(n *node, link topo.PlanLink, to bridge) error {
+func (f *Fabric) buildLink(n *node, link topo.PlanLink, to *bridge) error {
 	mac, err := net.ParseMAC(link.MAC)
 	if err != nil {
 		return err
 	}
 	attributes := netlink.NewLinkAttrs()
 	attributes.Name = link.Port
-	attributes.MTU = to.mtu
+	attributes.MTU = to.plan.MTU
 	attributes.MasterIndex = to.index
 	attributes.Flags = net.FlagUp
 	pair := netlink.NewVeth(attributes)
@@ -95,7 +95,7 @@ func (f *Fabric) buildLink(n *node, link topo.PlanLink, to bridge) error {
 	if err := n.links.LinkSetUp(end); err != nil {
 		return fmt.Errorf("up: %w", err)
 	}
-	return nil
+	return n.introduce(end.Attrs().Index, to.neighbours)
 }
 
 // portsReady bounds awaitPorts. The kernel's work takes milliseconds; on a loaded machine
