@@ -8,6 +8,7 @@ import (
 
 	"github.com/onsi/ginkgo/v2"
 	"github.com/onsi/gomega"
+	"github.com/onsi/gomega/format"
 
 	"github.com/plexlab-dev/plexlab/conformance/requirements"
 	"github.com/plexlab-dev/plexlab/harness/report"
@@ -19,6 +20,14 @@ func Suite(t *testing.T, name string) {
 	gomega.RegisterFailHandler(ginkgo.Fail)
 	gomega.SetDefaultEventuallyTimeout(Limit)
 	gomega.SetDefaultEventuallyPollingInterval(tryEvery)
+	// Errors say what a person needs; their insides, whole captures among them, do not.
+	format.RegisterCustomFormatter(func(value any) (string, bool) {
+		err, ok := value.(error)
+		if !ok {
+			return "", false
+		}
+		return err.Error(), true
+	})
 	ginkgo.ReportAfterSuite("results", func(r ginkgo.Report) {
 		gomega.Expect(errors.Join(
 			report.WriteCatalogue(resultsPath(), catalogue()),
