@@ -139,6 +139,18 @@ func TestExecIsHeldByItsClient(t *testing.T) {
 	await(t, func() bool { return sleeping() == 0 }, func() string { return "the process outlives its context" })
 }
 
+func TestExecLeavesTheBackground(t *testing.T) {
+	t.Parallel()
+	l := up(t, sysplex(1), lab.Options{})
+	pid, exited := output(t, l, "CLIENT", lab.ExecSpec{Argv: []string{"sh", "-c", "sleep 1000 >/dev/null 2>&1 & echo $!"}})
+	if !exited.Success() {
+		t.Fatal(exited)
+	}
+	if text, exited := output(t, l, "CLIENT", lab.ExecSpec{Argv: []string{"kill", strings.TrimSpace(pid)}}); !exited.Success() {
+		t.Errorf("the process in the background is gone: %s", text)
+	}
+}
+
 func TestExecOfWhatCannotBe(t *testing.T) {
 	t.Parallel()
 	l := up(t, sysplex(1), lab.Options{})

@@ -49,7 +49,7 @@ func List() ([]Found, error) {
 		if err != nil {
 			return nil, err
 		}
-		unix.Close(pidfd)
+		pidfd.Close()
 		found = append(found, Found{Name: name, UID: uid, Pid: pid})
 	}
 	if err := lines.Err(); err != nil {
@@ -62,15 +62,15 @@ func List() ([]Found, error) {
 }
 
 // identify asks the kernel which process holds a lab's name, and opens that process.
-func identify(uid int, name string) (pid, pidfd int, err error) {
+func identify(uid int, name string) (pid int, pidfd *os.File, err error) {
 	conn, err := net.Dial("unix", wire.AbstractName(uid, name))
 	if err != nil {
-		return 0, 0, fmt.Errorf("find lab %s: %w", name, err)
+		return 0, nil, fmt.Errorf("find lab %s: %w", name, err)
 	}
 	defer conn.Close()
 	raw, err := conn.(*net.UnixConn).SyscallConn()
 	if err != nil {
-		return 0, 0, fmt.Errorf("find lab %s: %w", name, err)
+		return 0, nil, fmt.Errorf("find lab %s: %w", name, err)
 	}
 	var credentials *unix.Ucred
 	var optionErr error
@@ -78,23 +78,23 @@ func identify(uid int, name string) (pid, pidfd int, err error) {
 		credentials, optionErr = unix.GetsockoptUcred(int(descriptor), unix.SOL_SOCKET, unix.SO_PEERCRED)
 	})
 	if err = errors.Join(err, optionErr); err != nil {
-		return 0, 0, fmt.Errorf("find lab %s: %w", name, err)
+		return 0, nil, fmt.Errorf("find lab %s: %w", name, err)
 	}
 	// Anybody may take such a name, so the kernel's word counts and not the name's.
 	if int(credentials.Uid) != uid {
-		return 0, 0, fmt.Errorf("lab %s of user %d is held by user %d: %w", name, uid, credentials.Uid, unix.ECONNREFUSED)
+		return 0, nil, fmt.Errorf("lab %s of user %d is held by user %d: %w", name, uid, credentials.Uid, unix.ECONNREFUSED)
 	}
 	if credentials.Pid == 0 {
-		return 0, 0, fmt.Errorf("lab %s was built outside of this PID namespace: %w", name, unix.ECONNREFUSED)
+		return 0, nil, fmt.Errorf("lab %s was built outside of this PID namespace: %w", name, unix.ECONNREFUSED)
 	}
-	pidfd, err = unix.PidfdOpen(int(credentials.Pid), 0)
+	descriptor, err := unix.PidfdOpen(int(credentials.Pid), unix.PIDFD_NONBLOCK)
 	if errors.Is(err, unix.ESRCH) {
 		err = unix.ECONNREFUSED
 	}
 	if err != nil {
-		return 0, 0, fmt.Errorf("find lab %s: process %d: %w", name, credentials.Pid, err)
+		return 0, nil, fmt.Errorf("find lab %s: process %d: %w", name, credentials.Pid, err)
 	}
-	return int(credentials.Pid), pidfd, nil
+	return int(credentials.Pid), os.NewFile(uintptr(descriptor), "pidfd"), nil
 }
 
 // Attach finds a lab by name: one's own, or the only one of that name. It takes the user who
@@ -119,13 +119,36 @@ func Attach(name string) (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Lab{name: name, pid: pid, ended: make(chan struct{})}
+	l := &Lab{name: name, pid: pid, lifeline: pidfd, ended: make(chan struct{})}
 	if err := l.reachable(); err != nil {
-		unix.Close(pidfd)
+		pidfd.Close()
 		return nil, err
 	}
-	go watchPid(pidfd, l.ended)
+	if err := l.watch(pidfd); err != nil {
+		pidfd.Close()
+		return nil, fmt.Errorf("watch lab %s: %w", name, err)
+	}
 	return l, nil
+}
+
+// watch closes ended when the process of a pidfd ends, until the pidfd is closed.
+func (l *Lab) watch(pidfd *os.File) error {
+	raw, err := pidfd.SyscallConn()
+	if err != nil {
+		return err
+	}
+	go func() {
+		// A pidfd becomes readable when its process ends (pidfd_open(2)), and is never read.
+		err := raw.Read(func(descriptor uintptr) bool {
+			ready := []unix.PollFd{{Fd: int32(descriptor), Events: unix.POLLIN}}
+			count, err := unix.Poll(ready, 0)
+			return err == nil && count > 0
+		})
+		if err == nil {
+			close(l.ended)
+		}
+	}()
+	return nil
 }
 
 // reachable says why requests cannot be sent to a lab.

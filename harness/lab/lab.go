@@ -3,7 +3,9 @@ package lab
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path"
@@ -19,8 +21,9 @@ import (
 type Lab struct {
 	name string
 	pid  int
-	// lifeline is the socket that ends a lab which is not detached; nil for one attached to.
-	lifeline *net.UnixConn
+	// lifeline is what Close closes: the socket that ends a lab which is not detached, or the
+	// pidfd that the end of one attached to is noticed by.
+	lifeline io.Closer
 	// ended is closed when the supervisor has ended, and with it every process of the lab.
 	ended chan struct{}
 }
@@ -45,7 +48,7 @@ func (l *Lab) PortFile() string { return path.Join(l.RootPath(), wire.PortFile) 
 // Down ends the lab: stacks and applications get SIGTERM and 0.3 seconds. It returns when
 // every process is gone. A lab that has ended already is no error.
 func (l *Lab) Down(ctx context.Context) error {
-	defer l.release()
+	defer l.Close()
 	if l.hasEnded() {
 		return nil
 	}
@@ -63,17 +66,13 @@ func (l *Lab) Down(ctx context.Context) error {
 }
 
 // Close gives up this client's hold: a lab that Up has built without Detach ends at once,
-// without SIGTERM to anybody; others stay as they are.
+// without SIGTERM to anybody; others stay as they are, and Done does not tell of their end any
+// more. Closing again is no error.
 func (l *Lab) Close() error {
-	l.release()
-	return nil
-}
-
-// release closes the lifeline.
-func (l *Lab) release() {
-	if l.lifeline != nil {
-		l.lifeline.Close()
+	if err := l.lifeline.Close(); err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, os.ErrClosed) {
+		return fmt.Errorf("let go of lab %s: %w", l.name, err)
 	}
+	return nil
 }
 
 // hasEnded reports whether the lab has ended.
@@ -150,7 +149,7 @@ func (l *Lab) askFile(ctx context.Context, request wire.Request) (*os.File, erro
 // connect connects to the supervisor.
 func (l *Lab) connect(ctx context.Context) (*net.UnixConn, error) {
 	if l.hasEnded() {
-		return nil, fmt.Errorf("lab %s: %w", l.name, errGone)
+		return nil, fmt.Errorf("lab %s: %w", l.name, ErrGone)
 	}
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "unix", path.Join(l.RootPath(), wire.SocketPath))
@@ -167,8 +166,8 @@ func (l *Lab) because(ctx context.Context, err error) error {
 		return nil
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case l.hasEnded():
-		return fmt.Errorf("lab %s: %w", l.name, errGone)
+	case l.hasEnded(), errors.Is(err, io.EOF), errors.Is(err, unix.ECONNRESET), errors.Is(err, unix.EPIPE):
+		return fmt.Errorf("lab %s: %w", l.name, ErrGone)
 	}
 	return err
 }
@@ -203,16 +202,4 @@ func receive(conn *net.UnixConn, body any) ([]*os.File, error) {
 		return nil, err
 	}
 	return files, nil
-}
-
-// watchPid closes ended when the process of a pidfd ends.
-func watchPid(pidfd int, ended chan struct{}) {
-	defer unix.Close(pidfd)
-	defer close(ended)
-	poll := []unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}
-	for {
-		if _, err := unix.Poll(poll, -1); err != unix.EINTR {
-			return
-		}
-	}
 }

@@ -2,6 +2,7 @@ package lab_test
 
 import (
 	"bufio"
+	"fmt"
 	"testing"
 
 	"github.com/plexlab-dev/plexlab/harness/lab"
@@ -25,6 +26,27 @@ func TestNodesReachEachOther(t *testing.T) {
 		if got := exchange(t, l, c.from, c.to, address(c.at)); got != "hello" {
 			t.Errorf("%s: got %q", c.name, got)
 		}
+	}
+}
+
+// TestApplicationInTheBackground starts a server that ends its first process, as many do.
+func TestApplicationInTheBackground(t *testing.T) {
+	t.Parallel()
+	plan := sysplex(1)
+	nodeOf(plan, "MVS1").Applications = []topo.PlanApplication{
+		{Name: "APPA", Command: []string{"/proc/self/exe", "daemon", "203.0.0.1:80"}}}
+	l := up(t, plan, lab.Options{})
+	awaitServed(t, l)
+	var got lab.StatusApplication
+	await(t, func() bool {
+		got = stateOf(t, l, "MVS1").Applications[0]
+		return got.State == lab.StateBackground && got.Pid == 0
+	}, func() string { return fmt.Sprintf("%+v, want it in the background", got) })
+	if err := l.Kill(bounded(t), "MVS1"); err != nil {
+		t.Fatal(err)
+	}
+	if got = stateOf(t, l, "MVS1").Applications[0]; got.State != lab.StateFailed {
+		t.Errorf("%+v after the end of its stack, want failed", got)
 	}
 }
 

@@ -3,6 +3,7 @@ package lab_test
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"testing"
 
 	"github.com/plexlab-dev/plexlab/harness/lab"
@@ -23,6 +24,8 @@ func TestMain(m *testing.M) {
 		exitWith(tinyLauncher(os.Args[2:]))
 	case "server":
 		exitWith(server(os.Args[2:]))
+	case "daemon":
+		exitWith(exec.Command("/proc/self/exe", "server", os.Args[2]).Start())
 	case "orphans":
 		exitWith(orphans())
 	case "client":

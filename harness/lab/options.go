@@ -81,6 +81,9 @@ const (
 	StateBackground = wire.StateBackground // an application whose first process left others behind
 )
 
+// ErrGone is wrapped by what is asked of a lab that has ended.
+var ErrGone = errors.New("the lab has ended")
+
 // RefusedError says that the machine does not let this user build a lab.
 type RefusedError struct {
 	Reason string // what is missing, and what to do

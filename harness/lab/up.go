@@ -3,7 +3,6 @@ package lab
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -164,6 +163,3 @@ func (w *lastWords) String() string {
 	defer w.mu.Unlock()
 	return strings.TrimSpace(string(w.kept))
 }
-
-// errGone is the reason of errors about a lab that has ended.
-var errGone = errors.New("the lab has ended")

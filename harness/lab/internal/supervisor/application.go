@@ -25,7 +25,8 @@ type application struct {
 	mu      sync.Mutex
 	state   wire.State
 	reason  string
-	process *reaper.Process
+	process *reaper.Process // the last one started, whether it runs or not
+	listens bool            // a listening socket of it was seen
 }
 
 // appearTimeout bounds the wait for an application's first listening socket. One that does
@@ -77,7 +78,7 @@ func (n *node) startApplication(ctx context.Context, a *application) (detail str
 		return "", err
 	}
 	a.begin(process)
-	go a.watch(process)
+	go n.watch(a, process, before)
 
 	timeout := time.NewTimer(appearTimeout)
 	defer timeout.Stop()
@@ -89,20 +90,12 @@ func (n *node) startApplication(ctx context.Context, a *application) (detail str
 		if err != nil {
 			return "", err
 		}
-		select {
-		case <-process.Ended():
-			// A server may end its first process once others serve in the background.
-			if !process.Exited().Success() {
-				return "", withLog(fmt.Errorf("%w at once: %s", errEnded, process.Exited()), n.applicationLog(a.plan.Name))
-			}
-			if now > before {
-				a.background()
-				return "listens, in the background", nil
-			}
-		default:
-			if now > before {
-				return "listens", nil
-			}
+		if now > before {
+			a.listening()
+			return "listens", nil
+		}
+		if exited, over := endOf(process); over && !exited.Success() {
+			return "", withLog(fmt.Errorf("%w at once: %s", errEnded, exited), n.applicationLog(a.plan.Name))
 		}
 		select {
 		case <-tick.C:
@@ -111,13 +104,21 @@ func (n *node) startApplication(ctx context.Context, a *application) (detail str
 		case <-ctx.Done():
 			return "", ctx.Err()
 		case <-timeout.C:
-			select {
-			case <-process.Ended():
-				return "", withLog(fmt.Errorf("%w at once: %s, and nothing of it listens", errEnded, process.Exited()), n.applicationLog(a.plan.Name))
-			default:
-				return "runs", nil
+			if exited, over := endOf(process); over {
+				return "", withLog(fmt.Errorf("%w at once: %s, and nothing of it listens", errEnded, exited), n.applicationLog(a.plan.Name))
 			}
+			return "runs", nil
 		}
+	}
+}
+
+// endOf says how a process has ended, if it has.
+func endOf(process *reaper.Process) (exited wire.Exited, over bool) {
+	select {
+	case <-process.Ended():
+		return process.Exited(), true
+	default:
+		return wire.Exited{}, false
 	}
 }
 
@@ -214,33 +215,47 @@ func countListening(path string) (int, error) {
 func (a *application) begin(process *reaper.Process) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.process, a.state, a.reason = process, wire.StateRunning, ""
+	a.process, a.listens = process, false
+	a.state, a.reason = wire.StateRunning, ""
 }
 
-// background notes that others serve on behalf of the first process.
-func (a *application) background() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.state, a.reason = wire.StateBackground, ""
-}
-
-// watch notes the end of a process.
-func (a *application) watch(process *reaper.Process) {
+// watch notes the end of an application's process. Before it was started, so many sockets of the
+// node listened.
+func (n *node) watch(a *application, process *reaper.Process, before int) {
 	exited := process.Exited()
+	now, err := n.listening()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.process != process {
-		return // started again meanwhile
-	}
-	a.process = nil
-	if a.state == wire.StateRunning {
-		a.state, a.reason = wire.StateFailed, exited.String()
+	if a.process == process && a.state == wire.StateRunning {
+		a.listens = a.listens || err == nil && now > before
+		a.ended(exited)
 	}
 }
 
-// running is the process, nil if it has ended.
-func (a *application) running() *reaper.Process {
+// listening notes that a listening socket of the application was seen.
+func (a *application) listening() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.process
+	a.listens = true
+	if a.state == wire.StateFailed {
+		a.ended(a.process.Exited())
+	}
+}
+
+// ended judges the end of the first process: many servers end it once others serve in the
+// background. The caller holds mu.
+func (a *application) ended(exited wire.Exited) {
+	a.state, a.reason = wire.StateFailed, exited.String()
+	if exited.Success() && a.listens {
+		a.state, a.reason = wire.StateBackground, ""
+	}
+}
+
+// fail notes that the application has ended with its stack.
+func (a *application) fail(reason string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.state != wire.StateStopped {
+		a.state, a.reason = wire.StateFailed, reason
+	}
 }

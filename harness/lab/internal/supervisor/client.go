@@ -14,8 +14,10 @@ import (
 type client struct {
 	conn     *net.UnixConn
 	born     time.Time
-	sending  sync.Mutex
 	detached atomic.Bool
+
+	sending sync.Mutex
+	told    bool // that the lab is ready, or why not: then nobody listens any more
 }
 
 // watch ends this process, and the lab with it, when the client goes without having
@@ -36,10 +38,14 @@ func (c *client) watch() {
 	c.conn.Close()
 }
 
-// report tells the client. One that is gone is watch's affair.
+// report tells the client, until it knows how it ended. One that is gone is watch's affair.
 func (c *client) report(report wire.Report) {
 	c.sending.Lock()
 	defer c.sending.Unlock()
+	if c.told {
+		return
+	}
+	c.told = report.Step == nil
 	_ = wire.Send(c.conn, report)
 }
 

@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -14,15 +13,9 @@ import (
 	"github.com/plexlab-dev/plexlab/harness/lab/internal/wire"
 )
 
-// execs are the processes that clients have started and hold by their connections.
-type execs struct {
-	mu      sync.Mutex
-	running map[*reaper.Process]bool
-	count   int // of logs
-}
-
 // exec runs a process for a client. It lives as long as the connection at most: a client
-// that goes takes it along.
+// that goes takes it and its group along. What it leaves in the background when it ends by
+// itself stays.
 func (s *supervisor) exec(conn *net.UnixConn, request wire.Request, files []*os.File) {
 	process, log, err := s.startExec(request, files)
 	wire.CloseAll(files)
@@ -39,8 +32,11 @@ func (s *supervisor) exec(conn *net.UnixConn, request wire.Request, files []*os.
 		for {
 			var signal wire.Signal
 			if _, err := wire.Receive(conn, &signal); err != nil {
-				// Nothing of it is left for the client to lose when it has ended before.
-				_ = process.SignalGroup(unix.SIGKILL)
+				select {
+				case <-process.Ended():
+				default:
+					_ = process.SignalGroup(unix.SIGKILL)
+				}
 				return
 			}
 			if err := process.SignalGroup(signal.Number); err != nil {
@@ -49,7 +45,6 @@ func (s *supervisor) exec(conn *net.UnixConn, request wire.Request, files []*os.
 		}
 	}()
 	exited := process.Exited()
-	s.execs.forget(process)
 	s.send(conn, result{body: exited}, nil)
 }
 
@@ -76,7 +71,7 @@ func (s *supervisor) startExec(request wire.Request, files []*os.File) (*reaper.
 	case 3:
 		process, err = n.start(argv, want.Env, want.Dir, [3]*os.File(files))
 	case 0:
-		path := s.execs.logPath(n)
+		path := filepath.Join(wire.NodePath(n.plan.Name), fmt.Sprintf("exec-%d.log", s.logs.Add(1)))
 		process, err = n.startLogged(argv, want.Env, want.Dir, path)
 		if err == nil {
 			log, err = os.Open(path)
@@ -92,44 +87,5 @@ func (s *supervisor) startExec(request wire.Request, files []*os.File) (*reaper.
 		}
 		return nil, nil, fmt.Errorf("exec on %s: %w", request.Node, err)
 	}
-	s.execs.remember(process)
 	return process, log, nil
-}
-
-// logPath is a new path for the output of a process.
-func (e *execs) logPath(n *node) string {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.count++
-	return filepath.Join(wire.NodePath(n.plan.Name), fmt.Sprintf("exec-%d.log", e.count))
-}
-
-// remember adds a process to those that end with the lab.
-func (e *execs) remember(process *reaper.Process) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.running == nil {
-		e.running = map[*reaper.Process]bool{}
-	}
-	e.running[process] = true
-}
-
-// forget is the reverse.
-func (e *execs) forget(process *reaper.Process) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	delete(e.running, process)
-}
-
-// terminate asks all of them to end.
-func (e *execs) terminate() []*reaper.Process {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	var asked []*reaper.Process
-	for process := range e.running {
-		if process.SignalGroup(unix.SIGTERM) == nil {
-			asked = append(asked, process)
-		}
-	}
-	return asked
 }

@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -25,7 +24,6 @@ type node struct {
 	namespace *netns.Namespace
 	stack     *stack // nil for other kinds
 
-	mu           sync.Mutex
 	applications []*application // of the plan, in its order
 }
 
@@ -142,26 +140,6 @@ func (n *node) parameters() impl.Parameters {
 		PortFile: wire.PortFile, Control: wire.ControlPath(n.plan.Name), Key: wire.KeyPath,
 		HelloMS: n.lab.plan.Timers.HelloMS, DeadMS: n.lab.plan.Timers.DeadMS,
 	}
-}
-
-// terminate asks everything in the node to end and returns what can be expected to. A frozen
-// stack cannot hear it.
-func (n *node) terminate() []*reaper.Process {
-	var asked []*reaper.Process
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for _, a := range n.applications {
-		if process := a.running(); process != nil && process.SignalGroup(unix.SIGTERM) == nil {
-			asked = append(asked, process)
-		}
-	}
-	if n.stack == nil {
-		return asked
-	}
-	if process, state := n.stack.current(); state == wire.StateRunning && process.SignalGroup(unix.SIGTERM) == nil {
-		asked = append(asked, process)
-	}
-	return asked
 }
 
 // tail returns the last lines of a log, for an error.

@@ -104,7 +104,7 @@ const endTimeout = 2 * time.Second
 // killInside kills every process in a network namespace and returns when none is left. It
 // looks again until it finds none, since a process may have forked meanwhile.
 func killInside(id netns.ID) error {
-	err := poll(func() (bool, error) {
+	err := poll(endTimeout, func() (bool, error) {
 		left, err := processes(inNamespace(id))
 		for _, process := range left {
 			if err := unix.Kill(process.pid, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
@@ -121,7 +121,7 @@ func killInside(id netns.ID) error {
 
 // awaitStopped returns when every thread of the process group's leader is stopped.
 func awaitStopped(pid int) error {
-	err := poll(func() (bool, error) {
+	err := poll(endTimeout, func() (bool, error) {
 		found, err := processes(func(dir string) bool {
 			numbers, err := pidNumbers(dir)
 			return err == nil && numbers[len(numbers)-1] == pid
@@ -157,8 +157,8 @@ func threadState(path string) (byte, error) {
 }
 
 // poll asks again and again until done, an error, or the timeout.
-func poll(ask func() (done bool, err error)) error {
-	deadline := time.Now().Add(endTimeout)
+func poll(timeout time.Duration, ask func() (done bool, err error)) error {
+	deadline := time.Now().Add(timeout)
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -167,7 +167,7 @@ func poll(ask func() (done bool, err error)) error {
 			return err
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("not done after %s: %w", endTimeout, os.ErrDeadlineExceeded)
+			return fmt.Errorf("not done after %s: %w", timeout, os.ErrDeadlineExceeded)
 		}
 		<-tick.C
 	}

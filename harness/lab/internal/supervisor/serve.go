@@ -197,7 +197,7 @@ func (n *node) status() wire.StatusNode {
 	for _, a := range n.applications {
 		a.mu.Lock()
 		application := wire.StatusApplication{Name: a.plan.Name, State: a.state, Reason: a.reason}
-		if a.process != nil {
+		if a.state == wire.StateRunning {
 			application.Pid = a.process.Pid()
 		}
 		a.mu.Unlock()

@@ -143,6 +143,9 @@ func (st *stack) watch(process *reaper.Process, gone chan struct{}) {
 		return
 	}
 	err := errors.Join(lab.fabric.SetLinks(name, false), killInside(st.node.namespace.ID()))
+	for _, a := range st.node.applications {
+		a.fail("its stack failed: " + exited.String())
+	}
 	if err != nil {
 		lab.log.Error("stack failed, and taking its node down did too", "stack", name, "reason", exited.String(), "error", err)
 		return
@@ -281,13 +284,6 @@ func (st *stack) alive() (*reaper.Process, <-chan struct{}, error) {
 		return nil, nil, fmt.Errorf("stack %s does not run (%s): %w", st.node.plan.Name, st.reason, unix.ESRCH)
 	}
 	return st.process, st.gone, nil
-}
-
-// current is the process, nil if there is none, and the state.
-func (st *stack) current() (*reaper.Process, wire.State) {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	return st.process, st.state
 }
 
 // logPath is the stack's log; a process that is started again goes on with it.

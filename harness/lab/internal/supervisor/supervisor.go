@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/signal"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -51,7 +52,7 @@ type supervisor struct {
 
 	stopping chan struct{} // closed when the lab begins to end
 	stop     sync.Once
-	execs    execs
+	logs     atomic.Int64 // of processes that clients have started
 }
 
 // Run is the whole life of a supervisor; the result is its exit status. The process must
@@ -209,17 +210,19 @@ func (s *supervisor) isStopping() bool {
 // this process.
 func (s *supervisor) end() {
 	s.removeNames()
-	var asked []*reaper.Process
-	for _, n := range s.order {
-		asked = append(asked, n.terminate()...)
+	// For PID 1, -1 is everybody else in its namespace (kill(2)).
+	if err := unix.Kill(-1, unix.SIGTERM); err != nil {
+		return // there is nobody
 	}
-	asked = append(asked, s.execs.terminate()...)
-	timeout := time.After(graceful)
-	for _, process := range asked {
-		select {
-		case <-process.Ended():
-		case <-timeout:
-			return
-		}
-	}
+	_ = poll(graceful, func() (bool, error) {
+		left, err := processes(canHear)
+		return len(left) == 0, err
+	})
+}
+
+// canHear matches processes that a signal other than SIGKILL reaches: a frozen one cannot
+// act on it, one that has ended need not.
+func canHear(dir string) bool {
+	state, err := threadState(dir + "/stat")
+	return err == nil && state != 'T' && state != 'Z' && state != 'X'
 }
