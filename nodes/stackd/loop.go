@@ -71,10 +71,11 @@ func (l *loop) run(ctx context.Context) {
 
 func (l *loop) batch(t task) {
 	var actions []vipa.Action
+	var views []func()
 	var waiting []chan struct{}
 	for n := 1; ; n++ {
 		if t.view != nil {
-			t.view()
+			views = append(views, t.view)
 		} else {
 			actions = append(actions, l.step(t.event)...)
 		}
@@ -92,6 +93,10 @@ func (l *loop) batch(t task) {
 		break
 	}
 	l.perform(actions)
+	// What a view tells is done, not only decided.
+	for _, view := range views {
+		view()
+	}
 	for _, done := range waiting {
 		close(done)
 	}
@@ -121,11 +126,8 @@ func (l *loop) perform(actions []vipa.Action) {
 		}
 		if err := l.edges.apply(held); err != nil {
 			l.log.Error("tables not changed as decided", "error", err)
-		}
-		for _, a := range held {
-			if add, ok := a.(vipa.AddConnections); ok && add.Acknowledge != 0 {
-				l.edges.send(add.Target, contract.NEWCONNAck{Acknowledge: add.Acknowledge})
-			}
+		} else {
+			l.acknowledge(held)
 		}
 		held = held[:0]
 	}
@@ -141,6 +143,15 @@ func (l *loop) perform(actions []vipa.Action) {
 		}
 	}
 	commit()
+}
+
+// acknowledge tells partners that the connections they wait for are in the CRT.
+func (l *loop) acknowledge(committed []vipa.Action) {
+	for _, a := range committed {
+		if add, ok := a.(vipa.AddConnections); ok && add.Acknowledge != 0 {
+			l.edges.send(add.Target, contract.NEWCONNAck{Acknowledge: add.Acknowledge})
+		}
+	}
 }
 
 // post hands an event to the loop, waiting while its backlog is full.

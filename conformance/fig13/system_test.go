@@ -1,0 +1,33 @@
+package fig13
+
+import (
+	"net/netip"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/plexlab-dev/plexlab/conformance/requirements"
+	"github.com/plexlab-dev/plexlab/conformance/trial"
+	"github.com/plexlab-dev/plexlab/harness/verdict"
+)
+
+var _ = Describe("in the Sysplex of Figure 9", func() {
+	appA := netip.AddrPortFrom(trial.DVA1, 60)
+
+	// A stack that fails takes its servers and connections with it; those of the others go on.
+	It("a stack that fails gets no connection any more, and the clients of its connections are told",
+		requirements.Covers("fig13/165-no->166"), func() {
+			s := trial.System("figure9.yaml", nil)
+			s.EventuallyTargets("MVS1", appA, "MVS1", "MVS2", "MVS4")
+			held := s.HoldOne("MVS1", appA, "MVS2")
+
+			verdict.Engine(s.Lab.Kill(s.Context(), "MVS2"), "kill MVS2")
+			s.EventuallyTargets("MVS1", appA, "MVS1", "MVS4")
+			Expect(s.Answers(appA, 4)).To(Equal(map[string]int{"MVS1": 2, "MVS4": 2}))
+			s.ExpectEnded(held)
+
+			verdict.Engine(s.Lab.StartStack(s.Context(), "MVS2"), "start MVS2 again")
+			s.EventuallyTargets("MVS1", appA, "MVS1", "MVS2", "MVS4")
+			Expect(s.Answers(appA, 6)).To(Equal(map[string]int{"MVS1": 2, "MVS2": 2, "MVS4": 2}))
+		})
+})

@@ -1,0 +1,55 @@
+package trial
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/onsi/ginkgo/v2"
+	"github.com/onsi/gomega"
+
+	"github.com/plexlab-dev/plexlab/harness/verdict"
+)
+
+// HoldOne opens connections from the client to a service until one is held by the named target,
+// as the routing stack tells, and keeps that one open.
+func (s *SystemTrial) HoldOne(routing string, service netip.AddrPort, target string) net.Conn {
+	ginkgo.GinkgoHelper()
+	client := s.Lab.Control(routing)
+	defer client.Close()
+	limit := s.Soon()
+	for limit.Err() == nil {
+		conn, err := s.Lab.Dial(limit, s.Client, "tcp", netip.AddrPort{}, service)
+		gomega.Expect(err).NotTo(gomega.HaveOccurred())
+		table, err := client.VCRT(limit, 0)
+		verdict.Engine(err, "ask %s for its connection routing table", routing)
+		for _, e := range table.Entries {
+			if e.Source.String() == conn.LocalAddr().String() && e.Stack == target {
+				ginkgo.DeferCleanup(func() { conn.Close() })
+				return conn
+			}
+		}
+		conn.Close()
+	}
+	verdict.Mismatch("a connection to "+service.String()+" held by "+target, "none within "+Limit.String())
+	return nil
+}
+
+// ExpectEnded sends on a connection and expects that its end is told: a reset, not silence.
+func (s *SystemTrial) ExpectEnded(conn net.Conn) {
+	ginkgo.GinkgoHelper()
+	gomega.Expect(conn.SetDeadline(time.Now().Add(Limit))).To(gomega.Succeed())
+	_, err := conn.Write([]byte("x"))
+	if err == nil {
+		_, err = conn.Read(make([]byte, 1))
+	}
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		verdict.Mismatch("a reset", "silence for "+Limit.String())
+	case err == nil, errors.Is(err, io.EOF):
+		verdict.Mismatch("a reset", "an orderly answer")
+	}
+}

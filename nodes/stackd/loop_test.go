@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/plexlab-dev/plexlab/nodes/contract"
+	"github.com/plexlab-dev/plexlab/nodes/vipa"
+)
+
+var (
+	self   = contract.Member{Stack: "MVS1", XCF: netip.MustParseAddr("10.1.0.1"), Incarnation: 1, Outside: true}
+	target = contract.Member{Stack: "MVS2", XCF: netip.MustParseAddr("10.1.0.2"), Incarnation: 1}
+	dvipa  = netip.MustParsePrefix("192.168.44.10/24")
+)
+
+// recorder is what the loop's edges were asked to do, in order.
+type recorder struct {
+	done        []string
+	connections []contract.Connection
+	fail        error
+}
+
+func (r *recorder) send(_ netip.Addr, m contract.Message) { r.done = append(r.done, "send "+m.Kind()) }
+
+func (r *recorder) held(contract.VIPAList) []contract.Connection { return r.connections }
+
+func (r *recorder) apply(actions []vipa.Action) error {
+	for _, a := range actions {
+		switch a.(type) {
+		case vipa.Activate:
+			r.done = append(r.done, "activate")
+		case vipa.Advertise:
+			r.done = append(r.done, "advertise")
+		case vipa.AddConnections:
+			r.done = append(r.done, "add connections")
+		}
+	}
+	r.done = append(r.done, "commit")
+	return r.fail
+}
+
+func routing() *vipa.Stack {
+	core := vipa.New(vipa.Config{Self: self})
+	core.Step(vipa.ProfileChanged{Definition: vipa.Definition{
+		Defines:     []vipa.Define{{Prefix: dvipa}},
+		Distributes: []vipa.Distribute{{DVIPA: dvipa.Addr(), Distribution: contract.Distribution{All: true}}},
+	}})
+	core.Step(vipa.MemberJoined{Member: target})
+	return core
+}
+
+// start runs a loop until the test ends.
+func start(t *testing.T, core *vipa.Stack, r *recorder) *loop {
+	t.Helper()
+	l := newLoop(core, r, newTrace(), slog.New(slog.DiscardHandler))
+	ctx, cancel := context.WithCancel(t.Context())
+	go l.run(ctx)
+	t.Cleanup(func() {
+		cancel()
+		<-l.stop
+	})
+	return l
+}
+
+func TestTheListGoesOutBeforeTheDVIPAIsAdvertised(t *testing.T) {
+	r := &recorder{}
+	l := start(t, vipa.New(vipa.Config{Self: self}), r)
+	err := l.do(vipa.ProfileChanged{Definition: vipa.Definition{Defines: []vipa.Define{{Prefix: dvipa}}}}, time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"activate", "commit", "send VIPA_LIST", "advertise", "commit"}
+	got := slices.DeleteFunc(r.done, func(s string) bool { return !slices.Contains(want, s) })
+	if sent, told := slices.Index(got, "send VIPA_LIST"), slices.Index(got, "advertise"); sent < 0 || told < sent {
+		t.Errorf("order of edges: got %v, want the list (102) before the advertising (104)", got)
+	}
+}
+
+func TestAcknowledgementFollowsTheCommit(t *testing.T) {
+	r := &recorder{}
+	l := start(t, routing(), r)
+	service := netip.AddrPortFrom(dvipa.Addr(), 80)
+	err := l.do(vipa.MessageReceived{From: target, Message: contract.NEWCONN{
+		DVIPA: dvipa.Addr(), XCF: target.XCF, Epoch: 1, Acknowledge: 7,
+		Connections: []contract.Connection{{Remote: netip.MustParseAddrPort("192.0.2.1:1024"), Local: service}},
+	}}, time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"add connections", "commit", "send NEWCONN_ACK"}
+	if diff := cmp.Diff(want, r.done); diff != "" {
+		t.Errorf("edges (-want +got):\n%s", diff)
+	}
+}
+
+func TestATableThatCannotBeChangedAcknowledgesNothing(t *testing.T) {
+	r := &recorder{fail: errors.New("no memory")}
+	l := start(t, routing(), r)
+	service := netip.AddrPortFrom(dvipa.Addr(), 80)
+	if err := l.do(vipa.MessageReceived{From: target, Message: contract.NEWCONN{
+		DVIPA: dvipa.Addr(), XCF: target.XCF, Epoch: 1, Acknowledge: 7,
+		Connections: []contract.Connection{{Remote: netip.MustParseAddrPort("192.0.2.1:1024"), Local: service}},
+	}}, time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if slices.Contains(r.done, "send NEWCONN_ACK") {
+		t.Errorf("acknowledged what was not committed: %v", r.done)
+	}
+}
+
+// A view that waits in the same batch as an event sees what the event led to as done.
+func TestAViewSeesWhatIsDone(t *testing.T) {
+	r := &recorder{}
+	l := newLoop(vipa.New(vipa.Config{Self: self}), r, newTrace(), slog.New(slog.DiscardHandler))
+	l.tasks <- task{event: vipa.ProfileChanged{Definition: vipa.Definition{Defines: []vipa.Define{{Prefix: dvipa}}}}}
+	seen := make(chan []string, 1)
+	l.tasks <- task{view: func() { seen <- slices.Clone(r.done) }}
+	l.batch(<-l.tasks)
+	if done := <-seen; !slices.Contains(done, "advertise") {
+		t.Errorf("when the view was taken: done %v, want advertise among it", done)
+	}
+}
+
+func TestAStoppedLoopSaysSo(t *testing.T) {
+	l := newLoop(vipa.New(vipa.Config{Self: self}), &recorder{}, newTrace(), slog.New(slog.DiscardHandler))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	l.run(ctx)
+	l.post(vipa.ListenEnded{ID: 1}) // does not block
+	if err := l.look(time.Minute, func() {}); !errors.Is(err, errStopped) {
+		t.Errorf("a view of a stopped loop: got %v, want %v", err, errStopped)
+	}
+}
+
+// The connections that go with a list are looked up when the list is stepped.
+func TestAListIsSteppedWithTheConnectionsHeld(t *testing.T) {
+	service := netip.AddrPortFrom(dvipa.Addr(), 80)
+	r := &recorder{connections: []contract.Connection{{Remote: netip.MustParseAddrPort("192.0.2.1:1024"), Local: service}}}
+	core := vipa.New(vipa.Config{Self: target})
+	core.Step(vipa.MemberJoined{Member: self})
+	l := start(t, core, r)
+	list := contract.VIPAList{DVIPAs: []contract.DVIPA{{
+		Prefix: dvipa, Role: contract.RolePrimary, Owner: true, Epoch: 1, Distribution: &contract.Distribution{All: true},
+	}}}
+	if err := l.do(vipa.MessageReceived{From: self, Message: list}, time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"activate", "commit", "send NEWCONN", "send END_OF_LIST"}; !cmp.Equal(want, r.done) {
+		t.Errorf("edges (-want +got):\n%s", cmp.Diff(want, r.done))
+	}
+}
