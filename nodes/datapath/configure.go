@@ -52,7 +52,7 @@ func (p *Path) configure(w wanted) error {
 			c.revert()
 			return err
 		}
-		if c.batch.elements >= maxElements {
+		if c.batch.elements >= maxElements/2 {
 			if err := c.commit(); err != nil {
 				return err
 			}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -17,7 +16,9 @@ import (
 const (
 	// connectionsAtOnce times the elements that change for one connection stays within
 	// maxElements.
-	connectionsAtOnce = maxElements / 5
+	connectionsAtOnce = maxElements / 8
+	// fewConnections are read before they are written.
+	fewConnections = 8
 	// changeAttempts bounds how often a change is begun anew since packets changed the same
 	// entries between reading and writing.
 	changeAttempts = 16
@@ -33,58 +34,69 @@ type connectionChange struct {
 	certain bool
 }
 
-// connect changes the entries of connections, in the order of the actions.
+// connect changes the entries of connections, in the order of the actions; changes are held
+// back to be committed together as long as no two concern one connection differently.
 func (p *Path) connect(actions []vipa.Action) error {
 	var pending pendingChanges
+	commit := func() error {
+		changes := pending.order
+		pending = pendingChanges{}
+		return p.commitConnections(changes)
+	}
 	for _, a := range actions {
+		var changes []connectionChange
 		switch a := a.(type) {
 		case vipa.AddConnections:
 			for _, c := range a.Connections {
 				// A target that waits for the commit is about to open the connection.
-				pending.add(connectionChange{connection: c, target: a.Target, certain: a.Acknowledge != 0})
+				changes = append(changes, connectionChange{connection: c, target: a.Target, certain: a.Acknowledge != 0})
 			}
 		case vipa.EndConnections:
 			for _, c := range a.Connections {
-				pending.add(connectionChange{connection: c, target: a.Target, end: true})
+				changes = append(changes, connectionChange{connection: c, target: a.Target, end: true})
 			}
 		case vipa.DropTarget:
-			if err := p.commitConnections(pending.take()); err != nil {
+			if err := commit(); err != nil {
 				return err
 			}
 			if err := p.dropTarget(a.Target); err != nil {
 				return err
 			}
 		}
+		for _, c := range changes {
+			if !pending.fits(c) {
+				if err := commit(); err != nil {
+					return err
+				}
+			}
+			pending.add(c)
+		}
 	}
-	return p.commitConnections(pending.take())
+	return commit()
 }
 
-// pendingChanges holds the last word on each connection.
+// pendingChanges holds the last word on each connection, in the order of the first.
 type pendingChanges struct {
 	order []connectionChange
 	index map[contract.Connection]int
 }
 
-func (p *pendingChanges) add(c connectionChange) {
+// fits: what is held says nothing of the connection, or speaks of the same target.
+func (p *pendingChanges) fits(c connectionChange) bool {
 	at, there := p.index[c.connection]
-	switch {
-	case !there:
-		if p.index == nil {
-			p.index = make(map[contract.Connection]int)
-		}
-		p.index[c.connection] = len(p.order)
-		p.order = append(p.order, c)
-	case c.end && p.order[at].target != c.target:
-		// The end of what another target held does not concern the newer holder.
-	default:
-		p.order[at] = c
-	}
+	return !there || p.order[at].target == c.target
 }
 
-func (p *pendingChanges) take() []connectionChange {
-	order := p.order
-	*p = pendingChanges{}
-	return order
+func (p *pendingChanges) add(c connectionChange) {
+	if at, there := p.index[c.connection]; there {
+		p.order[at] = c
+		return
+	}
+	if p.index == nil {
+		p.index = make(map[contract.Connection]int)
+	}
+	p.index[c.connection] = len(p.order)
+	p.order = append(p.order, c)
 }
 
 func (p *Path) commitConnections(changes []connectionChange) error {
@@ -96,18 +108,25 @@ func (p *Path) commitConnections(changes []connectionChange) error {
 	return nil
 }
 
-// commitSome writes the changes without reading first. Where an entry points elsewhere the
-// kernel refuses them all; then the entries are read and what conflicts is resolved, as often
-// as packets and timeouts change the entries meanwhile.
+// commitSome commits changes of connections. Many are written without reading first, which is
+// a third of the work; where an entry points elsewhere, or the table is full, the kernel
+// refuses them all, which costs it an RCU grace period. Then, as for a few, the entries are
+// read and conflicts resolved, as often as packets and timeouts change them meanwhile.
 func (p *Path) commitSome(changes []connectionChange) error {
-	err := p.writeConnections(changes, make([]held, len(changes)))
-	for range changeAttempts {
-		if !overtaken(err) {
-			break
-		}
+	var err error
+	for attempt := range changeAttempts {
 		var tables []held
-		if tables, err = p.readConnections(changes); err == nil {
-			err = p.writeConnections(changes, tables)
+		if attempt > 0 || len(changes) <= fewConnections {
+			if tables, err = p.readConnections(changes); err != nil {
+				return err
+			}
+		}
+		err = p.writeConnections(changes, tables)
+		switch {
+		case errors.Is(err, unix.ENFILE) && tables != nil:
+			return fmt.Errorf("the table is full: %w", err)
+		case !overtaken(err) && !errors.Is(err, unix.ENFILE):
+			return err
 		}
 	}
 	return err
@@ -119,7 +138,7 @@ func overtaken(err error) bool {
 	return errors.Is(err, unix.EEXIST) || errors.Is(err, unix.EBUSY) || errors.Is(err, unix.ENOENT)
 }
 
-// Held is what the tables hold of a connection, nil where nothing or not known.
+// Held is what the tables hold of a connection, nil where nothing.
 type held struct{ crt, ended *element }
 
 func (p *Path) readConnections(changes []connectionChange) ([]held, error) {
@@ -142,21 +161,30 @@ func (p *Path) readConnections(changes []connectionChange) ([]held, error) {
 	return all, nil
 }
 
+// writeConnections commits the changes; tables is what is known of the connections, nil for
+// nothing. The end of a connection that the tables may not hold makes an entry which is ended
+// already, and goes with it.
 func (p *Path) writeConnections(changes []connectionChange, tables []held) error {
 	var w connectionWriter
 	for i, c := range changes {
-		key, value, is := connectionKey(c.connection), c.target.AsSlice(), tables[i]
-		if is.crt != nil && !bytes.Equal(is.crt.value, value) {
-			if !c.overrides(is) {
+		key, value := connectionKey(c.connection), c.target.AsSlice()
+		if tables != nil {
+			is := tables[i]
+			if is.crt == nil && c.end {
 				continue
 			}
-			w.remove = append(w.remove, element{key: key})
+			if is.crt != nil && !bytes.Equal(is.crt.value, value) {
+				if !c.overrides(is) {
+					continue
+				}
+				w.remove = append(w.remove, element{key: key})
+			}
 		}
 		entry := element{key: key, value: value}
 		local := element{key: key}
 		if c.end {
 			entry.timeout, local.timeout = p.linger, p.linger+localExcess
-			w.ended = append(w.ended, element{key: key, timeout: p.linger})
+			w.ended = append(w.ended, element{key: key, timeout: p.linger + localExcess})
 		} else {
 			w.notEnded = append(w.notEnded, element{key: key})
 		}
@@ -217,22 +245,27 @@ func discard(b *batch, s set, elements []element) {
 	b.deleteElements(s, elements...)
 }
 
-// dropTarget deletes every entry that points to target.
+// dropTarget deletes every entry that points to target. A listing may miss entries while
+// packets add others, so it is begun anew until it finds none.
 func (p *Path) dropTarget(target netip.Addr) error {
+	var left int
 	var err error
 	for range changeAttempts {
-		err = p.dropEntries(target)
-		if !overtaken(err) {
+		if left, err = p.dropEntries(target); err == nil && left == 0 {
+			return nil
+		}
+		if err != nil && !overtaken(err) {
 			break
 		}
 	}
-	if err != nil {
-		return fmt.Errorf("delete entries of target %v: %w", target, err)
+	if err == nil {
+		err = errors.New("packets add entries all the time")
 	}
-	return nil
+	return fmt.Errorf("delete %d entries of target %v: %w", left, target, err)
 }
 
-func (p *Path) dropEntries(target netip.Addr) error {
+// dropEntries says how many entries it found and deleted.
+func (p *Path) dropEntries(target netip.Addr) (int, error) {
 	var pointing []element
 	value := target.AsSlice()
 	err := p.write.elements(p.crt, func(e element) error {
@@ -242,7 +275,7 @@ func (p *Path) dropEntries(target netip.Addr) error {
 		return nil
 	})
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for some := range slices.Chunk(pointing, maxElements/4) {
 		var b batch
@@ -254,76 +287,8 @@ func (p *Path) dropEntries(target netip.Addr) error {
 			discard(&b, p.local, some)
 		}
 		if err := p.write.commit(&b); err != nil {
-			return err
+			return len(pointing), err
 		}
 	}
-	return nil
-}
-
-// Entry is one row of the connection routing table.
-type Entry struct {
-	// Source is zero (0.0.0.0:0) for a unique port.
-	Source netip.AddrPort
-	DVIPA  netip.AddrPort
-	// Target is the XCF address of the stack that has the connection.
-	Target netip.Addr
-	Unique bool
-	// Expires is what is left of the entry's life, 0 where it stays until it is ended.
-	Expires time.Duration
-}
-
-// CRT lists the connection routing table, unique ports first: at most limit entries, and how
-// many there are in all.
-func (p *Path) CRT(limit int) (entries []Entry, total int, err error) {
-	add := func(e Entry) {
-		if total++; total <= limit {
-			entries = append(entries, e)
-		}
-	}
-	p.mu.Lock()
-	for service, target := range p.state.unique {
-		source := netip.AddrPortFrom(zero(service.Addr()), 0)
-		add(Entry{Source: source, DVIPA: service, Target: target, Unique: true})
-	}
-	p.mu.Unlock()
-	slices.SortFunc(entries, func(a, b Entry) int { return a.DVIPA.Compare(b.DVIPA) })
-
-	err = p.read.elements(p.crt, func(e element) error {
-		c, err := p.connection(e.key)
-		if err != nil {
-			return err
-		}
-		target, _ := netip.AddrFromSlice(e.value)
-		add(Entry{Source: c.Remote, DVIPA: c.Local, Target: target, Expires: e.expires})
-		return nil
-	})
-	if err != nil {
-		return nil, 0, fmt.Errorf("read connection routing table: %w", err)
-	}
-	return entries, total, nil
-}
-
-func zero(a netip.Addr) netip.Addr {
-	if a.Is4() {
-		return netip.IPv4Unspecified()
-	}
-	return netip.IPv6Unspecified()
-}
-
-// DPTEntry is one service with its current actual targets.
-type DPTEntry struct {
-	Service netip.AddrPort
-	Targets []contract.Target
-}
-
-// DPT lists the destination port table, by service.
-func (p *Path) DPT() []DPTEntry {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	entries := make([]DPTEntry, 0, len(p.state.services))
-	for service, s := range p.state.services {
-		entries = append(entries, DPTEntry{Service: service, Targets: slices.Clone(s.targets)})
-	}
-	slices.SortFunc(entries, func(a, b DPTEntry) int { return a.Service.Compare(b.Service) })
-	return entries
+	return len(pointing), nil
 }

@@ -128,6 +128,7 @@ type lab struct {
 	hub    host
 	client host
 	hosts  []host // hosts[0] is the owner
+	paths  []*Path
 }
 
 func newLab(t testing.TB, targets int) *lab {
@@ -242,12 +243,15 @@ func (h host) nft(args ...string) string {
 // own it.
 func (l *lab) open(c Config) *Path {
 	l.t.Helper()
+	l.paths = []*Path{l.path(1, c)}
 	for n := 2; n <= len(l.hosts); n++ {
-		if err := l.path(n, Config{}).Apply([]vipa.Action{vipa.Activate{DVIPA: dvipa}}); err != nil {
+		p := l.path(n, Config{})
+		if err := p.Apply([]vipa.Action{vipa.Activate{DVIPA: dvipa}}); err != nil {
 			l.t.Fatal(err)
 		}
+		l.paths = append(l.paths, p)
 	}
-	return l.path(1, c)
+	return l.paths[0]
 }
 
 // path opens the data path of host n.
@@ -277,4 +281,36 @@ func eventually(t testing.TB, within time.Duration, what string, reached func() 
 		}
 		runtime.Gosched()
 	}
+}
+
+// station is the link-layer address of the host on the outside.
+func (h host) station() string {
+	h.t.Helper()
+	var mac string
+	h.links(func(nl *netlink.Handle) error {
+		link, err := nl.LinkByName("ext0")
+		if err == nil {
+			mac = link.Attrs().HardwareAddr.String()
+		}
+		return err
+	})
+	return mac
+}
+
+// believe makes the host take a station for that of an address on the outside.
+func (h host) believe(address netip.Addr, station string) {
+	h.t.Helper()
+	h.links(func(nl *netlink.Handle) error {
+		link, err := nl.LinkByName("ext0")
+		if err != nil {
+			return err
+		}
+		mac, err := net.ParseMAC(station)
+		if err != nil {
+			return err
+		}
+		return nl.NeighSet(&netlink.Neigh{
+			LinkIndex: link.Attrs().Index, State: netlink.NUD_PERMANENT, IP: address.AsSlice(), HardwareAddr: mac,
+		})
+	})
 }

@@ -6,8 +6,8 @@ import (
 	"github.com/google/nftables"
 )
 
-// localExcess: see tables.local.
-const localExcess = time.Second
+// localExcess: see tables.local. It is longer than the step of any kernel's clock (CONFIG_HZ).
+const localExcess = 20 * time.Millisecond
 
 // Tables are the sets and maps of one family that rules ask and elements live in.
 type tables struct {
@@ -19,7 +19,8 @@ type tables struct {
 	// first, since by crt alone the stack would forward to itself; for the same reason an
 	// element outlives that of crt by localExcess.
 	local set
-	// ended holds the 4-tuples of connections that ended a short while ago.
+	// ended holds the 4-tuples of connections that ended a short while ago, as long as the
+	// other tables may hold them.
 	ended set
 	// unique maps the DVIPA and port of a cluster-wide port to the chain of its target: the CRT
 	// entries with source zero.

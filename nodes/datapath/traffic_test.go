@@ -57,23 +57,25 @@ type connection struct {
 }
 
 // connect opens a connection from a source port, 0 for any, and reads who serves it.
-func (l *lab) connect(source, port uint16) (connection, error) {
-	var c connection
-	err := l.client.try(func() error {
-		dialer := net.Dialer{
-			Timeout:   patience,
-			LocalAddr: &net.TCPAddr{IP: client.AsSlice(), Port: int(source)},
-		}
-		conn, err := dialer.Dial("tcp4", netip.AddrPortFrom(dvipa, port).String())
-		if err != nil {
-			return err
-		}
-		c.TCPConn = conn.(*net.TCPConn)
-		return nil
+func (l *lab) connect(source, port uint16) (c connection, err error) {
+	err = l.client.try(func() error {
+		c, err = dial(source, port)
+		return err
 	})
+	return c, err
+}
+
+// dial is connect on a thread in the client's namespace.
+func dial(source, port uint16) (c connection, err error) {
+	dialer := net.Dialer{
+		Timeout:   patience,
+		LocalAddr: &net.TCPAddr{IP: client.AsSlice(), Port: int(source)},
+	}
+	conn, err := dialer.Dial("tcp4", netip.AddrPortFrom(dvipa, port).String())
 	if err != nil {
 		return c, err
 	}
+	c.TCPConn = conn.(*net.TCPConn)
 	c.SetDeadline(time.Now().Add(patience))
 	c.SetLinger(0) // an RST at the end, so that the same addresses and ports are free again
 	if _, err := fmt.Fscanf(io.LimitReader(c, 1), "%d", &c.served); err != nil {
