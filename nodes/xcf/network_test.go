@@ -151,7 +151,28 @@ func newSegment(t testing.TB, subnet string, stacks int) *segment {
 			return errors.Join(netlink.LinkSetUp(link), netlink.AddrAdd(link, address))
 		}))
 	}
+	for i, n := range s.stacks {
+		awaitUp(t, s.hub, portName(i))
+		awaitUp(t, n, "xcf0")
+	}
 	return s
+}
+
+// awaitUp waits until a link carries packets: the kernel activates its queue some time after
+// the other end is up, and drops packets (and with them an ARP request, for a second) before.
+func awaitUp(t testing.TB, n *namespace, name string) {
+	t.Helper()
+	state := netlink.LinkOperState(netlink.OperUnknown)
+	eventually(t, "link "+name+" is up", func() bool {
+		must(t, n.do(func() error {
+			link, err := netlink.LinkByName(name)
+			if err == nil {
+				state = link.Attrs().OperState
+			}
+			return err
+		}))
+		return state == netlink.OperUp
+	}, &state)
 }
 
 func portName(i int) string { return fmt.Sprintf("port%d", i) }
