@@ -15,11 +15,10 @@ import (
 // newLoad is the load client of the benchmarks. It runs inside a laboratory.
 func newLoad(io streams) *cobra.Command {
 	var (
-		sources  string
-		request  string
-		closing  string
-		workers  int
-		duration time.Duration
+		sources string
+		request string
+		closing string
+		config  load.Config
 	)
 	command := &cobra.Command{
 		Use: "load ADDRESS:PORT", Short: "Open connections as fast as possible and count them", Hidden: true,
@@ -29,10 +28,7 @@ func newLoad(io streams) *cobra.Command {
 			if err != nil {
 				return usageError{err}
 			}
-			config := load.Config{
-				Target: target, Workers: workers, Duration: duration,
-				Request: []byte(request), Close: load.Close(closing),
-			}
+			config.Target, config.Request, config.Close = target, []byte(request), load.Close(closing)
 			if sources != "" {
 				prefix, err := netip.ParsePrefix(sources)
 				if err != nil {
@@ -51,8 +47,10 @@ func newLoad(io streams) *cobra.Command {
 	flags.StringVar(&sources, "sources", "", "prefix whose addresses are the sources")
 	flags.StringVar(&request, "request", "", "what to send once a connection is open")
 	flags.StringVar(&closing, "close", string(load.CloseFIN), "how to end a connection: fin or rst")
-	flags.IntVar(&workers, "workers", 8, "connections open at a time")
-	flags.DurationVar(&duration, "duration", time.Second, "how long")
+	flags.Uint16Var(&config.Port, "port", 0, "source port of every connection, each after the other; 0: any")
+	flags.IntVar(&config.Workers, "workers", 8, "connections open at a time")
+	flags.DurationVar(&config.Duration, "duration", time.Second, "how long at most")
+	flags.IntVar(&config.Connections, "connections", 0, "how many of each worker at most; 0: as many as the time allows")
 	return command
 }
 

@@ -8,10 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Dial opens a connection from source (the zero Addr: the kernel chooses) to target and returns
-// its descriptor, blocking, with timeout for each call. The port is chosen at connect, by the
-// whole 4-tuple (IP_BIND_ADDRESS_NO_PORT), so that sources share the port range.
-func Dial(source netip.Addr, target netip.AddrPort, timeout time.Duration) (fd int, err error) {
+// Dial opens a connection from source to target and returns its descriptor, blocking, with timeout
+// for each call. The kernel chooses what source leaves open: the address where it is the zero
+// AddrPort; the port where that is 0, at connect and by the whole 4-tuple (IP_BIND_ADDRESS_NO_PORT), so
+// that sources share the port range.
+func Dial(source, target netip.AddrPort, timeout time.Duration) (fd int, err error) {
 	family := unix.AF_INET
 	if target.Addr().Is6() {
 		family = unix.AF_INET6
@@ -33,10 +34,12 @@ func Dial(source netip.Addr, target netip.AddrPort, timeout time.Duration) (fd i
 		}
 	}
 	if source.IsValid() {
-		if err := unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); err != nil {
-			return fd, fmt.Errorf("setsockopt IP_BIND_ADDRESS_NO_PORT: %w", err)
+		if source.Port() == 0 {
+			if err := unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); err != nil {
+				return fd, fmt.Errorf("setsockopt IP_BIND_ADDRESS_NO_PORT: %w", err)
+			}
 		}
-		if err := unix.Bind(fd, Sockaddr(netip.AddrPortFrom(source, 0))); err != nil {
+		if err := unix.Bind(fd, Sockaddr(source)); err != nil {
 			return fd, fmt.Errorf("bind %s: %w", source, err)
 		}
 	}

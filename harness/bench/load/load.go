@@ -32,10 +32,15 @@ type Config struct {
 	// too few of them connect's search for a free port is what gets measured. None: the kernel
 	// chooses the address.
 	Sources []netip.Addr
+	// Port, if not 0, is the source port of every connection: the same 4-tuple is used again and
+	// again. It takes one source, one worker and CloseRST, which leaves no remnant in its way.
+	Port uint16
 	// Workers is the number of connections open at a time, each with a thread of its own; 1 or more.
 	Workers int
-	// Duration of the run, above zero.
+	// Duration of the run at most, above zero.
 	Duration time.Duration
+	// Connections, if not 0, ends each worker after so many, failed ones included.
+	Connections int
 	// Request is sent once a connection is open, and an answer of one byte or more awaited;
 	// empty: nothing is exchanged.
 	Request []byte
@@ -107,6 +112,10 @@ func (c *Config) check() error {
 		return fmt.Errorf("load: duration %v: it must be above zero", c.Duration)
 	case c.Close != CloseFIN && c.Close != CloseRST:
 		return fmt.Errorf("load: close %q: %s or %s is needed", c.Close, CloseFIN, CloseRST)
+	case c.Connections < 0:
+		return fmt.Errorf("load: %d connections: at least 1 is needed, or 0 for as many as the duration allows", c.Connections)
+	case c.Port != 0 && (len(c.Sources) != 1 || c.Workers != 1 || c.Close != CloseRST):
+		return fmt.Errorf("load: source port %d: one source, one worker and close %s are needed", c.Port, CloseRST)
 	}
 	for _, source := range c.Sources {
 		if source.Is4() != c.Target.Addr().Is4() {
@@ -124,10 +133,10 @@ func (c *Config) check() error {
 func work(ctx context.Context, config Config, worker int) Result {
 	result := Result{Failures: map[string]int{}}
 	answer := make([]byte, 4096)
-	for n := worker; ctx.Err() == nil; n++ {
-		var source netip.Addr
+	for n := 0; ctx.Err() == nil && (config.Connections == 0 || n < config.Connections); n++ {
+		var source netip.AddrPort
 		if len(config.Sources) > 0 {
-			source = config.Sources[n%len(config.Sources)]
+			source = netip.AddrPortFrom(config.Sources[(worker+n)%len(config.Sources)], config.Port)
 		}
 		if err := connection(config, source, answer); err != nil {
 			result.Failures[err.Error()]++
@@ -139,7 +148,7 @@ func work(ctx context.Context, config Config, worker int) Result {
 }
 
 // connection is one connection from socket to close.
-func connection(config Config, source netip.Addr, answer []byte) error {
+func connection(config Config, source netip.AddrPort, answer []byte) error {
 	fd, err := Dial(source, config.Target, config.Timeout)
 	if err != nil {
 		return err

@@ -20,6 +20,7 @@ type server struct {
 	net.Listener
 	mu      sync.Mutex
 	sources map[netip.Addr]int
+	ends    map[netip.AddrPort]int
 	resets  int
 	served  sync.WaitGroup
 }
@@ -30,7 +31,7 @@ func serve(t *testing.T, address string) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{Listener: listener, sources: map[netip.Addr]int{}}
+	s := &server{Listener: listener, sources: map[netip.Addr]int{}, ends: map[netip.AddrPort]int{}}
 	s.served.Go(func() {
 		for {
 			c, err := listener.Accept()
@@ -60,7 +61,9 @@ func (s *server) one(c net.Conn) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.sources[c.RemoteAddr().(*net.TCPAddr).AddrPort().Addr()]++
+	remote := c.RemoteAddr().(*net.TCPAddr).AddrPort()
+	s.sources[remote.Addr()]++
+	s.ends[remote]++
 	if err != io.EOF {
 		s.resets++
 	}
@@ -111,6 +114,30 @@ func TestCloseByRST(t *testing.T) {
 	}
 }
 
+func TestOnePortIsUsedForEveryConnection(t *testing.T) {
+	s := serve(t, "127.0.0.1:0")
+	free, err := net.Listen("tcp", "127.0.1.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	source := free.Addr().(*net.TCPAddr).AddrPort()
+	free.Close()
+	result, err := load.Run(t.Context(), load.Config{
+		Target: s.target(), Sources: []netip.Addr{source.Addr()}, Port: source.Port(), Workers: 1,
+		Duration: 10 * time.Second, Connections: 50, Request: []byte("q"), Close: load.CloseRST,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.end()
+	if result.Connections != 50 || result.Failed() > 0 {
+		t.Errorf("got %+v, want 50 connections and no failures", result)
+	}
+	if diff := cmp.Diff(map[netip.AddrPort]int{source: 50}, s.ends); diff != "" {
+		t.Errorf("remote ends (-want +got):\n%s", diff)
+	}
+}
+
 func TestRefusedConnectionsAreCountedByCause(t *testing.T) {
 	s := serve(t, "127.0.0.1:0")
 	s.end()
@@ -142,6 +169,8 @@ func TestConfigurationsThatCannotWork(t *testing.T) {
 		"0 workers":                 func(c *load.Config) { c.Workers = 0 },
 		"duration 0s":               func(c *load.Config) { c.Duration = 0 },
 		`close "": fin or rst`:      func(c *load.Config) { c.Close = "" },
+		"-1 connections":            func(c *load.Config) { c.Connections = -1 },
+		"source port 9: one source": func(c *load.Config) { c.Port, c.Close = 9, load.CloseRST },
 		"are of different families": func(c *load.Config) { c.Sources = []netip.Addr{netip.IPv6Loopback()} },
 	} {
 		config := good

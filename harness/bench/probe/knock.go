@@ -59,7 +59,7 @@ func knock(target netip.AddrPort) (Answer, error) {
 	defer ticker.Stop()
 	for limit := Now() + int64(knockLimit); ; <-ticker.C {
 		began := Now()
-		fd, err := load.Dial(netip.Addr{}, target, time.Second)
+		fd, err := load.Dial(netip.AddrPort{}, target, time.Second)
 		ended := Now()
 		if err == nil {
 			// By RST, so that no remnant keeps the listener's port busy.
