@@ -145,7 +145,8 @@ func (r *roster) refusal(known, next *claim) string {
 	return ""
 }
 
-// hearAtOurAddress: somebody else says that our XCF address is its own.
+// hearAtOurAddress: somebody else says that our XCF address is its own. The kernel passes such a
+// packet up only where accept_local is set (ip-sysctl), as it is on a routing stack's XCF link.
 func (r *roster) hearAtOurAddress(next *claim) hearing {
 	yield := !r.established && (r.returned || earlier(next.Member, r.self))
 	if r.rival != nil && same(r.rival, next) || yield {
