@@ -140,7 +140,7 @@ func destroy(t testing.TB, d *diagConn, c Connection) {
 	if err := d.send(); err != nil {
 		t.Fatal(err)
 	}
-	datagram, err := receiveDatagram(d.raw, d.in)
+	datagram, err := receiveDatagram(d.raw, d.in, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,7 +207,7 @@ func TestAbortedConnectionIsFoundByItsCookie(t *testing.T) {
 		remnants:  newRemnants(),
 	}
 	m.holdings.sweep(map[Connection]uint64{numbered(1): 1, numbered(2): 2})
-	m.destroyed.add(func(q *backlog) { q.unconnected = []uint64{2, 3} })
+	m.destroyed.add(backlog{unconnected: []uint64{2, 3}})
 	m.takeDestroyed()
 	if m.remnants.has(numbered(1)) || !m.remnants.has(numbered(2)) {
 		t.Error("want the second connection alone to be looked up")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
@@ -85,45 +86,70 @@ func setReceiveBuffer(conn *netlink.Conn, raw syscall.RawConn, bytes int) error 
 	return forced
 }
 
+// breath is how long the receiver rests after it took what was there, so that under load one
+// wake-up serves many events. The first event after a rest is taken at once.
+const breath = time.Millisecond
+
 // receive queues events until the socket is closed. The filter is asked about the local
 // address of every connection.
 func (d *destroyed) receive(relevant relevance) error {
 	buffer := make([]byte, maxDatagram)
 	for {
-		datagram, err := receiveDatagram(d.raw, buffer)
-		if errors.Is(err, unix.ENOBUFS) {
-			d.add(func(q *backlog) { q.overflow = true })
-			continue
-		}
+		q, err := d.drain(buffer, relevant)
 		if err != nil {
 			return fmt.Errorf("receive destroyed sockets: %w", err)
 		}
-		err = eachMessage(datagram, func(kind uint16, _ uint32, payload []byte) error {
+		d.add(q)
+		time.Sleep(breath)
+	}
+}
+
+// drain waits for an event and takes all that are there.
+func (d *destroyed) drain(buffer []byte, relevant relevance) (q backlog, err error) {
+	for wait := true; ; wait = false {
+		datagram, err := receiveDatagram(d.raw, buffer, wait)
+		switch {
+		case errors.Is(err, unix.EAGAIN):
+			return q, nil
+		case errors.Is(err, unix.ENOBUFS):
+			q.overflow = true
+		case err != nil:
+			return q, err
+		}
+		if err := eachMessage(datagram, func(kind uint16, _ uint32, payload []byte) error {
 			if kind != unix.SOCK_DIAG_BY_FAMILY {
 				return nil
 			}
-			s, err := parseDiag(payload)
-			switch {
-			case err != nil:
-				return err
-			case s.remote.Port() == 0:
-				d.add(func(q *backlog) { q.unconnected = append(q.unconnected, s.cookie) })
-			case relevant(s.local.Addr()):
-				d.add(func(q *backlog) {
-					q.connections = append(q.connections, closed{probe{s.connection(), s.device}, s.cookie})
-				})
-			}
-			return nil
-		})
-		if err != nil {
-			return fmt.Errorf("receive destroyed sockets: %w", err)
+			return q.take(payload, relevant)
+		}); err != nil {
+			return q, err
 		}
 	}
 }
 
-func (d *destroyed) add(to func(*backlog)) {
+// take notes one event.
+func (q *backlog) take(payload []byte, relevant relevance) error {
+	s, err := parseDiag(payload)
+	switch {
+	case err != nil:
+		return err
+	case s.remote.Port() == 0:
+		q.unconnected = append(q.unconnected, s.cookie)
+	case relevant(s.local.Addr()):
+		q.connections = append(q.connections, closed{probe{s.connection(), s.device}, s.cookie})
+	}
+	return nil
+}
+
+// add queues what was drained and wakes the monitor if there is something for it.
+func (d *destroyed) add(q backlog) {
+	if len(q.unconnected) == 0 && len(q.connections) == 0 && !q.overflow {
+		return
+	}
 	d.mu.Lock()
-	to(&d.queue)
+	d.queue.unconnected = append(d.queue.unconnected, q.unconnected...)
+	d.queue.connections = append(d.queue.connections, q.connections...)
+	d.queue.overflow = d.queue.overflow || q.overflow
 	d.mu.Unlock()
 	select {
 	case d.wake <- struct{}{}:

@@ -60,7 +60,7 @@ func (d *diagConn) dump(in states, visit func(diagSocket)) error {
 
 func (d *diagConn) receiveDump(visit func(diagSocket)) error {
 	for done := false; !done; {
-		datagram, err := receiveDatagram(d.raw, d.in)
+		datagram, err := receiveDatagram(d.raw, d.in, true)
 		if err != nil {
 			return err
 		}
@@ -127,7 +127,7 @@ func (d *diagConn) lookup(probes []probe) ([]*diagSocket, error) {
 	}
 	found := make([]*diagSocket, len(probes))
 	for answers := 0; answers < len(probes); {
-		datagram, err := receiveDatagram(d.raw, d.in)
+		datagram, err := receiveDatagram(d.raw, d.in, true)
 		if err != nil {
 			return nil, fmt.Errorf("look up TCP sockets: %w", err)
 		}
@@ -166,13 +166,14 @@ func (d *diagConn) send() error {
 	return err
 }
 
-// receiveDatagram reads one datagram of a netlink socket into b.
-func receiveDatagram(raw syscall.RawConn, b []byte) ([]byte, error) {
+// receiveDatagram reads one datagram of a netlink socket into b; without wait it fails with
+// EAGAIN where there is none.
+func receiveDatagram(raw syscall.RawConn, b []byte, wait bool) ([]byte, error) {
 	var n int
 	var err error
 	waitErr := raw.Read(func(fd uintptr) bool {
 		n, err = unix.Read(int(fd), b)
-		return err != unix.EAGAIN && err != unix.EINTR
+		return err != unix.EINTR && (err != unix.EAGAIN || !wait)
 	})
 	if waitErr != nil {
 		return nil, waitErr
