@@ -13,6 +13,7 @@ import (
 
 	"github.com/onsi/ginkgo/v2"
 	"github.com/onsi/gomega"
+	"golang.org/x/sys/unix"
 
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 	"github.com/plexlab-dev/plexlab/topo"
@@ -28,12 +29,17 @@ type SystemTrial struct {
 // System starts the Sysplex of a file of fixtures/topologies, changed if change is not nil.
 func System(file string, change func(*topo.Topology)) *SystemTrial {
 	ginkgo.GinkgoHelper()
+	return system(file, change)
+}
+
+func system(file string, change func(*topo.Topology), filter ...unix.SockFilter) *SystemTrial {
+	ginkgo.GinkgoHelper()
 	topology, err := topo.Load(filepath.Join(root(), "fixtures", "topologies", file))
 	verdict.Engine(err, "load topology %s", file)
 	if change != nil {
 		change(topology)
 	}
-	return &SystemTrial{Trial: start(topology), Client: "CLIENT"}
+	return &SystemTrial{Trial: build(planned(topology), implementation(), filter...), Client: "CLIENT"}
 }
 
 // Get asks a web server from the client, with curl, and returns its answer; the fixtures'

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/onsi/ginkgo/v2"
+	"golang.org/x/sys/unix"
 
 	"github.com/plexlab-dev/plexlab/harness/capture"
 	"github.com/plexlab-dev/plexlab/harness/impl"
@@ -52,14 +53,9 @@ type Trial struct {
 
 var trials atomic.Int64
 
-// start builds the lab of a topology; it is taken down when the spec ends.
-func start(topology *topo.Topology) *Trial {
-	ginkgo.GinkgoHelper()
-	return build(planned(topology), implementation())
-}
-
-// build builds the lab of a plan.
-func build(plan topo.Plan, manifest *impl.Manifest) *Trial {
+// build builds the lab of a plan; it is taken down when the spec ends. Of what passes its interfaces only packets that the filter takes
+// are recorded; without one, all are.
+func build(plan topo.Plan, manifest *impl.Manifest, filter ...unix.SockFilter) *Trial {
 	ginkgo.GinkgoHelper()
 	t := &Trial{Plan: plan, Implementation: manifest}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -68,7 +64,7 @@ func build(plan topo.Plan, manifest *impl.Manifest) *Trial {
 	t.evidence = newEvidenceDirectory()
 	verdict.Engine(t.up(), "build the lab of the spec")
 	ginkgo.DeferCleanup(t.end)
-	t.watch()
+	t.watch(filter)
 	return t
 }
 
@@ -101,7 +97,7 @@ func implementation() *impl.Manifest {
 }
 
 // watch starts the capture.
-func (t *Trial) watch() {
+func (t *Trial) watch(filter []unix.SockFilter) {
 	ginkgo.GinkgoHelper()
 	var sources []capture.Source
 	for _, node := range t.Plan.Nodes {
@@ -111,6 +107,7 @@ func (t *Trial) watch() {
 			}
 			socket, err := t.Lab.Packet(t.ctx, node.Name, link.Name)
 			verdict.Engine(err, "open packet socket on %s/%s", node.Name, link.Name)
+			verdict.Engine(attach(socket, filter), "filter what is recorded on %s/%s", node.Name, link.Name)
 			sources = append(sources, capture.Source{Name: node.Name + "/" + link.Name, Socket: socket})
 		}
 	}
