@@ -12,11 +12,19 @@ import (
 	"github.com/plexlab-dev/plexlab/nodes/contract"
 )
 
-// dialing is what is known of our attempts to connect to one address.
+// dialing is what is known of our attempts to connect to one incarnation.
 type dialing struct {
-	running  bool
-	failures int
-	next     uint64 // tick of the next attempt
+	incarnation uint64
+	cancel      context.CancelFunc // ends the attempt that is running; nil while none is
+	failures    int
+	next        uint64 // tick of the next attempt
+}
+
+// stop ends the attempt that is running.
+func (d *dialing) stop() {
+	if d.cancel != nil {
+		d.cancel()
+	}
 }
 
 // dialIfOurs connects to the stack that was just heard, if it is ours to do and not done.
@@ -26,27 +34,33 @@ func (g *Group) dialIfOurs(xcf netip.Addr) {
 		return
 	}
 	d := g.dialing[xcf]
-	if d == nil {
-		d = new(dialing)
+	if d == nil || d.incarnation != c.Incarnation {
+		if d != nil {
+			d.stop()
+		}
+		d = &dialing{incarnation: c.Incarnation}
 		g.dialing[xcf] = d
 	}
-	if d.running || g.roster.tick < max(d.next, c.notBefore) {
+	if d.cancel != nil || g.roster.tick < max(d.next, c.notBefore) {
 		return
 	}
-	d.running = true
+	var ctx context.Context
+	ctx, d.cancel = context.WithCancel(g.ctx)
 	to := netip.AddrPortFrom(xcf, c.port)
-	g.work.Go(func() { g.connect(to, d) })
+	g.work.Go(func() { g.connect(ctx, to, d) })
 }
 
 // connect dials and introduces ourselves. After a failure it waits the longer the more
 // failures came before, up to a time of silence.
-func (g *Group) connect(to netip.AddrPort, d *dialing) {
-	conn, err := dial(g.ctx, &g.config, to)
+func (g *Group) connect(ctx context.Context, to netip.AddrPort, d *dialing) {
+	conn, err := dial(ctx, &g.config, to)
 	if err == nil {
-		err = g.introduce(conn)
+		err = g.introduce(ctx, conn)
 	}
+	canceled := ctx.Err() != nil
 	g.mu.Lock()
-	d.running = false
+	d.cancel()
+	d.cancel = nil
 	if err == nil {
 		d.failures = 0
 	} else {
@@ -54,7 +68,7 @@ func (g *Group) connect(to netip.AddrPort, d *dialing) {
 		d.failures++
 	}
 	g.mu.Unlock()
-	if err != nil && g.ctx.Err() == nil {
+	if err != nil && !canceled {
 		g.warnings.add("not connected", to.Addr(), err)
 	}
 }
@@ -81,7 +95,7 @@ func (g *Group) acceptAll() {
 		}
 		g.work.Go(func() {
 			defer g.halfOpen.exit(source)
-			if err := g.introduce(conn); err != nil && g.ctx.Err() == nil {
+			if err := g.introduce(g.ctx, conn); err != nil && g.ctx.Err() == nil {
 				g.warnings.add("connection refused", source, err)
 			}
 		})
@@ -101,9 +115,9 @@ func (g *Group) pause() bool {
 }
 
 // introduce runs the handshake on a fresh connection and takes the partner into the group.
-// It owns conn.
-func (g *Group) introduce(conn *net.TCPConn) error {
-	ctx, cancel := context.WithTimeout(g.ctx, g.config.Dead)
+// It owns conn, and gives up with ctx or after Dead.
+func (g *Group) introduce(ctx context.Context, conn *net.TCPConn) error {
+	ctx, cancel := context.WithTimeout(ctx, g.config.Dead)
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	session, err := contract.Handshake{

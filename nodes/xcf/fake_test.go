@@ -29,6 +29,7 @@ func newFake(t *testing.T, s *segment, i int) *fake {
 	sockets, err := openSockets(&f.config)
 	must(t, err)
 	f.sockets = sockets
+	must(t, sockets.listener.SetDeadline(time.Now().Add(limit)))
 	t.Cleanup(func() {
 		sockets.close()
 		sockets.in.close()

@@ -291,6 +291,30 @@ func TestALaterIncarnationTakesThePlaceOfASilentOne(t *testing.T) {
 	h.unharmed(t)
 }
 
+// An attempt to connect to an incarnation that is over does not hold up the next one.
+func TestALaterIncarnationIsDialledAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newSegment(t, ipv4, 2)
+	c := s.config(0)
+	c.Dead = limit // as long as an attempt may take
+	one, high := join(t, c), newFake(t, s, 1)
+	high.hello(nil)
+	first, err := high.sockets.listener.AcceptTCP() // and never answered
+	must(t, err)
+	defer first.Close()
+	high.config.Self.Incarnation++
+	high.speak()
+	second, err := high.sockets.listener.AcceptTCP()
+	must(t, err)
+	defer second.Close()
+	_, err = contract.Handshake{Key: testKey, Local: high.identity()}.Do(second)
+	must(t, err)
+	one.awaitEvent(t, Joined{Member: high.config.Self})
+	if !isReset(first) {
+		t.Error("the first attempt was closed in order, want a reset")
+	}
+}
+
 func TestASecondConnectionReplacesTheFirst(t *testing.T) {
 	t.Parallel()
 	h := newHostile(t)

@@ -22,6 +22,9 @@ type claim struct {
 	leaving bool
 	// notBefore is the tick before which no connection with it is taken up again.
 	notBefore uint64
+	// endedAt is the tick in which its connection ended. What is heard in the same tick may
+	// have been said before that, and does not bring it back.
+	endedAt uint64
 }
 
 // roster decides which HELLOs are believed. It has no clock: time is our own HELLOs, ticks.
@@ -117,6 +120,10 @@ func (r *roster) hear(h contract.Hello, at time.Time) hearing {
 		if !r.room() {
 			return hearing{refused: fmt.Sprintf("the group has %d members already", contract.MaxMembers)}
 		}
+	}
+	if known != nil && same(known, next) && known.gone && known.endedAt == r.tick {
+		known.sequence = h.Sequence
+		return hearing{}
 	}
 	result.left = h.Leaving
 	result.fresh = !h.Leaving && (known == nil || known.gone || known.Incarnation != h.Incarnation)
@@ -266,7 +273,7 @@ func (r *roster) end(member contract.Member, pause bool) {
 	if c == nil || c.Incarnation != member.Incarnation {
 		return
 	}
-	c.gone = true
+	c.gone, c.endedAt = true, r.tick
 	if pause {
 		c.notBefore = r.tick + r.silence
 	}

@@ -204,6 +204,32 @@ func TestRosterIsSupersededWhileAway(t *testing.T) {
 	}
 }
 
+// A HELLO may lie in the socket while the end of its sender is seen on the connection.
+func TestRosterIsNotFooledByLastWords(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	one := contract.Member{Stack: "MVS1", XCF: netip.MustParseAddr("10.1.0.1"), Incarnation: 100}
+	s.accepts(s.hello("MVS1", "10.1.0.1", 100))
+	s.passes(1)
+	s.end(one, false)
+	last := s.hello("MVS1", "10.1.0.1", 100)
+	if s.accepts(last).fresh {
+		t.Error("a stack that has ended is back by what it said before")
+	}
+	s.refuses(last, "repeated")
+	if !s.accepts(s.hello("MVS1", "10.1.0.1", 101)).fresh {
+		t.Error("its next incarnation is not taken")
+	}
+
+	s = newScene(t)
+	s.accepts(s.hello("MVS1", "10.1.0.1", 100))
+	s.end(one, false)
+	s.passes(1)
+	if !s.accepts(s.hello("MVS1", "10.1.0.1", 100)).fresh {
+		t.Error("a stack that only lost its connection is not back")
+	}
+}
+
 func TestRosterAdmitsWhomItHears(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
@@ -225,9 +251,10 @@ func TestRosterAdmitsWhomItHears(t *testing.T) {
 	admits(renamed, false, "it calls itself MVS9, its HELLOs MVS1")
 	s.end(one, true)
 	admits(one, true, "no HELLO")
+	s.passes(1)
 	s.accepts(s.hello("MVS1", "10.1.0.1", 100))
 	admits(one, false, "its last connection was given up a short time ago")
-	s.passes(9)
+	s.passes(8)
 	s.accepts(s.hello("MVS1", "10.1.0.1", 100))
 	s.passes(1)
 	admits(one, false, "")
