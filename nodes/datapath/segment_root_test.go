@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -35,6 +36,7 @@ func TestFragments(t *testing.T) {
 	eventually(t, patience, "three fragments are counted", func() bool { return count(t, p, "I21") == 3 })
 	want(t, "entries", 0, len(entries(t, p)))
 	in.send(whole)
+	want(t, "fragments that reached the owner's IP", 0, l.owner().statistic("Ip:", "ReasmReqds"))
 	eventually(t, patience, "the whole segment is distributed", func() bool { return count(t, p, "fig12/146->150") == 1 })
 }
 
@@ -82,8 +84,11 @@ func fragmentationNeeded(source, port uint16) []byte {
 	return ip(unix.IPPROTO_ICMP, 0, message)
 }
 
-// unreachables reads how many ICMP errors "destination unreachable" the host has received.
-func (h host) unreachables() int {
+// unreachables is how many ICMP errors "destination unreachable" the host has received.
+func (h host) unreachables() int { h.t.Helper(); return h.statistic("Icmp:", "InDestUnreachs") }
+
+// statistic reads a number of the host's IP statistics.
+func (h host) statistic(protocol, name string) int {
 	h.t.Helper()
 	var n int
 	h.do(func() error {
@@ -91,24 +96,21 @@ func (h host) unreachables() int {
 		if err != nil {
 			return err
 		}
-		var names []string
+		var names []string // a line of names precedes the line of values
 		for line := range strings.Lines(string(b)) {
 			fields := strings.Fields(line)
-			if fields[0] != "Icmp:" {
-				continue
-			}
-			if names == nil {
+			switch at := slices.Index(names, name); {
+			case fields[0] != protocol:
+			case names == nil:
 				names = fields
-				continue
-			}
-			for i, name := range names {
-				if name == "InDestUnreachs" {
-					n, err = strconv.Atoi(fields[i])
-					return err
-				}
+			case at < 0:
+				return fmt.Errorf("no statistic %s %s", protocol, name)
+			default:
+				n, err = strconv.Atoi(fields[at])
+				return err
 			}
 		}
-		return nil
+		return fmt.Errorf("no statistics of %s", protocol)
 	})
 	return n
 }

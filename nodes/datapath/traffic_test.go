@@ -71,7 +71,14 @@ func dial(source, port uint16) (c connection, err error) {
 		Timeout:   patience,
 		LocalAddr: &net.TCPAddr{IP: client.AsSlice(), Port: int(source)},
 	}
-	conn, err := dialer.Dial("tcp4", netip.AddrPortFrom(dvipa, port).String())
+	var conn net.Conn
+	for deadline := time.Now().Add(patience); ; {
+		conn, err = dialer.Dial("tcp4", netip.AddrPortFrom(dvipa, port).String())
+		// Between fork and exec of a child of another test a socket closed here is still open.
+		if !errors.Is(err, unix.EADDRINUSE) || time.Now().After(deadline) {
+			break
+		}
+	}
 	if err != nil {
 		return c, err
 	}
