@@ -30,7 +30,7 @@ func Suite(t *testing.T, name string) {
 	})
 	ginkgo.ReportAfterSuite("results", func(r ginkgo.Report) {
 		gomega.Expect(errors.Join(
-			report.WriteCatalogue(resultsPath(), catalogue()),
+			report.WriteCatalogue(resultsPath(), requirements.Catalogue()),
 			report.WriteSuite(resultsPath(), name, r),
 		)).To(gomega.Succeed())
 	})
@@ -40,19 +40,6 @@ func Suite(t *testing.T, name string) {
 
 // suite is the name of the suite that runs in this process.
 var suite string
-
-// catalogue is what the report has to know of the requirements.
-func catalogue() []report.Requirement {
-	var all []report.Requirement
-	for _, r := range requirements.All() {
-		all = append(all, report.Requirement{
-			ID: r.ID, Label: requirements.Label(r.ID), Kind: string(r.Kind), Figure: r.Figure,
-			Blocks: requirements.Implied(r.ID), Text: r.Text, Citation: r.Citation,
-			Observable: string(r.Observable), Status: string(r.Status), Reason: r.Reason, Later: r.Later,
-		})
-	}
-	return all
-}
 
 // reportCoverage adds up what the stacks tell of the edges they passed, where the implementation
 // offers traces. A stack that the spec killed tells nothing.
