@@ -28,3 +28,9 @@ func inVariant(manifest *impl.Manifest, variant impl.Variant) *impl.Manifest {
 	changed.Variant = variant
 	return &changed
 }
+
+// Declares reports whether the implementation under test declares a capability.
+func Declares(capability impl.Capability) bool {
+	ginkgo.GinkgoHelper()
+	return implementation().Has(capability)
+}
