@@ -1,9 +1,12 @@
 package impl
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/netip"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"text/template"
@@ -55,6 +58,25 @@ type fields struct {
 // program.
 func (m *Manifest) StartCommand(p Parameters) ([]string, error) {
 	return m.command("start", m.Start, p)
+}
+
+// FindProgram says whether the program of a stack's command is there and may be run; the error
+// matches os.ErrNotExist or os.ErrPermission. It looks as the stack's start will: below the
+// working directory for a path, in PATH for a name.
+func (m *Manifest) FindProgram(p Parameters) error {
+	argv, err := m.StartCommand(p)
+	if err != nil {
+		return err
+	}
+	_, err = exec.LookPath(argv[0])
+	var search *exec.Error
+	if errors.As(err, &search) {
+		if errors.Is(search.Err, exec.ErrNotFound) {
+			return fmt.Errorf("program %s is not in PATH: %w", argv[0], os.ErrNotExist)
+		}
+		return fmt.Errorf("program %s: %w", argv[0], search.Err)
+	}
+	return err
 }
 
 // LaunchCommand is the command that runs application argv on a stack; argv is not empty.

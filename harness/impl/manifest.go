@@ -124,9 +124,9 @@ func Parse(name string, text []byte, dir string) (*Manifest, error) {
 	manifest := &Manifest{ReadyTimeout: DefaultReadyTimeout, Variant: SpecifiedAddressBypass, Dir: dir}
 	if err := yaml.UnmarshalWithOptions(text, manifest, yaml.Strict()); err != nil {
 		found := placed(name, err)
-		if found.Line == 0 {
-			// Only an error of time.ParseDuration comes without its place.
-			found.Line, found.Column = position(file, "$.ready_timeout")
+		// Only an error of time.ParseDuration comes without its place.
+		if line, column := position(file, "$.ready_timeout"); found.Line == 0 || found.Line == line && found.Column == column {
+			found.Line, found.Column, found.Problem = line, column, "ready_timeout: expected a time such as 10s or 500ms"
 		}
 		return nil, found
 	}

@@ -103,7 +103,8 @@ func TestMistakes(t *testing.T) {
 		{"unknown variant", head + "start: [x]\nvariant: both\n", `m.yaml:4:10: variant "both"`},
 		{"timeout of zero", head + "start: [x]\nready_timeout: 0s\n", "m.yaml:4:16: ready_timeout 0s"},
 		{"timeout too long", head + "start: [x]\nready_timeout: 6m\n", "m.yaml:4:16: ready_timeout 6m0s"},
-		{"timeout without a unit", head + "start: [x]\nready_timeout: fast\n", "m.yaml:4:16: "},
+		{"timeout that is none", head + "start: [x]\nready_timeout: fast\n", "m.yaml:4:16: ready_timeout: expected a time"},
+		{"timeout without a unit", head + "start: [x]\nready_timeout: 2\n", "m.yaml:4:16: ready_timeout: expected a time"},
 		{"control character", "name: \"a\\nb\"\nversion: 1\nstart: [x]\n", "m.yaml:1:7: name and version"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -119,6 +120,32 @@ func TestMistakes(t *testing.T) {
 				t.Errorf("%T is not an *impl.Error", err)
 			}
 		})
+	}
+}
+
+func TestFindProgram(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "there"), nil, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "no-program"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		program string
+		want    error
+	}{
+		{"{{.Dir}}/there", nil},
+		{"{{.Dir}}/not-there", os.ErrNotExist},
+		{"{{.Dir}}/no-program", os.ErrPermission},
+		{"{{.Dir}}/there-{{.Stack}}", os.ErrNotExist},
+		{"sh", nil},
+		{"no-such-program", os.ErrNotExist},
+	} {
+		manifest := &impl.Manifest{Name: "x", Start: []string{c.program}, Dir: dir}
+		if err := manifest.FindProgram(parameters); !errors.Is(err, c.want) {
+			t.Errorf("%s: got %v, want %v", c.program, err, c.want)
+		}
 	}
 }
 

@@ -336,6 +336,35 @@ func TestAStackIsItsProcess(t *testing.T) {
 	awaitServed(t, l)
 }
 
+// TestStartWaitsForTheOthers kills and starts a stack: the applications must not start before
+// it sees whoever runs. One that is cut off sees nobody, and is not waited for in vain.
+func TestStartWaitsForTheOthers(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		profile string
+		deadMS  int
+		members int
+	}{{"shy", 5000, 2}, {"hermit", 20, 1}} {
+		plan := sysplex(2)
+		plan.Timers.DeadMS = c.deadMS
+		nodeOf(plan, "MVS1").Stack.Profile = c.profile
+		l := up(t, plan, lab.Options{})
+		if err := l.Kill(bounded(t), "MVS1"); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.StartStack(bounded(t), "MVS1"); err != nil {
+			t.Errorf("%s: %v", c.profile, err)
+			continue
+		}
+		client := l.Control("MVS1")
+		answer, err := client.Ready(bounded(t))
+		client.Close()
+		if err != nil || answer.Members != c.members {
+			t.Errorf("%s: %+v, %v: want %d members", c.profile, answer, err, c.members)
+		}
+	}
+}
+
 func TestSchedule(t *testing.T) {
 	t.Parallel()
 	plan := sysplex(2)

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -96,6 +97,15 @@ func (e *RefusedError) Error() string { return fmt.Sprintf("build a lab: %v: %s"
 // Unwrap is the kernel's own error.
 func (e *RefusedError) Unwrap() error { return e.Err }
 
+// OptionsError says what is wrong with Options; nothing was started.
+type OptionsError struct{ Err error }
+
+// Error is that of Err.
+func (e *OptionsError) Error() string { return e.Err.Error() }
+
+// Unwrap is Err.
+func (e *OptionsError) Unwrap() error { return e.Err }
+
 // downTimeout bounds the wait for the end of a lab that was asked to end: the supervisor
 // allows its processes 0.3 seconds.
 const downTimeout = 5 * time.Second
@@ -120,8 +130,12 @@ func (o Options) check(plan *topo.Plan) (Options, error) {
 			continue
 		}
 		stacks = append(stacks, node.Name)
-		if o.Implementation == nil && o.Implementations[node.Name] == nil {
+		implementation := cmp.Or(o.Implementations[node.Name], o.Implementation)
+		if implementation == nil {
 			return o, fmt.Errorf("build lab %s: no implementation for stack %s", o.Name, node.Name)
+		}
+		if err := implementation.FindProgram(impl.Parameters{Plex: plan.Name, Stack: node.Name}); err != nil {
+			return o, fmt.Errorf("build lab %s: start stack %s with implementation %s: %w", o.Name, node.Name, implementation.Name, err)
 		}
 	}
 	for name := range o.Implementations {

@@ -1,8 +1,11 @@
 package lab
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"strings"
 	"syscall"
 
@@ -21,23 +24,56 @@ func privileged() bool {
 	return data[0].Effective&needed == needed
 }
 
-// mapOneUser gives the process a user namespace, in which the caller is root. Only the
-// caller's own user and group exist there: programs that switch to others fail.
-func mapOneUser(attributes *syscall.SysProcAttr) {
-	attributes.Cloneflags |= unix.CLONE_NEWUSER
-	attributes.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
-	attributes.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
+// giveNamespaces gives a command the namespaces of a supervisor. Without the privilege there is a
+// user namespace among them, in which the caller is root. Only the caller's own user and group
+// exist there: programs that switch to others fail.
+func giveNamespaces(command *exec.Cmd) (rootless bool) {
+	attributes := &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS}
+	command.SysProcAttr = attributes
+	if rootless = !privileged(); rootless {
+		attributes.Cloneflags |= unix.CLONE_NEWUSER
+		attributes.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
+		attributes.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
+	}
+	return rootless
+}
+
+// Try runs a program in namespaces such as a lab has, the network namespace of a node among
+// them, and returns its output. Privileges and *RefusedError are those of Up. The program ends
+// with the caller, or when ctx does.
+func Try(ctx context.Context, argv []string) ([]byte, error) {
+	command := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	rootless := giveNamespaces(command)
+	command.SysProcAttr.Cloneflags |= unix.CLONE_NEWNET
+	command.SysProcAttr.Pdeathsig = unix.SIGKILL
+	var stderr lastWords
+	command.Stderr = &stderr
+	output, err := command.Output()
+	var ended *exec.ExitError
+	switch {
+	case err == nil:
+		return output, nil
+	case errors.As(err, &ended):
+		return nil, fmt.Errorf("%s in namespaces of a lab: %w: %s", argv[0], err, stderr.String())
+	}
+	if reason := refusal(err, rootless); reason != "" {
+		return nil, &RefusedError{Reason: reason, Err: err}
+	}
+	return nil, fmt.Errorf("%s in namespaces of a lab: %w", argv[0], err)
 }
 
 // refusal says what the kernel misses when it does not create the supervisor's namespaces;
 // empty if it is another error.
 func refusal(err error, rootless bool) string {
-	asRoot := "; or run it as root"
+	asRoot := ""
+	if rootless {
+		asRoot = "; or run it as root"
+	}
 	switch {
 	case !rootless && errors.Is(err, unix.EPERM):
 		return "this is root without the right to create namespaces, as in a container (docker run --privileged)"
 	case errors.Is(err, unix.ENOSPC):
-		for _, kind := range []string{"user", "pid", "mnt"} {
+		for _, kind := range []string{"user", "pid", "mnt", "net"} {
 			key := "user.max_" + kind + "_namespaces"
 			if sysctl(key) == "0" {
 				return "the kernel allows no " + kind + " namespaces here; sysctl " + key + "=15000 does" + asRoot

@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -33,7 +34,8 @@ func tiny() *impl.Manifest {
 }
 
 // tinyStack is the program of tiny. Its profile says how it behaves: empty, as it should;
-// "die", it ends; "mute", it is never ready.
+// "die", it ends; "mute", it is never ready; "shy", it sees the others when it is asked the
+// third time; "hermit", it sees them in its first life only.
 func tinyStack(args []string) error {
 	if len(args) != 5 {
 		return fmt.Errorf("%d arguments, want 5", len(args))
@@ -56,11 +58,19 @@ func tinyStack(args []string) error {
 	if err != nil {
 		return err
 	}
+	var asked atomic.Int64
+	_, notLived := os.Stat("lived")
+	if err := os.WriteFile("lived", nil, 0o644); err != nil {
+		return err
+	}
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		sockets, err := filepath.Glob(filepath.Join(filepath.Dir(filepath.Dir(socket)), "*", filepath.Base(socket)))
 		answer := control.Ready{
 			Implementation: "tiny", Stack: stack, Incarnation: uint64(time.Now().UnixNano()),
 			Ready: err == nil && string(profile) != "mute", Members: len(sockets), Settled: true,
+		}
+		if string(profile) == "hermit" && notLived == nil || string(profile) == "shy" && asked.Add(1) < 3 {
+			answer.Members = 1
 		}
 		if !answer.Ready {
 			answer.Reason = "told to be mute"

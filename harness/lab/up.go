@@ -19,11 +19,12 @@ import (
 // Up builds the lab of a plan and returns when it is ready: every stack sees all others and
 // every application runs. It takes CAP_SYS_ADMIN and CAP_NET_ADMIN, or else a kernel that
 // lets an ordinary user create user namespaces; what is missing is named by a *RefusedError.
+// A mistake in options is an *OptionsError, and a name that is taken matches unix.EADDRINUSE.
 // On an error, or when ctx ends before the lab is ready, nothing is left behind.
 func Up(ctx context.Context, plan *topo.Plan, options Options) (*Lab, error) {
 	options, err := options.check(plan)
 	if err != nil {
-		return nil, err
+		return nil, &OptionsError{Err: err}
 	}
 	s, err := startSupervisor(options)
 	if err != nil {
@@ -65,15 +66,9 @@ func startSupervisor(options Options) (*starting, error) {
 	s.command = exec.Command(options.Supervisor[0], options.Supervisor[1:]...)
 	s.command.ExtraFiles = []*os.File{theirs}
 	s.command.Stderr = s.stderr
-	s.command.SysProcAttr = &unix.SysProcAttr{
-		Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS,
-		// Not in the terminal's session: the lab ends by its client's end, not by the keyboard.
-		Setsid: true,
-	}
-	rootless := !privileged()
-	if rootless {
-		mapOneUser(s.command.SysProcAttr)
-	}
+	rootless := giveNamespaces(s.command)
+	// Not in the terminal's session: the lab ends by its client's end, not by the keyboard.
+	s.command.SysProcAttr.Setsid = true
 	if err := s.command.Start(); err != nil {
 		ours.Close()
 		if reason := refusal(err, rootless); reason != "" {

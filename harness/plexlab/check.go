@@ -36,11 +36,11 @@ func newCheck(io streams) *cobra.Command {
 				return errors.Join(err, json.NewEncoder(io.out).Encode(features))
 			}
 			for _, f := range features {
-				state := "there"
-				if f.Missing != "" {
-					state = "MISSING"
+				if f.Missing == "" {
+					fmt.Fprintf(io.out, "there    %s (for %s)\n", f.Name, f.Use)
+				} else {
+					fmt.Fprintf(io.out, "MISSING  %s (for %s): %s\n", f.Name, f.Use, f.Missing)
 				}
-				fmt.Fprintf(io.out, "%-8s %s (for %s)\n", state, f.Name, f.Use)
 			}
 			return err
 		},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,16 +19,19 @@ import (
 // choice is the laboratory that a command is about.
 type choice struct{ name string }
 
+// labVariable is the environment's default for --lab.
+const labVariable = "PLEXLAB_LAB"
+
 // addFlag gives command the flag that chooses among several.
 func (c *choice) addFlag(command *cobra.Command) {
-	command.Flags().StringVar(&c.name, "lab", "", "name of the laboratory, where several are up")
+	command.Flags().StringVar(&c.name, "lab", "", "name of the laboratory, where several are up; $"+labVariable+" if not given")
 	// The error is for a flag that does not exist.
 	_ = command.RegisterFlagCompletionFunc("lab", completeLab)
 }
 
 // attach finds it: the one that is named, or the only one of this user.
 func (c *choice) attach() (*lab.Lab, error) {
-	name := c.name
+	name := cmp.Or(c.name, os.Getenv(labVariable))
 	if name == "" {
 		var err error
 		if name, err = onlyLab(); err != nil {
@@ -55,7 +59,7 @@ func onlyLab() (string, error) {
 		for i, f := range own {
 			names[i] = f.Name
 		}
-		return "", usagef("several laboratories are up: %s; choose one with --lab", strings.Join(names, ", "))
+		return "", usagef("several laboratories are up: %s; choose one with --lab or $%s", strings.Join(names, ", "), labVariable)
 	case len(labs) > 0:
 		return "", notFoundf("no laboratory of yours is up; %s belongs to user %d: use sudo", labs[0].Name, labs[0].UID)
 	}

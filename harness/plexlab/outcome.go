@@ -84,7 +84,8 @@ func statusOf(err error) int {
 	switch {
 	case errors.As(err, &status):
 		return int(status)
-	case as[usageError](err), as[topo.Errors](err), as[*impl.Error](err), as[*bench.UnknownPartError](err):
+	case as[usageError](err), as[topo.Errors](err), as[*impl.Error](err), as[*bench.UnknownPartError](err),
+		as[*lab.OptionsError](err):
 		return exitUsage
 	case as[*lab.RefusedError](err), as[*machine.MissingError](err):
 		return exitMissing

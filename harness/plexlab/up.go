@@ -1,13 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/plexlab-dev/plexlab/harness/impl"
 	"github.com/plexlab-dev/plexlab/harness/lab"
@@ -41,7 +44,7 @@ It stays until plexlab down. Interrupted before it is ready, it leaves nothing b
 			l, err := lab.Up(cmd.Context(), &plan, options)
 			if err != nil {
 				told.clear()
-				return err
+				return notUp(err, cmp.Or(name, plan.Name))
 			}
 			defer l.Close()
 			told.done(fmt.Sprintf("%s is up", l.Name()))
@@ -57,6 +60,17 @@ It stays until plexlab down. Interrupted before it is ready, it leaves nothing b
 	flags.BoolVar(&names, "names", false, "name its namespaces under /run/netns, LAB-NODE; takes root")
 	addJSON(command, &asJSON)
 	return command
+}
+
+// notUp says what to do about a name that is taken, and a stack that is not built.
+func notUp(err error, name string) error {
+	switch {
+	case errors.Is(err, unix.EADDRINUSE):
+		return fmt.Errorf("laboratory %s is up already; end it with: plexlab down %[1]s, or give this one another name: --name", name)
+	case as[*lab.OptionsError](err) && errors.Is(err, os.ErrNotExist):
+		return fmt.Errorf("%w; build it first (the reference: make build)", err)
+	}
+	return err
 }
 
 // words is a step as a person reads it.

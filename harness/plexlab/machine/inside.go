@@ -22,8 +22,10 @@ var trials = []struct {
 	{"tmpfs", "the files of a laboratory", "allow mounts in user namespaces", tmpfs},
 	{"veth", "links", "load it as root: modprobe veth (CONFIG_VETH)", veth},
 	{"bridge", "networks", "load it as root: modprobe bridge (CONFIG_BRIDGE)", bridge},
+	{"the program nft", "reading the data path", "apt-get install nftables", nft},
 	{"nftables netdev ingress with fwd", "the data path of the reference stack",
-		"a kernel with CONFIG_NF_TABLES_NETDEV and CONFIG_NFT_FWD_NETDEV, as Debian's", netdevForward},
+		"a kernel with CONFIG_NF_TABLES_NETDEV and CONFIG_NFT_FWD_NETDEV, as Debian's, and the program nft", netdevForward},
+	{"nftables of bridges", "cutting networks", "a kernel with CONFIG_NF_TABLES_BRIDGE, as Debian's, and the program nft", bridgeTable},
 	{"seccomp user notification, WAIT_KILLABLE_RECV", "the launcher of applications", "Linux 5.19 or newer", seccompNotification},
 	{"pidfd_getfd", "the launcher of applications", "Linux 5.6 or newer", pidfdGetfd},
 	{"sock_diag group of destroyed TCP sockets", "seeing that sockets close", "a kernel with CONFIG_INET_DIAG", destroyedSockets},
@@ -68,20 +70,31 @@ func bridge() error {
 	return nil
 }
 
+func nft() error {
+	_, err := exec.LookPath("nft")
+	return err
+}
+
 func netdevForward() error {
-	program, err := exec.LookPath("nft")
-	if err != nil {
-		return errors.New("it takes the program nft to tell: apt-get install nftables")
-	}
-	nft := exec.Command(program, "-f", "-")
-	nft.Stdin = strings.NewReader(`table netdev try {
+	return load(`table netdev try {
 	chain in { type filter hook ingress device "lo" priority 0; ip daddr 192.0.2.1 fwd ip to 192.0.2.2 device "lo"; }
 }`)
-	if output, err := nft.CombinedOutput(); err != nil {
-		first, _, _ := strings.Cut(strings.TrimSpace(string(output)), "\n")
-		return fmt.Errorf("nft: %w: %s", err, first)
+}
+
+func bridgeTable() error {
+	return load(`table bridge try { chain forward { type filter hook forward priority 0; } }`)
+}
+
+// load has the kernel take a ruleset.
+func load(ruleset string) error {
+	nft := exec.Command("nft", "-f", "-")
+	nft.Stdin = strings.NewReader(ruleset)
+	output, err := nft.CombinedOutput()
+	if err == nil {
+		return nil
 	}
-	return nil
+	first, _, _ := strings.Cut(strings.TrimSpace(string(output)), "\n")
+	return fmt.Errorf("nft: %w: %s", err, first)
 }
 
 // seccompNotification asks for a listener with no filter at all: a kernel that knows the flags

@@ -3,15 +3,13 @@
 package machine
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"os/exec"
 	"strings"
-	"syscall"
+
+	"github.com/plexlab-dev/plexlab/harness/lab"
 )
 
 // A Feature is one thing that a laboratory needs.
@@ -33,7 +31,7 @@ type MissingError struct{ Features []Feature }
 func (e *MissingError) Error() string {
 	words := make([]string, len(e.Features))
 	for i, f := range e.Features {
-		words[i] = fmt.Sprintf("%s (%s; for %s): %s", f.Name, f.Missing, f.Use, f.Remedy)
+		words[i] = f.Name + ": " + f.Remedy
 	}
 	return "this machine lacks " + strings.Join(words, "; ")
 }
@@ -43,12 +41,15 @@ func (e *MissingError) Error() string {
 // Privilege: root, or the right to make user namespaces.
 func Check(ctx context.Context, inside []string) ([]Feature, error) {
 	namespaces := Feature{Name: "namespaces of users, processes, mounts and networks", Use: "everything"}
-	output, err := runInNamespaces(ctx, inside)
-	if err != nil {
-		namespaces.Missing, namespaces.Remedy = err.Error(), namespaceRemedy()
+	output, err := lab.Try(ctx, inside)
+	if refused := (*lab.RefusedError)(nil); errors.As(err, &refused) {
+		namespaces.Missing, namespaces.Remedy = refused.Err.Error(), refused.Reason
 		return []Feature{namespaces}, &MissingError{[]Feature{namespaces}}
 	}
 	features := []Feature{namespaces}
+	if err != nil {
+		return features, err
+	}
 	var tried []Feature
 	if err := json.Unmarshal(output, &tried); err != nil {
 		return features, fmt.Errorf("read what was tried inside the namespaces: %w", err)
@@ -64,43 +65,4 @@ func Check(ctx context.Context, inside []string) ([]Feature, error) {
 		return features, &MissingError{missing}
 	}
 	return features, nil
-}
-
-// runInNamespaces runs a command as a laboratory's supervisor is run, and returns its output.
-func runInNamespaces(ctx context.Context, command []string) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNS | syscall.CLONE_NEWNET,
-		Pdeathsig:  syscall.SIGKILL,
-	}
-	if os.Geteuid() != 0 {
-		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
-		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
-		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
-	}
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	output, err := cmd.Output()
-	if ended := (*exec.ExitError)(nil); errors.As(err, &ended) {
-		err = fmt.Errorf("%w: %s", err, strings.TrimSpace(stderr.String()))
-	}
-	return output, err
-}
-
-// namespaceRemedy looks at the switches that forbid namespaces and names the one that is set.
-func namespaceRemedy() string {
-	if os.Geteuid() == 0 {
-		return "give this container the capability CAP_SYS_ADMIN and a seccomp profile that allows clone and unshare"
-	}
-	for _, setting := range []struct{ path, forbidden, remedy string }{
-		{"/proc/sys/kernel/unprivileged_userns_clone", "0", "sysctl -w kernel.unprivileged_userns_clone=1"},
-		{"/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1", "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"},
-		{"/proc/sys/user/max_user_namespaces", "0", "sysctl -w user.max_user_namespaces=10000"},
-	} {
-		value, err := os.ReadFile(setting.path)
-		if err == nil && strings.TrimSpace(string(value)) == setting.forbidden {
-			return "run as root: " + setting.remedy + "; or run plexlab with sudo"
-		}
-	}
-	return "run it with sudo"
 }

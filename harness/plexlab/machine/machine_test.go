@@ -36,10 +36,20 @@ func TestEveryFeatureIsTried(t *testing.T) {
 	}
 }
 
-func TestNamespacesThatCannotBeMadeAreNamed(t *testing.T) {
+func TestAProgramThatDoesNotRunIsNoMissingFeature(t *testing.T) {
 	_, err := machine.Check(t.Context(), []string{"/nonexistent/plexlab"})
 	var missing *machine.MissingError
-	if !errors.As(err, &missing) || !strings.Contains(err.Error(), "namespaces") {
-		t.Errorf("got %v, want a MissingError that names namespaces", err)
+	if err == nil || errors.As(err, &missing) || !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "/nonexistent/plexlab") {
+		t.Errorf("got %v, want an error about the program", err)
+	}
+}
+
+func TestMissingFeaturesStandInOneLine(t *testing.T) {
+	err := &machine.MissingError{Features: []machine.Feature{
+		{Name: "the program nft", Missing: "not found", Remedy: "apt-get install nftables"},
+		{Name: "veth", Missing: "not supported", Remedy: "modprobe veth"},
+	}}
+	if want := "this machine lacks the program nft: apt-get install nftables; veth: modprobe veth"; err.Error() != want {
+		t.Errorf("got %q, want %q", err, want)
 	}
 }

@@ -57,16 +57,17 @@ func (s *supervisor) startStacks(ctx context.Context) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	if err := settle(ctx, begin, stacks); err != nil {
+	all := func(r control.Ready) bool { return r.Ready && r.Settled && r.Members >= len(stacks) }
+	if err := settle(ctx, begin, stacks, all, len(stacks)); err != nil {
 		return err
 	}
 	s.client.step(wire.StepSettled, "", fmt.Sprintf("%d stacks", len(stacks)), begin)
 	return nil
 }
 
-// settle waits until every stack is ready and sees all others. The end of any of them ends
-// the wait.
-func settle(ctx context.Context, begin time.Time, stacks []*stack) error {
+// settle waits until the answer of every stack to GET /v1/ready is accepted. The end of any of
+// them ends the wait. Members says how many are expected, for the error.
+func settle(ctx context.Context, begin time.Time, stacks []*stack, accept func(control.Ready) bool, members int) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	for _, st := range stacks {
@@ -81,16 +82,15 @@ func settle(ctx context.Context, begin time.Time, stacks []*stack) error {
 			}
 		}()
 	}
-	ready := func(r control.Ready) bool { return r.Ready && r.Settled && r.Members >= len(stacks) }
 	// One after the other: they settle together, and as few as possible are asked meanwhile.
 	for _, st := range stacks {
-		err := st.await(ctx, begin, ready, len(stacks))
+		err := st.await(ctx, begin, accept, members)
 		if err == nil {
 			continue
 		}
 		// A stack that waits for another one is not the one to name.
 		for _, other := range stacks {
-			if blame := other.await(ctx, time.Time{}, func(r control.Ready) bool { return r.Ready }, len(stacks)); blame != nil {
+			if blame := other.await(ctx, time.Time{}, func(r control.Ready) bool { return r.Ready }, members); blame != nil {
 				return blame
 			}
 		}
@@ -200,8 +200,10 @@ func (st *stack) failure() error {
 	return withLog(fmt.Errorf("stack %s %w: %s", st.node.plan.Name, errEnded, reason), st.logPath())
 }
 
-// restart is the verb start: links up, a new process, its applications. Where the process
-// does not become ready in time, it stays for whoever wants to look at it.
+// restart is the verb start: links up, a new process, and, once it sees the stacks that run, its
+// applications. Some of them it may not reach, by a fault; then twice the time after which a silent
+// member is lost is enough. Where the process does not become ready in time, it stays for
+// whoever wants to look at it.
 func (st *stack) restart(ctx context.Context) error {
 	st.mu.Lock()
 	process, gone := st.process, st.gone
@@ -222,10 +224,38 @@ func (st *stack) restart(ctx context.Context) error {
 		}
 		return err
 	}
-	if err := settle(ctx, begin, []*stack{st}); err != nil {
+	members := st.node.lab.running()
+	enough := 2 * time.Duration(st.node.lab.plan.Timers.DeadMS) * time.Millisecond
+	var ready time.Time
+	seen := func(r control.Ready) bool {
+		if !r.Ready || !r.Settled {
+			return false
+		}
+		if ready.IsZero() {
+			ready = time.Now()
+		}
+		return r.Members >= members || time.Since(ready) > enough
+	}
+	if err := settle(ctx, begin, []*stack{st}, seen, members); err != nil {
 		return err
 	}
 	return st.node.startApplications(ctx)
+}
+
+// running counts the stacks whose process runs.
+func (s *supervisor) running() int {
+	count := 0
+	for _, n := range s.order {
+		if n.stack == nil {
+			continue
+		}
+		n.stack.mu.Lock()
+		if n.stack.state == wire.StateRunning {
+			count++
+		}
+		n.stack.mu.Unlock()
+	}
+	return count
 }
 
 // kill is the verb kill. It returns when the node is down as after any other end.
