@@ -88,6 +88,9 @@ func settle(ctx context.Context, begin time.Time, stacks []*stack, accept func(c
 		if err == nil {
 			continue
 		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		// A stack that waits for another one is not the one to name.
 		for _, other := range stacks {
 			if blame := other.await(ctx, time.Time{}, func(r control.Ready) bool { return r.Ready }, members); blame != nil {
