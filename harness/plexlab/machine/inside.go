@@ -82,7 +82,9 @@ func netdevForward() error {
 }
 
 func bridgeTable() error {
-	return load(`table bridge try { chain forward { type filter hook forward priority 0; } }`)
+	return load(`table bridge try {
+	chain forward { type filter hook forward priority 0; }
+}`)
 }
 
 // load has the kernel take a ruleset.
