@@ -115,18 +115,26 @@ func Attach(name string) (*Lab, error) {
 	default:
 		return nil, fmt.Errorf("several users have a lab %q", name)
 	}
-	pid, pidfd, err := identify(labs[0].UID, name)
+	return labs[0].Attach()
+}
+
+// Attach attaches to the lab that was found. Conditions are those of the function Attach.
+func (f Found) Attach() (*Lab, error) {
+	pid, pidfd, err := identify(f.UID, f.Name)
+	if errors.Is(err, unix.ECONNREFUSED) {
+		return nil, fmt.Errorf("no lab %q is up: %w", f.Name, unix.ENOENT)
+	}
 	if err != nil {
 		return nil, err
 	}
-	l := &Lab{name: name, pid: pid, lifeline: pidfd, ended: make(chan struct{})}
+	l := &Lab{name: f.Name, pid: pid, lifeline: pidfd, ended: make(chan struct{})}
 	if err := l.reachable(); err != nil {
 		pidfd.Close()
 		return nil, err
 	}
 	if err := l.watch(pidfd); err != nil {
 		pidfd.Close()
-		return nil, fmt.Errorf("watch lab %s: %w", name, err)
+		return nil, fmt.Errorf("watch lab %s: %w", f.Name, err)
 	}
 	return l, nil
 }

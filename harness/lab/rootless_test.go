@@ -90,6 +90,32 @@ func TestRootReachesTheLabsOfOthers(t *testing.T) {
 	if got := exchange(t, l, "CLIENT", "MVS2", address("203.0.0.2:81")); got != "hello" {
 		t.Errorf("got %q", got)
 	}
+	ofRoot := up(t, sysplex(1), lab.Options{Name: w.lab}) // a name is taken for its own user only
+	labs, err := lab.List()
+	if err != nil {
+		t.Fatal(err)
+	}
+	same := 0
+	for _, found := range labs {
+		if found.Name != w.lab {
+			continue
+		}
+		same++
+		one, err := found.Attach()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if one.Pid() != found.Pid {
+			t.Errorf("attached to process %d for lab %+v", one.Pid(), found)
+		}
+		one.Close()
+	}
+	if same != 2 {
+		t.Errorf("%d labs of the name are listed, want 2", same)
+	}
+	if err := ofRoot.Down(bounded(t)); err != nil {
+		t.Fatal(err)
+	}
 	if err := l.Down(bounded(t)); err != nil {
 		t.Fatal(err)
 	}

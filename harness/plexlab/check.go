@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -33,7 +32,7 @@ func newCheck(io streams) *cobra.Command {
 			defer cancel()
 			features, err := machine.Check(ctx, []string{self, "check", "--inside"})
 			if asJSON {
-				return errors.Join(err, json.NewEncoder(io.out).Encode(features))
+				return errors.Join(err, printJSON(io.out, features))
 			}
 			for _, f := range features {
 				if f.Missing == "" {

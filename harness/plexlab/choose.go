@@ -26,7 +26,7 @@ const labVariable = "PLEXLAB_LAB"
 func (c *choice) addFlag(command *cobra.Command) {
 	command.Flags().StringVar(&c.name, "lab", "", "name of the laboratory, where several are up; $"+labVariable+" if not given")
 	// The error is for a flag that does not exist.
-	_ = command.RegisterFlagCompletionFunc("lab", completeLab)
+	_ = command.RegisterFlagCompletionFunc("lab", completeLabFlag)
 }
 
 // attach finds it: the one that is named, or the only one of this user.

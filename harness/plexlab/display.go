@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -34,7 +33,7 @@ func newDisplay(io streams) *cobra.Command {
 ` + about.String() + `
 With --json, one object with the answer of each stack by its name.`,
 		Args:              cobra.MinimumNArgs(1),
-		ValidArgsFunction: completeReport(&chosen),
+		ValidArgsFunction: completeArguments(&chosen, reports, stacks),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			report, known := netstat.ByName(strings.ToLower(args[0]))
 			if !known {
@@ -94,9 +93,7 @@ func display(ctx context.Context, io streams, l *lab.Lab, report netstat.Report,
 		}
 	}
 	if asJSON {
-		encoder := json.NewEncoder(io.out)
-		encoder.SetIndent("", "  ")
-		if err := encoder.Encode(answers); err != nil {
+		if err := printJSON(io.out, answers); err != nil {
 			return err
 		}
 	}
@@ -129,5 +126,9 @@ func oneLine(problems []error) error {
 	case 1:
 		return problems[0]
 	}
-	return fmt.Errorf("%w (and %d more)", problems[0], len(problems)-1)
+	words := make([]string, len(problems))
+	for i, problem := range problems {
+		words[i] = problem.Error()
+	}
+	return errors.New(strings.Join(words, "; "))
 }

@@ -21,7 +21,7 @@ applications get SIGTERM and 0.3 s; then the kernel takes everything.`,
 			if len(args) == 1 {
 				chosen.name = args[0]
 				if strings.HasSuffix(args[0], ".yaml") || strings.HasSuffix(args[0], ".yml") {
-					plan, err := loadPlan(args[0])
+					_, plan, err := loadTopology(args[0])
 					if err != nil {
 						return err
 					}

@@ -23,7 +23,7 @@ ends with its status, or 128 plus the signal that ended it. With --app it runs t
 implementation, as applications do, so that the stack sees its sockets at once; without, the stack finds
 them by looking. The command ends when this one does.`,
 		Args:              cobra.MinimumNArgs(2),
-		ValidArgsFunction: completeNode(&chosen, 0),
+		ValidArgsFunction: completeArguments(&chosen, nodes, anyFile),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			l, err := chosen.attach()
 			if err != nil {

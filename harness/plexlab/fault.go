@@ -1,8 +1,6 @@
 package main
 
 import (
-	"strings"
-
 	"github.com/spf13/cobra"
 )
 
@@ -10,16 +8,19 @@ import (
 var verbs = []struct {
 	name, arguments, short string
 	check                  cobra.PositionalArgs
+	complete               []candidates
 }{
-	{"kill", "STACK", "End a stack at once: links down, applications ended, as a machine that fails", cobra.ExactArgs(1)},
-	{"start", "STACK", "Start a stack that has ended, and its applications", cobra.ExactArgs(1)},
-	{"freeze", "STACK", "Stop the process of a stack; its kernel goes on", cobra.ExactArgs(1)},
-	{"thaw", "STACK", "Let a frozen stack go on", cobra.ExactArgs(1)},
-	{"link-down", "NODE LINK", "Pull the cable of a link, such as ext0", cobra.ExactArgs(2)},
-	{"link-up", "NODE LINK", "Put it back", cobra.ExactArgs(2)},
-	{"drop", "NETWORK FROM TO", "Lose what one node sends to another on a network; the other way stays open", cobra.ExactArgs(3)},
-	{"partition", "NETWORK NODE[,NODE...] ...", "Split a network into groups; nodes not named form one more", cobra.MinimumNArgs(2)},
-	{"heal", "NETWORK", "End every drop and partition of a network", cobra.ExactArgs(1)},
+	{"kill", "STACK", "End a stack at once: links down, applications ended, as a machine that fails", cobra.ExactArgs(1), []candidates{stacks, noMore}},
+	{"start", "STACK", "Start a stack that has ended, and its applications", cobra.ExactArgs(1), []candidates{stacks, noMore}},
+	{"freeze", "STACK", "Stop the process of a stack; its kernel goes on", cobra.ExactArgs(1), []candidates{stacks, noMore}},
+	{"thaw", "STACK", "Let a frozen stack go on", cobra.ExactArgs(1), []candidates{stacks, noMore}},
+	{"link-down", "NODE LINK", "Pull the cable of a link, such as ext0", cobra.ExactArgs(2), []candidates{nodes, linksOf, noMore}},
+	{"link-up", "NODE LINK", "Put it back", cobra.ExactArgs(2), []candidates{nodes, linksOf, noMore}},
+	{"drop", "NETWORK FROM TO", "Lose what one node sends to another on a network; the other way stays open", cobra.ExactArgs(3),
+		[]candidates{networks, nodesOn, nodesOn, noMore}},
+	{"partition", "NETWORK NODE[,NODE...] ...", "Split a network into groups; nodes not named form one more", cobra.MinimumNArgs(2),
+		[]candidates{networks, nodesOn}},
+	{"heal", "NETWORK", "End every drop and partition of a network", cobra.ExactArgs(1), []candidates{networks, noMore}},
 }
 
 func newFault(streams) *cobra.Command {
@@ -28,6 +29,7 @@ func newFault(streams) *cobra.Command {
 	for _, verb := range verbs {
 		below := &cobra.Command{
 			Use: verb.name + " " + verb.arguments, Short: verb.short, Args: verb.check,
+			ValidArgsFunction: completeArguments(&chosen, verb.complete...),
 			RunE: func(cmd *cobra.Command, args []string) error {
 				l, err := chosen.attach()
 				if err != nil {
@@ -36,9 +38,6 @@ func newFault(streams) *cobra.Command {
 				defer l.Close()
 				return notFound(l.Fault(cmd.Context(), verb.name, args...))
 			},
-		}
-		if skip := strings.Count(verb.arguments, "NETWORK"); verb.name != "heal" {
-			below.ValidArgsFunction = completeNode(&chosen, skip)
 		}
 		chosen.addFlag(below)
 		command.AddCommand(below)

@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/user"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/plexlab-dev/plexlab/harness/lab"
 	"github.com/plexlab-dev/plexlab/harness/plexlab/netstat"
@@ -39,12 +40,14 @@ func newList(io streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			labs := make([]listed, len(found))
-			for i, f := range found {
-				labs[i] = ask(cmd.Context(), f)
+			labs := make([]listed, 0, len(found))
+			for _, f := range found {
+				if one, up := ask(cmd.Context(), f); up {
+					labs = append(labs, one)
+				}
 			}
 			if asJSON {
-				return json.NewEncoder(io.out).Encode(labs)
+				return printJSON(io.out, labs)
 			}
 			return printLabs(io.out, labs)
 		},
@@ -53,18 +56,28 @@ func newList(io streams) *cobra.Command {
 	return command
 }
 
-// ask adds the state of a laboratory.
-func ask(ctx context.Context, found lab.Found) listed {
-	one := listed{Found: found}
-	l, err := lab.Attach(found.Name)
+// ask adds the state of a laboratory, and says whether it is still up.
+func ask(ctx context.Context, found lab.Found) (one listed, up bool) {
+	one = listed{Found: found}
+	l, err := found.Attach()
 	if err == nil {
 		defer l.Close()
 		one.Status, err = l.Status(ctx)
 	}
-	if err != nil {
-		one.Status, one.Problem = nil, err.Error()
+	switch {
+	case err == nil:
+		return one, true
+	case errors.Is(err, unix.ENOENT), errors.Is(err, lab.ErrGone):
+		return one, false
+	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM):
+		one.Problem = "belongs to another user"
+	case errors.Is(err, unix.EAGAIN):
+		one.Problem = "is not ready yet"
+	default:
+		one.Problem = err.Error()
 	}
-	return one
+	one.Status = nil
+	return one, true
 }
 
 func printLabs(to *os.File, labs []listed) error {
@@ -120,7 +133,7 @@ func listOne(ctx context.Context, io streams, name string, asJSON bool) error {
 		return err
 	}
 	if asJSON {
-		return json.NewEncoder(io.out).Encode(status)
+		return printJSON(io.out, status)
 	}
 	t := table.NewWriter()
 	t.SetStyle(netstat.Style)

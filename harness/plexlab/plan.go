@@ -1,8 +1,6 @@
 package main
 
 import (
-	"encoding/json"
-
 	"github.com/spf13/cobra"
 
 	"github.com/plexlab-dev/plexlab/topo"
@@ -20,19 +18,13 @@ route and process. The same file gives the same plan, byte for byte.`,
 			if asJSON && picture {
 				return usagef("plan: --json or --picture, not both")
 			}
-			topology, err := topo.Load(args[0])
+			topology, plan, err := loadTopology(args[0])
 			if err != nil {
-				return usageError{err}
-			}
-			plan, err := topology.Plan()
-			if err != nil {
-				return usageError{err}
+				return err
 			}
 			switch {
 			case asJSON:
-				encoder := json.NewEncoder(io.out)
-				encoder.SetIndent("", "  ")
-				return encoder.Encode(plan)
+				return printJSON(io.out, plan)
 			case picture:
 				drawn, err := topology.Picture()
 				if err != nil {
@@ -49,17 +41,17 @@ route and process. The same file gives the same plan, byte for byte.`,
 	return command
 }
 
-// loadPlan reads a topology file; every error is one of the input.
-func loadPlan(file string) (topo.Plan, error) {
+// loadTopology reads a topology file; every error is one of the input.
+func loadTopology(file string) (*topo.Topology, topo.Plan, error) {
 	topology, err := topo.Load(file)
 	if err != nil {
-		return topo.Plan{}, usageError{err}
+		return nil, topo.Plan{}, usageError{err}
 	}
 	plan, err := topology.Plan()
 	if err != nil {
-		return topo.Plan{}, usageError{err}
+		return nil, topo.Plan{}, usageError{err}
 	}
-	return plan, nil
+	return topology, plan, nil
 }
 
 func newSchema(io streams) *cobra.Command {

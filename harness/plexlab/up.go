@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -31,7 +30,7 @@ It stays until plexlab down. Interrupted before it is ready, it leaves nothing b
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeTopology,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			plan, err := loadPlan(args[0])
+			_, plan, err := loadTopology(args[0])
 			if err != nil {
 				return err
 			}
@@ -49,7 +48,7 @@ It stays until plexlab down. Interrupted before it is ready, it leaves nothing b
 			defer l.Close()
 			told.done(fmt.Sprintf("%s is up", l.Name()))
 			if asJSON {
-				return json.NewEncoder(io.out).Encode(lab.Found{Name: l.Name(), UID: os.Getuid(), Pid: l.Pid()})
+				return printJSON(io.out, lab.Found{Name: l.Name(), UID: os.Getuid(), Pid: l.Pid()})
 			}
 			return nil
 		},

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"runtime"
 
@@ -20,7 +19,7 @@ func newVersion(io streams) *cobra.Command {
 				return err
 			}
 			if asJSON {
-				return json.NewEncoder(io.out).Encode(map[string]string{
+				return printJSON(io.out, map[string]string{
 					"version": version, "go": runtime.Version(), "kernel": kernel,
 				})
 			}
@@ -39,9 +38,4 @@ func kernelRelease() (string, error) {
 		return "", fmt.Errorf("ask for the kernel's release: %w", err)
 	}
 	return unix.ByteSliceToString(name.Release[:]), nil
-}
-
-// addJSON gives command the flag that has it answer a program.
-func addJSON(command *cobra.Command, asJSON *bool) {
-	command.Flags().BoolVar(asJSON, "json", false, "answer in JSON, for programs")
 }

@@ -1,9 +1,10 @@
 package netstat
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"time"
+	"slices"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 
@@ -71,13 +72,17 @@ var vcrt = of("vcrt", "connection routing table",
 			columns: []string{"Source", "DVIPA and port", "Target", "Stack", "Expires"},
 			right:   []string{"Expires"},
 		}
-		for _, e := range body.Entries {
+		// The kernel's map has no order of its own.
+		entries := slices.SortedFunc(slices.Values(body.Entries), func(a, b control.CRTEntry) int {
+			return cmp.Or(a.DVIPA.Compare(b.DVIPA), a.Source.Compare(b.Source))
+		})
+		for _, e := range entries {
 			source, expires := e.Source.String(), ""
 			if e.Unique {
 				source = "any"
 			}
 			if e.ExpiresMS > 0 {
-				expires = (time.Duration(e.ExpiresMS) * time.Millisecond).Round(100 * time.Millisecond).String()
+				expires = fmt.Sprintf("%.1f s", float64(e.ExpiresMS)/1000)
 			}
 			l.rows = append(l.rows, table.Row{source, e.DVIPA, e.Target, e.Stack, expires})
 		}
