@@ -16,7 +16,7 @@ func expectRefusal(profile, place, word string) {
 	GinkgoHelper()
 	err := trial.Refused(trial.UnitConfig{Verbatim: true, Profile: profile})
 	Expect(err.Error()).To(And(
-		ContainSubstring("stack MVS1"),
+		ContainSubstring(": stack MVS1 ended: "),
 		MatchRegexp(`[^\s:]:%s:.*%s`, place, word),
 	))
 }

@@ -3,14 +3,17 @@ package trial
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/onsi/ginkgo/v2"
 	"golang.org/x/sys/unix"
 
+	"github.com/plexlab-dev/plexlab/harness/bench/probe"
 	"github.com/plexlab-dev/plexlab/harness/lab"
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 )
@@ -20,10 +23,16 @@ import (
 type Listener struct {
 	process *lab.Process
 	orders  *os.File
+	told    *os.File
 	answers *bufio.Scanner
 	// listening is the command that opens the socket.
 	listening string
+	began     time.Time
 }
+
+// Began is when the program made the system call of its last order: listen, shutdown or close;
+// after Kill, when it was killed.
+func (l *Listener) Began() time.Time { return l.began }
 
 // Listen starts a program on a stack, through the implementation's launcher under the name of an
 // application, or without it where application is empty, and has it listen. Options are
@@ -41,7 +50,8 @@ func (t *Trial) Listen(stack, application string, address netip.AddrPort, option
 	theirs.Close()
 	told.Close()
 	verdict.Engine(err, "start a listener on %s", stack)
-	l := &Listener{process: process, orders: ours, answers: bufio.NewScanner(answers),
+	l := &Listener{
+		process: process, orders: ours, told: answers, answers: bufio.NewScanner(answers),
 		listening: strings.Join(append([]string{"listen", address.String()}, options...), " "),
 	}
 	ginkgo.DeferCleanup(func() {
@@ -61,16 +71,20 @@ func (l *Listener) order(command string) {
 	ginkgo.GinkgoHelper()
 	_, err := fmt.Fprintln(l.orders, command)
 	verdict.Engine(err, "tell a listener: %s", command)
+	verdict.Engine(l.told.SetReadDeadline(time.Now().Add(Limit)), "limit the wait for a listener")
 	if !l.answers.Scan() {
+		if errors.Is(l.answers.Err(), os.ErrDeadlineExceeded) {
+			verdict.Mismatch(command+" on the stack is done within "+Limit.String(), "it is not")
+		}
 		verdict.Engine(fmt.Errorf("it ended: %v", l.answers.Err()), "wait for a listener: %s", command)
 	}
-	var answer struct {
-		Error string `json:"error"`
-	}
+	var answer probe.Answer
 	verdict.Engine(json.Unmarshal(l.answers.Bytes(), &answer), "read the answer of a listener")
 	if answer.Error != "" {
 		verdict.Mismatch(command+" on the stack succeeds", answer.Error)
 	}
+	// Both clocks are CLOCK_MONOTONIC, each with an origin of its own.
+	l.began = time.Now().Add(-time.Duration(probe.Now() - answer.Began))
 }
 
 // Close closes the socket; the program stays.
@@ -94,5 +108,6 @@ func (l *Listener) Again() {
 // Kill ends the program at once.
 func (l *Listener) Kill() {
 	ginkgo.GinkgoHelper()
+	l.began = time.Now()
 	verdict.Engine(l.process.Signal(unix.SIGKILL), "kill a listener")
 }
