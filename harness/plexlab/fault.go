@@ -1,7 +1,13 @@
 package main
 
 import (
+	"context"
+	"strings"
+
 	"github.com/spf13/cobra"
+
+	"github.com/plexlab-dev/plexlab/harness/lab"
+	"github.com/plexlab-dev/plexlab/topo"
 )
 
 // verbs are the faults, with the arguments that lab.Fault takes.
@@ -36,6 +42,15 @@ func newFault(streams) *cobra.Command {
 					return err
 				}
 				defer l.Close()
+				switch first, _, _ := strings.Cut(verb.arguments, " "); first {
+				case "STACK":
+					args[0], err = nodeName(cmd.Context(), l, args[0], topo.KindStack)
+				case "NODE":
+					args[0], err = nodeName(cmd.Context(), l, args[0])
+				}
+				if err != nil {
+					return err
+				}
 				return notFound(l.Fault(cmd.Context(), verb.name, args...))
 			},
 		}
@@ -43,4 +58,10 @@ func newFault(streams) *cobra.Command {
 		command.AddCommand(below)
 	}
 	return command
+}
+
+// nodeName is the name of a node as the plan spells it.
+func nodeName(ctx context.Context, l *lab.Lab, name string, kinds ...topo.Kind) (string, error) {
+	node, err := findNode(ctx, l, name, kinds...)
+	return node.Name, err
 }

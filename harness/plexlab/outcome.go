@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -44,10 +45,11 @@ func (e notFoundError) Unwrap() error { return e.err }
 
 func notFoundf(format string, args ...any) error { return notFoundError{fmt.Errorf(format, args...)} }
 
-// notFound makes an error that says ENOENT of a laboratory's own things a notFoundError.
+// notFound makes an error that says ENOENT of a laboratory's own things a notFoundError. They are
+// no files, whatever the errno's text says.
 func notFound(err error) error {
 	if errors.Is(err, unix.ENOENT) {
-		return notFoundError{err}
+		return notFoundf("%s", strings.TrimSuffix(err.Error(), ": "+unix.ENOENT.Error()))
 	}
 	return err
 }

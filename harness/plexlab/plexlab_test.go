@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"io"
 	"os"
 	"path/filepath"
@@ -20,7 +21,8 @@ func invoke(t *testing.T, args ...string) (status int, out, errors string) {
 		defer file.Close()
 		files[i] = file
 	}
-	status = run(t.Context(), args, streams{files[0], files[1], files[2]})
+	// It outlives the test, for what cleans up after it.
+	status = run(context.WithoutCancel(t.Context()), args, streams{files[0], files[1], files[2]})
 	return status, content(t, files[1]), content(t, files[2])
 }
 

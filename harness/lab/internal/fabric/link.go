@@ -5,12 +5,19 @@ import (
 	"fmt"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/plexlab-dev/plexlab/harness/lab/internal/wire"
 )
 
 // ErrUnknown is wrapped by errors about a node, link or network that the plan does not have.
-var ErrUnknown = errors.New("not in the plan")
+// It matches unix.ENOENT.
+var ErrUnknown error = unknown{}
+
+type unknown struct{}
+
+func (unknown) Error() string { return "not in the plan" }
+func (unknown) Unwrap() error { return unix.ENOENT }
 
 // SetLink takes a link down or up at its hub end.
 func (f *Fabric) SetLink(nodeName, linkName string, up bool) error {
