@@ -181,7 +181,7 @@ var _ = Describe("a list of an owner", func() {
 		mvs2 := u.Join(2)
 		visitor := newKnock(u, mvs2)
 		u.Listen(u.Stack, "APPA", at(anyIPv4, 80))
-		dva1, dvb1 := owned(trial.DVA1, 1, on(toAll, only(80))), owned(trial.DVB1, 2, on(toAll, only(80)))
+		dva1, dvb1 := owned(trial.DVA1, 1, on(toAll, only(80))), owned(trial.DVB1, 2, on(toAll, only(80), only(90)))
 		Expect(trial.Services(mvs2.Tell(dva1, dvb1))).To(HaveExactElements(at(trial.DVA1, 80).String(), at(trial.DVB1, 80).String()))
 		visitor.accepted(at(trial.DVA1, 80))
 		visitor.accepted(at(trial.DVB1, 80))

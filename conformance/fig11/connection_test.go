@@ -25,15 +25,15 @@ type holder struct {
 	port    uint16
 }
 
-// newHolder makes a target of MVS2. The server runs in the spec itself.
-func newHolder(partners ...int) *holder {
+// newHolder makes a target of MVS2 with a server at an address. The server runs in the spec itself.
+func newHolder(address netip.Addr, partners ...int) *holder {
 	GinkgoHelper()
 	u := trial.Unit(trial.UnitConfig{Inside: true, Partners: append([]int{2}, partners...)})
 	h := &holder{UnitTrial: u, mvs2: u.Join(2), service: at(trial.DVA1, 80), port: 20000}
 	h.mvs2.Tell(owned(trial.DVA1, 1, toSelf))
 	h.visitor = h.mvs2.Visitor()
 	var err error
-	h.server, err = u.Lab.Listen(u.Context(), u.Stack, "tcp", h.service)
+	h.server, err = u.Lab.Listen(u.Context(), u.Stack, "tcp", at(address, 80))
 	verdict.Engine(err, "listen on %s", h.service)
 	DeferCleanup(func() { h.server.Close() })
 	return h
@@ -102,7 +102,7 @@ var _ = Describe("connections that a stack holds", func() {
 	// protocol stack" (131, 133), so that connections move when another stack becomes the routing
 	// stack (T28). From then on it is the new one that hears of them.
 	It("are reported to a new owner", requirements.Covers("fig11/131-yes->133", "fig11/133->132", "T28"), func() {
-		h := newHolder(3)
+		h := newHolder(trial.DVA1, 3)
 		mvs3 := h.Join(3)
 		first, second := h.connect(), h.connect()
 		h.mvs2.Passed()
@@ -118,10 +118,21 @@ var _ = Describe("connections that a stack holds", func() {
 		Expect(trial.Told[contract.TERMCONN](said(h.mvs2))).To(BeEmpty(), "TERMCONN to the old owner")
 	})
 
+	// To a dual-stack socket an IPv4 connection is one of IPv6 in the kernel's books; to the plex it is
+	// one of IPv4.
+	It("are those of the network, whatever socket holds them", requirements.Covers("fig11/131-yes->133"), func() {
+		h := newHolder(anyIPv6)
+		s := h.connect()
+		Expect(reported(h.mvs2.Tell(owned(trial.DVA1, 1, toSelf)))).To(ConsistOf(s.Connection))
+		h.mvs2.Passed()
+		h.reset(s)
+		h.mvs2.ExpectMessage(peer.Is(termconn(1, s.Connection)))
+	})
+
 	// "If not" (131-no) none is sent: neither for listeners nor for connections to other addresses,
 	// nor for one that has ended.
 	It("are reported where there are any", requirements.Covers("fig11/131-no->132"), func() {
-		h := newHolder(3)
+		h := newHolder(trial.DVA1, 3)
 		mvs3 := h.Join(3)
 		other, err := h.Lab.Listen(h.Context(), h.Stack, "tcp", at(self, 80))
 		verdict.Engine(err, "listen on %s", at(self, 80))
@@ -138,9 +149,10 @@ var _ = Describe("connections that a stack holds", func() {
 	})
 
 	// A connection has terminated when its stack holds no state of it any more (I3): not while the
-	// other end may still send (FIN_WAIT), nor while late packets may come (TIME_WAIT).
+	// other end may still send (FIN_WAIT), nor while late packets may come (TIME_WAIT). Until then an
+	// owner hears of it as of any other.
 	It("end when nothing of them is left", requirements.Covers("I3"), func() {
-		h := newHolder()
+		h := newHolder(trial.DVA1)
 		s := h.connect()
 		isOver := peer.Of[contract.TERMCONN]("of "+s.Remote.String(), nil)
 		h.mvs2.Passed()
@@ -149,10 +161,12 @@ var _ = Describe("connections that a stack holds", func() {
 		_, err := s.client.Read(h.Soon())
 		Expect(err).To(MatchError("EOF"), "the server's end of the connection")
 		h.mvs2.ExpectNoMessage(isOver) // FIN_WAIT2
+		Expect(reported(h.mvs2.Tell(owned(trial.DVA1, 1, toSelf)))).To(ConsistOf(s.Connection))
 		verdict.Engine(s.client.Close(h.Soon()), "close the client's end")
 		_, err = s.client.Receive(h.Soon())
 		verdict.Stimulus(err, "the client's FIN, by its acknowledgement")
 		h.mvs2.ExpectNoMessage(isOver) // TIME_WAIT
+		Expect(reported(h.mvs2.Tell(owned(trial.DVA1, 1, toSelf)))).To(ConsistOf(s.Connection))
 
 		h.EndRemnants(h.Stack, h.service)
 		h.mvs2.ExpectMessage(peer.Is(termconn(1, s.Connection)))
@@ -160,7 +174,7 @@ var _ = Describe("connections that a stack holds", func() {
 
 	// Closed by its client first, a connection leaves nothing behind at the server.
 	It("end at once where the client ends first", requirements.Covers("I3"), func() {
-		h := newHolder()
+		h := newHolder(trial.DVA1)
 		s := h.connect()
 		h.mvs2.Passed()
 		closed, limit := make(chan error, 1), h.Soon()
@@ -180,7 +194,7 @@ var _ = Describe("a stack that is no candidate any more", func() {
 	// takeback, breaks none. It is told of as a target no more.
 	DescribeTable("keeps its connections",
 		func(owner int) {
-			h := newHolder(3)
+			h := newHolder(trial.DVA1, 3)
 			partner := h.mvs2
 			if owner == 3 {
 				partner = h.Join(3)

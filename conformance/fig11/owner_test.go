@@ -77,7 +77,7 @@ var _ = Describe("a claim of ownership", func() {
 	// The owner that ended is told of nothing, and its targets go on: the address stays, and who
 	// comes after it is told of all.
 	It("ends with its stack, and the next one is told of everything", requirements.Covers("fig11/131-yes->133", "T28"), func() {
-		h := newHolder(3)
+		h := newHolder(trial.DVA1, 3)
 		mvs3 := h.Join(3)
 		s := h.connect()
 		h.Listen(h.Stack, "APPA", at(trial.DVA1, 90))
