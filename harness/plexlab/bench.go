@@ -38,12 +38,6 @@ func newBench(io streams) *cobra.Command {
 			if rounds < 1 || sample <= 0 {
 				return usagef("--rounds and --sample must be above zero")
 			}
-			if manifest == "" {
-				var err error
-				if manifest, err = defaultManifest(); err != nil {
-					return err
-				}
-			}
 			implementation, err := readManifest(manifest)
 			if err != nil {
 				return err

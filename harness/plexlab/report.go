@@ -19,12 +19,6 @@ func newReport(io streams) *cobra.Command {
 		Use: "report DIRECTORY", Short: "Make the reports of what the suites left in a directory", Hidden: true,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if manifest == "" {
-				var err error
-				if manifest, err = defaultManifest(); err != nil {
-					return err
-				}
-			}
 			implementation, err := readManifest(manifest)
 			if err != nil {
 				return err

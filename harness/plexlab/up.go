@@ -102,6 +102,9 @@ func implementations(plan topo.Plan, manifests []string) (*impl.Manifest, map[st
 		if !found {
 			name, file = "", value
 		}
+		if file == "" {
+			return nil, nil, usagef("--implementation %q: the manifest's file is missing", value)
+		}
 		manifest, err := readManifest(file)
 		if err != nil {
 			return nil, nil, err
@@ -113,11 +116,8 @@ func implementations(plan topo.Plan, manifests []string) (*impl.Manifest, map[st
 		}
 	}
 	if standard == nil {
-		file, err := defaultManifest()
-		if err != nil {
-			return nil, nil, err
-		}
-		if standard, err = readManifest(file); err != nil {
+		var err error
+		if standard, err = readManifest(""); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -136,7 +136,14 @@ func implementations(plan topo.Plan, manifests []string) (*impl.Manifest, map[st
 	return standard, byStack, nil
 }
 
+// readManifest reads a manifest, the default one where no file is named.
 func readManifest(file string) (*impl.Manifest, error) {
+	if file == "" {
+		var err error
+		if file, err = defaultManifest(); err != nil {
+			return nil, err
+		}
+	}
 	manifest, err := impl.Read(file)
 	if err != nil {
 		return nil, usageError{err}

@@ -47,7 +47,6 @@ type supervisor struct {
 	fabric  *fabric.Fabric
 	nodes   map[string]*node
 	order   []*node // of the plan
-	control net.Listener
 	faults  schedule
 
 	stopping chan struct{} // closed when the lab begins to end
