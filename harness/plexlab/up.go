@@ -26,7 +26,10 @@ func newUp(io streams) *cobra.Command {
 	command := &cobra.Command{
 		Use: "up FILE", Short: "Build the Sysplex of a topology and start it", GroupID: groupLab,
 		Long: `Builds the Sysplex of a topology, starts its stacks and, once they have settled, its applications.
-It stays until plexlab down. Interrupted before it is ready, it leaves nothing behind.`,
+It stays until plexlab down. Interrupted before it is ready, it leaves nothing behind.
+
+Stacks are those of the reference implementation if no other is named: reference.yaml beside this program,
+or else ../../fixtures/implementations/reference.yaml from there, which is where the source tree has it.`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeTopology,
 		RunE: func(cmd *cobra.Command, args []string) error {
