@@ -62,7 +62,7 @@ func newBench(io streams) *cobra.Command {
 		},
 	}
 	flags := command.Flags()
-	flags.StringVarP(&manifest, "implementation", "i", "", "manifest of the implementation")
+	flags.StringVarP(&manifest, "implementation", "i", "", "`MANIFEST` of the implementation")
 	flags.StringVarP(&output, "output", "o", "", "file for the numbers, one flat JSON object")
 	flags.IntVar(&rounds, "rounds", 7, "how often everything is measured")
 	flags.DurationVar(&sample, "sample", 1500*time.Millisecond, "how long a measurement of a rate runs")

@@ -24,7 +24,7 @@ const labVariable = "PLEXLAB_LAB"
 
 // addFlag gives command the flag that chooses among several.
 func (c *choice) addFlag(command *cobra.Command) {
-	command.Flags().StringVar(&c.name, "lab", "", "name of the laboratory, where several are up; $"+labVariable+" if not given")
+	command.Flags().StringVar(&c.name, "lab", "", "`NAME` of the laboratory, where several are up; $"+labVariable+" if not given")
 	// The error is for a flag that does not exist.
 	_ = command.RegisterFlagCompletionFunc("lab", completeLabFlag)
 }

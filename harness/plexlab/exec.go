@@ -17,13 +17,16 @@ func newExec(io streams) *cobra.Command {
 		application string
 	)
 	command := &cobra.Command{
-		Use: "exec NODE -- COMMAND [ARGUMENT...]", Short: "Run a command on a node", GroupID: groupLab,
-		Long: `Runs a command on a stack, a router or a host, with the input, output and errors of this one, and
-ends with its status, or 128 plus the signal that ended it. With --app it runs through the launcher of the stack's
-implementation, as applications do, so that the stack sees its sockets at once; without, the stack finds
-them by looking. The command ends when this one does.`,
-		Args:              cobra.MinimumNArgs(2),
-		ValidArgsFunction: completeArguments(&chosen, nodes, anyFile),
+		Use: "exec [flags] NODE -- COMMAND [ARGUMENT...]", Short: "Run a command on a node", GroupID: groupLab,
+		Long: `Runs a command on a stack, a router or a host, with the input, output and errors of this one,
+and ends with its status, or 128 plus the signal that ended it. With --app it runs through the
+launcher of the stack's implementation, as applications do, so that the stack sees its sockets at
+once; without, the stack finds them by looking. The command ends when this one does.`,
+		Example: `  plexlab exec CLIENT -- curl -s http://192.168.44.10:60/
+  plexlab exec --app BULK MVS2 -- iperf3 --server --bind 192.168.44.10 --port 8000`,
+		DisableFlagsInUseLine: true,
+		Args:                  cobra.MinimumNArgs(2),
+		ValidArgsFunction:     completeArguments(&chosen, nodes, anyFile),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			l, err := chosen.attach()
 			if err != nil {
@@ -42,7 +45,7 @@ them by looking. The command ends when this one does.`,
 	command.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		return usagef("exec: %w; put -- before the command", err)
 	})
-	command.Flags().StringVar(&application, "app", "", "run it through the launcher, as the application of this name")
+	command.Flags().StringVar(&application, "app", "", "run it through the launcher, as the application `NAME`")
 	chosen.addFlag(command)
 	return command
 }

@@ -52,7 +52,12 @@ func TestMistakesEndInOneLineAndTheirStatus(t *testing.T) {
 	}{
 		{"unknown command", []string{"dwn"}, exitUsage, `no command "dwn"; did you mean down?`},
 		{"unknown command unlike any", []string{"frobnicate"}, exitUsage, "see: plexlab --help"},
-		{"missing argument", []string{"plan"}, exitUsage, "plexlab plan --help"},
+		{"unknown fault", []string{"fault", "explode", "MVS1"}, exitUsage, `no command "explode"; see: plexlab fault --help`},
+		{"misspelt fault", []string{"fault", "kil", "MVS1"}, exitUsage, "did you mean kill?"},
+		{"unknown shell", []string{"completion", "tcsh"}, exitUsage, `no command "tcsh"`},
+		{"missing argument", []string{"plan"}, exitUsage, "plan takes FILE; see: plexlab plan --help"},
+		{"argument too many", []string{"version", "all"}, exitUsage, "version takes no arguments"},
+		{"missing command", []string{"exec", "MVS1"}, exitUsage, "exec takes NODE -- COMMAND [ARGUMENT...]; see"},
 		{"unknown flag", []string{"list", "--jsn"}, exitUsage, "unknown flag: --jsn"},
 		{"command without dashes", []string{"exec", "MVS1", "ls", "-l"}, exitUsage, "put -- before the command"},
 		{"unknown report", []string{"display", "nothing"}, exitUsage, `no report "nothing"`},

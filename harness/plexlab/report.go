@@ -50,6 +50,6 @@ func newReport(io streams) *cobra.Command {
 	flags := command.Flags()
 	flags.StringSliceVar(&suites, "suites", nil, "names of the suites that were started")
 	flags.Int64Var(&started, "started", 0, "when the run began, in seconds since 1970; reports of earlier ones don't count")
-	flags.StringVarP(&manifest, "implementation", "i", "", "manifest of the implementation")
+	flags.StringVarP(&manifest, "implementation", "i", "", "`MANIFEST` of the implementation")
 	return command
 }

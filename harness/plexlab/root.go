@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -34,22 +35,16 @@ a network namespace of its own, that share dynamic VIPAs and distribute connecti
 
 ` + exitStatusHelp,
 		Version: version,
-		Args:    cobra.ArbitraryArgs,
-		RunE: func(root *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return root.Help()
-			}
-			return unknownCommand(root, args[0])
-		},
 		// run prints errors, in one line.
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.SuggestionsMinimumDistance = 2
 	root.SetIn(io.in)
 	root.SetOut(io.out)
 	root.SetErr(io.err)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usagef("%w; see: %s --help", err, cmd.CommandPath())
+	})
 	root.AddGroup(
 		&cobra.Group{ID: groupLab, Title: "A laboratory:"},
 		&cobra.Group{ID: groupLook, Title: "Looking into it:"},
@@ -63,18 +58,9 @@ a network namespace of its own, that share dynamic VIPAs and distribute connecti
 	)
 	root.SetHelpCommandGroupID(groupFile)
 	root.SetCompletionCommandGroupID(groupFile)
-	for _, command := range root.Commands() {
-		wrapArgs(command)
-	}
+	root.InitDefaultCompletionCmd()
+	explainArgs(root)
 	return root
-}
-
-// unknownCommand is the error of a command that root does not have, with those that look alike.
-func unknownCommand(root *cobra.Command, name string) error {
-	if alike := root.SuggestionsFor(name); len(alike) > 0 {
-		return usagef("no command %q; did you mean %s?", name, strings.Join(alike, " or "))
-	}
-	return usagef("no command %q; see: plexlab --help", name)
 }
 
 // The groups of commands in the help text.
@@ -84,17 +70,39 @@ const (
 	groupFile = "file"
 )
 
-// wrapArgs makes wrong arguments of command, and of those below it, usage errors.
-func wrapArgs(command *cobra.Command) {
-	if check := command.Args; check != nil {
-		command.Args = func(cmd *cobra.Command, args []string) error {
-			if err := check(cmd, args); err != nil {
-				return usageError{fmt.Errorf("%s: %w; see: %s --help", cmd.CommandPath(), err, cmd.CommandPath())}
-			}
+// explainArgs makes wrong arguments of command, and of those below it, errors that say what is
+// expected. What has commands below it does nothing by itself.
+func explainArgs(command *cobra.Command) {
+	if below := command.Commands(); len(below) > 0 {
+		command.SuggestionsMinimumDistance = 2
+		command.Args, command.RunE = cobra.ArbitraryArgs, helpOrUnknown
+		for _, c := range below {
+			explainArgs(c)
+		}
+		return
+	}
+	check := command.Args
+	if check == nil {
+		return
+	}
+	command.Args = func(cmd *cobra.Command, args []string) error {
+		if check(cmd, args) == nil {
 			return nil
 		}
+		_, expected, _ := strings.Cut(strings.Replace(cmd.Use, "[flags] ", "", 1), " ")
+		_, name, _ := strings.Cut(cmd.CommandPath(), " ")
+		return usagef("%s takes %s; see: %s --help", name, cmp.Or(expected, "no arguments"), cmd.CommandPath())
 	}
-	for _, below := range command.Commands() {
-		wrapArgs(below)
+}
+
+// helpOrUnknown helps with a command that has others below it, or says that the one named is
+// not among them.
+func helpOrUnknown(command *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return command.Help()
 	}
+	if alike := command.SuggestionsFor(args[0]); len(alike) > 0 {
+		return usagef("no command %q; did you mean %s?", args[0], strings.Join(alike, " or "))
+	}
+	return usagef("no command %q; see: %s --help", args[0], command.CommandPath())
 }

@@ -28,8 +28,8 @@ func newUp(io streams) *cobra.Command {
 		Long: `Builds the Sysplex of a topology, starts its stacks and, once they have settled, its applications.
 It stays until plexlab down. Interrupted before it is ready, it leaves nothing behind.
 
-Stacks are those of the reference implementation if no other is named: reference.yaml beside this program,
-or else ../../fixtures/implementations/reference.yaml from there, which is where the source tree has it.`,
+If no other implementation is named, stacks are the reference: its manifest is reference.yaml beside
+this program, or else ../../fixtures/implementations/reference.yaml from there, as in the source tree.`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeTopology,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -57,7 +57,7 @@ or else ../../fixtures/implementations/reference.yaml from there, which is where
 		},
 	}
 	flags := command.Flags()
-	flags.StringVar(&name, "name", "", "name of the laboratory, that of the plex if not given")
+	flags.StringVar(&name, "name", "", "`NAME` of the laboratory, that of the plex if not given")
 	addImplementation(command, &manifests)
 	flags.BoolVar(&names, "names", false, "name its namespaces under /run/netns, LAB-NODE; takes root")
 	addJSON(command, &asJSON)
@@ -89,8 +89,8 @@ const implementationVariable = "PLEXLAB_IMPLEMENTATION"
 
 func addImplementation(command *cobra.Command, manifests *[]string) {
 	command.Flags().StringArrayVarP(manifests, "implementation", "i", nil,
-		"manifest of the implementation, or NAME=MANIFEST for the stacks whose topology says NAME; "+
-			"the reference, or $"+implementationVariable+", if not given")
+		"`MANIFEST` of the implementation, or NAME=MANIFEST for the stacks whose topology\nsays NAME; "+
+			"$"+implementationVariable+" or the reference if not given")
 	// The error is for a flag that does not exist.
 	_ = command.MarkFlagFilename("implementation", "yaml", "yml")
 }
