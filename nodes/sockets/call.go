@@ -148,7 +148,11 @@ func describe(fd int) (Socket, error) {
 	if err != nil {
 		return Socket{}, fmt.Errorf("read socket address: %w", err)
 	}
-	socket := Socket{Cookie: cookie}
+	device, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BINDTOIFINDEX)
+	if err != nil {
+		return Socket{}, fmt.Errorf("read interface of socket: %w", err)
+	}
+	socket := Socket{Cookie: cookie, Device: uint32(device)}
 	switch a := name.(type) {
 	case *unix.SockaddrInet4:
 		socket.Local = netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port))

@@ -132,19 +132,14 @@ func TestRemnantsAreNotEnded(t *testing.T) {
 // destroy ends a connection by SOCK_DESTROY, so that nobody waits a minute for TIME_WAIT.
 func destroy(t testing.TB, d *diagConn, c Connection) {
 	t.Helper()
-	request := appendRequest(nil, unix.AF_INET, unix.NLM_F_ACK, 0, anyConnection, sockID(c, 0))
+	request := appendRequest(nil, unix.AF_INET, unix.NLM_F_ACK, 0, anyConnection, probe{connection: c})
 	binary.NativeEndian.PutUint16(request[4:], unix.SOCK_DESTROY)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.out = request
-	if err := d.send(); err != nil {
+	if err := d.socket.send(request); err != nil {
 		t.Fatal(err)
 	}
-	datagram, err := receiveDatagram(d.raw, d.in, true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = eachMessage(datagram, func(_ uint16, _ uint32, payload []byte) error { return messageError(payload) })
+	err := d.in.receive(d.socket, func(_ uint16, _ uint32, payload []byte) error { return messageError(payload) })
 	if err == unix.EOPNOTSUPP {
 		t.Skip("kernel lacks SOCK_DESTROY (CONFIG_INET_DIAG_DESTROY)")
 	}
@@ -201,14 +196,12 @@ func TestHeldConnectionAborted(t *testing.T) {
 func TestAbortedConnectionIsFoundByItsCookie(t *testing.T) {
 	t.Parallel()
 	m := &Monitor{
-		destroyed: &destroyed{wake: make(chan struct{}, 1)},
 		listeners: newListeners(),
 		holdings:  newHoldings(),
 		remnants:  newRemnants(),
 	}
 	m.holdings.sweep(map[Connection]uint64{numbered(1): 1, numbered(2): 2})
-	m.destroyed.add(backlog{unconnected: []uint64{2, 3}})
-	m.takeDestroyed()
+	m.takeBacklog(backlog{unconnected: []uint64{2, 3}}, time.Now())
 	if m.remnants.has(numbered(1)) || !m.remnants.has(numbered(2)) {
 		t.Error("want the second connection alone to be looked up")
 	}

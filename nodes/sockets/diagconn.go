@@ -4,40 +4,38 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"syscall"
 
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 )
 
-// diagConn is a sock_diag socket of one network namespace, the one of the thread that
-// opened it. Asking needs no privilege. Its methods may be called concurrently.
+// diagConn asks the kernel about the TCP sockets of one network namespace, the one of the
+// thread that opened it. Asking needs no privilege. Its methods may be called concurrently.
 type diagConn struct {
-	conn *netlink.Conn
-	raw  syscall.RawConn
-
 	mu       sync.Mutex
+	socket   netlinkSocket
 	sequence uint32
-	out, in  []byte
+	out      []byte
+	in       *sheaf
+	dumped   []byte
 }
 
 // maxDatagram is the longest datagram that the kernel makes of a dump (netlink_dump).
 const maxDatagram = 32 << 10
 
 func dialDiag() (*diagConn, error) {
-	conn, err := netlink.Dial(unix.NETLINK_SOCK_DIAG, nil)
+	socket, err := dialSockDiag()
 	if err != nil {
-		return nil, fmt.Errorf("open sock_diag: %w", err)
+		return nil, err
 	}
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		conn.Close()
-		return nil, fmt.Errorf("open sock_diag: %w", err)
-	}
-	return &diagConn{conn: conn, raw: raw, in: make([]byte, maxDatagram)}, nil
+	return &diagConn{socket: socket, in: newSheaf(), dumped: make([]byte, maxDatagram)}, nil
 }
 
-func (d *diagConn) close() error { return d.conn.Close() }
+// close lets every later call fail with net.ErrClosed.
+func (d *diagConn) close() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.socket.close()
+}
 
 // dump calls visit for every TCP socket of the namespace, of both address families, that is
 // in one of the states. The kernel does not stop the world: of sockets that come, go or
@@ -47,8 +45,8 @@ func (d *diagConn) dump(in states, visit func(diagSocket)) error {
 	defer d.mu.Unlock()
 	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
 		d.sequence++
-		d.out = appendRequest(d.out[:0], family, unix.NLM_F_DUMP, d.sequence, in, sockID(Connection{}, 0))
-		if err := d.send(); err != nil {
+		d.out = appendRequest(d.out[:0], family, unix.NLM_F_DUMP, d.sequence, in, probe{})
+		if err := d.socket.send(d.out); err != nil {
 			return fmt.Errorf("dump TCP sockets: %w", err)
 		}
 		if err := d.receiveDump(visit); err != nil {
@@ -60,7 +58,7 @@ func (d *diagConn) dump(in states, visit func(diagSocket)) error {
 
 func (d *diagConn) receiveDump(visit func(diagSocket)) error {
 	for done := false; !done; {
-		datagram, err := receiveDatagram(d.raw, d.in, true)
+		datagram, err := d.socket.receive(d.dumped)
 		if err != nil {
 			return err
 		}
@@ -120,18 +118,14 @@ func (d *diagConn) lookup(probes []probe) ([]*diagSocket, error) {
 		if p.connection.Local.Addr().Is4() {
 			family = unix.AF_INET // finds those of mapped addresses too
 		}
-		d.out = appendRequest(d.out, family, 0, first+uint32(i), anyConnection, sockID(p.connection, p.device))
+		d.out = appendRequest(d.out, family, 0, first+uint32(i), anyConnection, p)
 	}
-	if err := d.send(); err != nil {
+	if err := d.socket.send(d.out); err != nil {
 		return nil, fmt.Errorf("look up TCP sockets: %w", err)
 	}
 	found := make([]*diagSocket, len(probes))
 	for answers := 0; answers < len(probes); {
-		datagram, err := receiveDatagram(d.raw, d.in, true)
-		if err != nil {
-			return nil, fmt.Errorf("look up TCP sockets: %w", err)
-		}
-		err = eachMessage(datagram, func(kind uint16, sequence uint32, payload []byte) error {
+		err := d.in.receive(d.socket, func(kind uint16, sequence uint32, payload []byte) error {
 			i := sequence - first
 			if i >= uint32(len(probes)) {
 				return nil // of an earlier look-up that failed half-way
@@ -152,31 +146,4 @@ func (d *diagConn) lookup(probes []probe) ([]*diagSocket, error) {
 		}
 	}
 	return found, nil
-}
-
-func (d *diagConn) send() error {
-	var err error
-	waitErr := d.raw.Write(func(fd uintptr) bool {
-		_, err = unix.Write(int(fd), d.out)
-		return err != unix.EAGAIN
-	})
-	if waitErr != nil {
-		return waitErr
-	}
-	return err
-}
-
-// receiveDatagram reads one datagram of a netlink socket into b; without wait it fails with
-// EAGAIN where there is none.
-func receiveDatagram(raw syscall.RawConn, b []byte, wait bool) ([]byte, error) {
-	var n int
-	var err error
-	waitErr := raw.Read(func(fd uintptr) bool {
-		n, err = unix.Read(int(fd), b)
-		return err != unix.EINTR && (err != unix.EAGAIN || !wait)
-	})
-	if waitErr != nil {
-		return nil, waitErr
-	}
-	return b[:max(n, 0)], err
 }

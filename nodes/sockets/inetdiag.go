@@ -19,6 +19,8 @@ const (
 
 	diagSKV6Only = 11 // INET_DIAG_SKV6ONLY
 
+	timerTimeWait = 3 // idiag_timer of what is left of a socket
+
 	diagNoCookie = 0xffffffff // INET_DIAG_NOCOOKIE, twice
 )
 
@@ -67,6 +69,8 @@ type diagSocket struct {
 	// device is the index of the interface that the socket is bound to, or 0.
 	device uint32
 	v6Only bool
+	// remnant: its socket is gone, and only TIME_WAIT or FIN_WAIT2 is left for a while.
+	remnant bool
 	// expires is what its timer has left: the rest of a remnant's life.
 	expires time.Duration
 }
@@ -74,8 +78,8 @@ type diagSocket struct {
 func (s diagSocket) connection() Connection { return Connection{Local: s.local, Remote: s.remote} }
 
 // appendRequest appends a netlink message that asks about TCP sockets: a dump of all in the
-// given states, or with an exact id about one.
-func appendRequest(b []byte, family uint8, flags uint16, sequence uint32, in states, id []byte) []byte {
+// given states, or without NLM_F_DUMP about one.
+func appendRequest(b []byte, family uint8, flags uint16, sequence uint32, in states, one probe) []byte {
 	b = binary.NativeEndian.AppendUint32(b, sizeofNlmsghdr+sizeofDiagRequest)
 	b = binary.NativeEndian.AppendUint16(b, unix.SOCK_DIAG_BY_FAMILY)
 	b = binary.NativeEndian.AppendUint16(b, unix.NLM_F_REQUEST|flags)
@@ -84,22 +88,28 @@ func appendRequest(b []byte, family uint8, flags uint16, sequence uint32, in sta
 
 	b = append(b, family, unix.IPPROTO_TCP, 0, 0) // no extensions, padding
 	b = binary.NativeEndian.AppendUint32(b, uint32(in))
-	return append(b, id...)
-}
 
-// sockID is struct inet_diag_sockid; the zero Connection stands for any.
-func sockID(c Connection, device uint32) []byte {
-	b := make([]byte, 0, 48)
-	b = binary.BigEndian.AppendUint16(b, c.Local.Port())
-	b = binary.BigEndian.AppendUint16(b, c.Remote.Port())
-	var source, destination [16]byte
-	copy(source[:], c.Local.Addr().AsSlice())
-	copy(destination[:], c.Remote.Addr().AsSlice())
-	b = append(b, source[:]...)
-	b = append(b, destination[:]...)
-	b = binary.NativeEndian.AppendUint32(b, device)
+	// struct inet_diag_sockid
+	b = binary.BigEndian.AppendUint16(b, one.connection.Local.Port())
+	b = binary.BigEndian.AppendUint16(b, one.connection.Remote.Port())
+	b = appendAddress(b, one.connection.Local.Addr())
+	b = appendAddress(b, one.connection.Remote.Addr())
+	b = binary.NativeEndian.AppendUint32(b, one.device)
 	b = binary.NativeEndian.AppendUint32(b, diagNoCookie)
 	return binary.NativeEndian.AppendUint32(b, diagNoCookie)
+}
+
+// appendAddress appends an address in 16 bytes, of which IPv4 takes the first four.
+func appendAddress(b []byte, a netip.Addr) []byte {
+	var field [16]byte
+	switch {
+	case a.Is4():
+		v4 := a.As4()
+		copy(field[:], v4[:])
+	case a.Is6():
+		field = a.As16()
+	}
+	return append(b, field[:]...)
 }
 
 var errShort = errors.New("message too short")
@@ -111,6 +121,7 @@ func parseDiag(b []byte) (diagSocket, error) {
 	}
 	s := diagSocket{
 		state:   tcpState(b[1]),
+		remnant: b[2] == timerTimeWait,
 		device:  binary.NativeEndian.Uint32(b[40:]),
 		cookie:  uint64(binary.NativeEndian.Uint32(b[44:])) | uint64(binary.NativeEndian.Uint32(b[48:]))<<32,
 		expires: time.Duration(binary.NativeEndian.Uint32(b[52:])) * time.Millisecond,

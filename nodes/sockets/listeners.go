@@ -13,10 +13,13 @@ type listeners struct {
 	// a listen() is about to report it, with the application's name; the next look believes
 	// that there is no broker.
 	found map[uint64]struct{}
+	// shadowed are those reported ones that a look-up by address does not find although they
+	// are there: of several sockets that share an address and port it finds but one.
+	shadowed map[uint64]struct{}
 }
 
 func newListeners() *listeners {
-	return &listeners{reported: map[uint64]Socket{}, found: map[uint64]struct{}{}}
+	return &listeners{reported: map[uint64]Socket{}, found: map[uint64]struct{}{}, shadowed: map[uint64]struct{}{}}
 }
 
 func (l *listeners) any() bool { return len(l.reported) > 0 }
@@ -39,8 +42,25 @@ func (l *listeners) start(s Socket) bool {
 // end reports whether the socket was reported.
 func (l *listeners) end(cookie uint64) bool {
 	_, known := l.reported[cookie]
-	delete(l.reported, cookie)
+	l.forget(cookie)
 	return known
+}
+
+func (l *listeners) forget(cookie uint64) {
+	delete(l.reported, cookie)
+	delete(l.shadowed, cookie)
+}
+
+// lookedUp notes whether a look-up by address found a reported socket. It is to be met by a
+// look at all if it was found before and now is not.
+func (l *listeners) lookedUp(cookie uint64, found bool) (suspect bool) {
+	_, shadowed := l.shadowed[cookie]
+	if found {
+		delete(l.shadowed, cookie)
+	} else {
+		l.shadowed[cookie] = struct{}{}
+	}
+	return !found && !shadowed
 }
 
 func (l *listeners) anyMissing(there map[uint64]Socket) bool {
@@ -56,7 +76,7 @@ func (l *listeners) anyMissing(there map[uint64]Socket) bool {
 func (l *listeners) compare(there map[uint64]Socket) (started []Socket, ended []uint64) {
 	for cookie := range l.reported {
 		if _, still := there[cookie]; !still {
-			delete(l.reported, cookie)
+			l.forget(cookie)
 			ended = append(ended, cookie)
 		}
 	}

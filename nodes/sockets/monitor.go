@@ -6,9 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // MonitorConfig is what a Monitor needs; Deliver and Relevant have no default.
@@ -31,8 +30,8 @@ type MonitorConfig struct {
 	// Sweep is the time between two sweeps of all connections; 0 means 2 s. A connection is
 	// held at the second sweep that finds it, so aged one to two of these times.
 	Sweep time.Duration
-	// Batch is how long a destroyed connection waits for others to be reported with; 0 means
-	// 3 ms.
+	// Batch is how long a destroyed connection waits for others to be asked about and reported
+	// with, and the time between two looks for remnants; 0 means 3 ms.
 	Batch time.Duration
 	// ReceiveBuffer is the size in bytes of the kernel's buffer of events; 0 means 32 MiB.
 	// Without CAP_NET_ADMIN in the initial user namespace, net.core.rmem_max limits it.
@@ -63,9 +62,18 @@ type Monitor struct {
 	// reportedAlive are the cookies of sockets whose connection was reported as ended while
 	// their process has not closed them (a reset); their own end is not reported again.
 	reportedAlive map[uint64]struct{}
-	nextCheck     time.Time
-	nextLook      time.Time
-	nextSweep     time.Time
+	// resting: events are drained at nextDrain; else the alarm is set.
+	resting   bool
+	nextDrain time.Time
+	// gathered are destroyed connections that wait for others until nextGather.
+	gathered   []closed
+	nextGather time.Time
+	// nextAsk is when remnants are asked about again, at the earliest.
+	nextAsk   time.Time
+	nextCheck time.Time
+	lastLook  time.Time
+	nextLook  time.Time
+	nextSweep time.Time
 }
 
 // relevance is the filter of MonitorConfig.
@@ -134,22 +142,14 @@ func (c *MonitorConfig) setDefaults() {
 // Run delivers events until ctx ends, and then returns nil with everything closed.
 func (m *Monitor) Run(ctx context.Context) error {
 	defer close(m.stopped)
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		defer m.destroyed.close() // ends receive
-		defer m.diag.close()
-		defer m.ask.close()
-		m.run(ctx)
-		return nil
-	})
-	group.Go(func() error {
-		err := m.destroyed.receive(m.c.Relevant)
-		if ctx.Err() != nil {
-			return nil
-		}
-		return err
-	})
-	if err := group.Wait(); err != nil {
+	var watching sync.WaitGroup
+	watching.Go(m.destroyed.watch)
+	err := m.run(ctx)
+	m.destroyed.close()
+	m.diag.close()
+	m.ask.close()
+	watching.Wait()
+	if err != nil {
 		return fmt.Errorf("monitor sockets: %w", err)
 	}
 	return nil

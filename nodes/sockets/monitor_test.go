@@ -343,3 +343,47 @@ func TestMonitorLeavesNoDescriptor(t *testing.T) {
 		t.Errorf("%d descriptors open, %d before", after, before)
 	}
 }
+
+// Of sockets that share an address and port a look-up finds but one; what becomes of the
+// others is noticed all the same, without a look at all that is due anyway.
+func TestShutdownOfAListenerThatSharesItsPort(t *testing.T) {
+	t.Parallel()
+	enterNetNS(t)
+	m := startMonitor(t, MonitorConfig{Look: time.Hour})
+	b := startBroker(t, &recorder{listening: func(ctx context.Context, s Socket) {
+		if err := m.Listening(ctx, s); err != nil {
+			t.Error(err)
+		}
+	}})
+	server := startPuppet(t, b, nil)
+	names := []string{"a", "b", "c"}
+	for _, name := range names {
+		server.serve(name, "tcp4", "127.7.0.1:7001", "reuseport")
+	}
+	for _, name := range names {
+		cookie := server.cookie(name)
+		began := time.Now()
+		server.ok("shutdown %s", name)
+		eventually(t, "end of the socket is told", func() bool { return m.ended(cookie) })
+		t.Logf("told after %v", time.Since(began))
+	}
+}
+
+// A socket that is bound to an interface is found only by a look-up that says so.
+func TestLookupOfAListenerBoundToAnInterface(t *testing.T) {
+	t.Parallel()
+	enterNetNS(t)
+	d := openDiag(t)
+	fd := listenHere(t, serverAt)
+	if err := unix.BindToDevice(fd, "lo"); err != nil {
+		t.Fatal(err)
+	}
+	s, err := describe(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := d.lookup([]probe{{Connection{Local: s.Local}, s.Device}})
+	if err != nil || found[0] == nil || found[0].cookie != s.Cookie {
+		t.Errorf("look-up of %+v: got %+v, %v", s, found[0], err)
+	}
+}

@@ -29,7 +29,8 @@ type remnant struct {
 	closed
 	due     time.Time
 	backoff time.Duration
-	// suspected: no event told that the socket is gone, a sweep missed it.
+	// suspected: no event told that the socket is gone; a sweep missed it, or it is that of a
+	// later use.
 	suspected bool
 	index     int // in byDue; -1 while it is looked up
 }
@@ -70,12 +71,15 @@ func (r *remnants) takeDue(now time.Time, max int) []*remnant {
 	return due
 }
 
-// keep puts off one of which something is left; expires is what the kernel's timer says,
-// or 0.
-func (r *remnants) keep(x *remnant, now time.Time, expires time.Duration) {
+// keep puts off one of which something is left: what the kernel holds, nil for unknown.
+func (r *remnants) keep(x *remnant, now time.Time, left *diagSocket) {
 	wait := x.backoff
-	if expires > 0 {
-		wait = min(wait, expires+timerSlack)
+	switch {
+	case left == nil:
+	case left.remnant, left.state == tcpSynRecv:
+		wait = min(wait, left.expires+timerSlack)
+	default: // a later use, whose event is to come
+		x.cookie, x.suspected = left.cookie, true
 	}
 	x.due = now.Add(wait)
 	longest := min(max(maxBackoff, time.Duration(r.len())*backoffPerRemnant), slowestBackoff)

@@ -44,15 +44,17 @@ func TestRemnantsComeInTheirOrder(t *testing.T) {
 func TestRemnantIsAskedAboutLessAndLess(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		name    string
-		others  int
-		expires time.Duration
-		want    []time.Duration
+		name   string
+		others int
+		left   *diagSocket
+		want   []time.Duration
 	}{
-		{"alone", 0, 0, []time.Duration{20, 40, 80, 160, 320, 640, 1000, 1000}},
-		{"timer of the kernel", 0, 50 * time.Millisecond, []time.Duration{20, 40, 55, 55}},
-		{"among 50,000", 50_000, 0, []time.Duration{20, 40, 80, 160, 320, 640, 1280, 2560, 5000, 5000}},
-		{"among 200,000", 200_000, 0, []time.Duration{20, 40, 80, 160, 320, 640, 1280, 2560, 5120, 10000, 10000}},
+		{"alone", 0, nil, []time.Duration{20, 40, 80, 160, 320, 640, 1000, 1000}},
+		{"timer of the kernel", 0, &diagSocket{remnant: true, expires: 50 * time.Millisecond}, []time.Duration{20, 40, 55, 55}},
+		{"half-open request", 0, &diagSocket{state: tcpSynRecv, expires: 50 * time.Millisecond}, []time.Duration{20, 40, 55, 55}},
+		{"later use", 0, &diagSocket{state: tcpEstablished, expires: 50 * time.Millisecond}, []time.Duration{20, 40, 80, 160}},
+		{"among 50,000", 50_000, nil, []time.Duration{20, 40, 80, 160, 320, 640, 1280, 2560, 5000, 5000}},
+		{"among 200,000", 200_000, nil, []time.Duration{20, 40, 80, 160, 320, 640, 1280, 2560, 5120, 10000, 10000}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -68,7 +70,7 @@ func TestRemnantIsAskedAboutLessAndLess(t *testing.T) {
 				if len(due) != 1 {
 					t.Fatalf("%d due, want 1", len(due))
 				}
-				r.keep(due[0], now, test.expires)
+				r.keep(due[0], now, test.left)
 				next, _ := r.next()
 				got = append(got, next.Sub(now)/time.Millisecond)
 				now = next

@@ -6,26 +6,39 @@ import (
 	"time"
 )
 
-// suspicion is how long a connection that a sweep missed waits for its event.
-const suspicion = 200 * time.Millisecond
+const (
+	// breath is the time between two drains of events, so that under load one wake-up serves
+	// many. The first event after a breath without any wakes the monitor at once.
+	breath = 5 * time.Millisecond
+	// checksOfShadowed is how many checks pass until listening sockets that cannot be found by
+	// their address are looked at.
+	checksOfShadowed = 4
+	// suspicion is how long a connection that a sweep missed waits for its event.
+	suspicion = 200 * time.Millisecond
+)
 
-// run is the one goroutine that owns what the monitor knows.
-func (m *Monitor) run(ctx context.Context) {
+// run is the one goroutine that owns what the monitor knows. It returns when ctx ends, or with
+// what keeps it from receiving events.
+func (m *Monitor) run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
+		var err error
 		select {
 		case <-ctx.Done():
-			return
+			return nil
 		case a := <-m.announced:
 			m.announce(a)
 		case <-m.destroyed.wake:
-			m.takeDestroyed()
+			err = m.takeDestroyed()
 		case <-m.kicked:
 			m.nextLook = time.Time{}
-			m.work()
+			err = m.work()
 		case <-timer.C:
-			m.work()
+			err = m.work()
+		}
+		if err != nil {
+			return err
 		}
 		timer.Reset(time.Until(m.due()))
 	}
@@ -34,20 +47,43 @@ func (m *Monitor) run(ctx context.Context) {
 // due is when work has something to do.
 func (m *Monitor) due() time.Time {
 	due := m.nextLook
-	if m.nextSweep.Before(due) {
-		due = m.nextSweep
+	sooner := func(t time.Time) {
+		if t.Before(due) {
+			due = t
+		}
 	}
-	if m.listeners.any() && m.nextCheck.Before(due) {
-		due = m.nextCheck
+	sooner(m.nextSweep)
+	if m.listeners.any() {
+		sooner(m.nextCheck)
 	}
-	if next, some := m.remnants.next(); some && next.Before(due) {
-		due = next
+	if m.resting {
+		sooner(m.nextDrain)
+	}
+	if ask, some := m.askAt(); some {
+		sooner(ask)
 	}
 	return due
 }
 
+// askAt is when the kernel is to be asked what is left of connections, if there are any.
+func (m *Monitor) askAt() (at time.Time, some bool) {
+	at, some = m.remnants.next()
+	if at.Before(m.nextAsk) {
+		at = m.nextAsk
+	}
+	if len(m.gathered) > 0 && (!some || m.nextGather.Before(at)) {
+		return m.nextGather, true
+	}
+	return at, some
+}
+
 // work does what is due. What the kernel refuses now is asked again later.
-func (m *Monitor) work() {
+func (m *Monitor) work() error {
+	if m.resting && !time.Now().Before(m.nextDrain) {
+		if err := m.takeDestroyed(); err != nil {
+			return err
+		}
+	}
 	switch now := time.Now(); {
 	case !now.Before(m.nextLook):
 		m.look()
@@ -57,7 +93,10 @@ func (m *Monitor) work() {
 	if !time.Now().Before(m.nextSweep) {
 		m.sweep()
 	}
-	m.askForRemnants()
+	if at, some := m.askAt(); some && !time.Now().Before(at) {
+		return m.askForRemnants()
+	}
+	return nil
 }
 
 func (m *Monitor) announce(a announcement) {
@@ -73,21 +112,36 @@ func (m *Monitor) lookWithin(wait time.Duration) {
 	}
 }
 
-// takeDestroyed works off the events.
-func (m *Monitor) takeDestroyed() {
-	q := m.destroyed.take()
-	due := time.Now().Add(m.c.Batch)
+// takeDestroyed works off the events; connections wait for others. It returns what keeps it
+// from receiving any.
+func (m *Monitor) takeDestroyed() error {
+	q, any, err := m.destroyed.drain(m.c.Relevant)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	m.resting, m.nextDrain = any, now.Add(breath)
+	if !any {
+		err = m.destroyed.alarm.set()
+	}
+	m.takeBacklog(q, now)
+	return err
+}
+
+func (m *Monitor) takeBacklog(q backlog, now time.Time) {
 	for _, cookie := range q.unconnected {
+		delete(m.reportedAlive, cookie)
 		if m.listeners.end(cookie) {
 			m.c.Deliver(ListenEnded{cookie})
 			m.lookWithin(m.c.Check)
 		} else if c, known := m.holdings.bySocket(cookie); known {
-			m.destroyedConnection(closed{probe{connection: c}, cookie}, due)
+			m.destroyedConnection(closed{probe{connection: c}, cookie}, now.Add(m.c.Batch))
 		}
 	}
-	for _, c := range q.connections {
-		m.destroyedConnection(c, due)
+	if len(m.gathered) == 0 {
+		m.nextGather = now.Add(m.c.Batch)
 	}
+	m.gathered = append(m.gathered, q.connections...)
 	if q.overflow {
 		m.c.Log.Warn("events of destroyed sockets overflowed, looking instead")
 		clear(m.reportedAlive) // some of the events it waits for may be lost
@@ -103,14 +157,17 @@ func (m *Monitor) destroyedConnection(c closed, due time.Time) {
 	m.remnants.add(c, due, false)
 }
 
-// check looks at the reported listening sockets alone, which is cheap, and at all if one
-// of them is not there. Of several that share an address and port the kernel shows but one.
+// check looks at the reported listening sockets alone, which is cheap, and at all if one of
+// them cannot be found any more; those that cannot be found by their address are looked at with
+// all, less often.
 func (m *Monitor) check() {
-	m.nextCheck = time.Now().Add(m.c.Check)
+	now := time.Now()
+	m.nextCheck = now.Add(m.c.Check)
+	suspect := false
 	for some := range slices.Chunk(m.listeners.all(), maxProbes) {
 		probes := make([]probe, len(some))
 		for i, s := range some {
-			probes[i].connection.Local = s.Local
+			probes[i] = probe{Connection{Local: s.Local}, s.Device}
 		}
 		found, err := m.diag.lookup(probes)
 		if err != nil {
@@ -118,20 +175,23 @@ func (m *Monitor) check() {
 			return
 		}
 		for i, s := range some {
-			if found[i] == nil || found[i].cookie != s.Cookie {
-				m.look()
-				return
+			if m.listeners.lookedUp(s.Cookie, found[i] != nil && found[i].cookie == s.Cookie) {
+				suspect = true
 			}
 		}
+	}
+	if suspect || len(m.listeners.shadowed) > 0 && !now.Before(m.lastLook.Add(checksOfShadowed*m.c.Check)) {
+		m.look()
 	}
 }
 
 // look compares all listening sockets with those reported.
 func (m *Monitor) look() {
-	m.nextLook = time.Now().Add(m.c.Look)
+	m.lastLook = time.Now()
+	m.nextLook = m.lastLook.Add(m.c.Look)
 	there := map[uint64]Socket{}
 	see := func(s diagSocket) {
-		there[s.cookie] = Socket{Cookie: s.cookie, Local: s.local, V6Only: s.v6Only}
+		there[s.cookie] = Socket{Cookie: s.cookie, Local: s.local, V6Only: s.v6Only, Device: s.device}
 	}
 	err := m.diag.dump(listening, see)
 	if err == nil && m.listeners.anyMissing(there) {
@@ -179,10 +239,23 @@ func (m *Monitor) sweep() {
 	}
 }
 
-// askForRemnants reports those connections, of which it is time to ask, that are gone.
-func (m *Monitor) askForRemnants() {
+// askForRemnants reports those connections, of which it is time to ask, that are gone. Events
+// are drained first: a connection whose last use is known to have ended is reported once.
+func (m *Monitor) askForRemnants() error {
+	if err := m.takeDestroyed(); err != nil {
+		return err
+	}
+	now := time.Now()
+	for _, c := range m.gathered {
+		m.destroyedConnection(c, now)
+	}
+	m.gathered = m.gathered[:0]
+	all := m.remnants.takeDue(now, maxReported)
+	if len(all) < maxReported {
+		m.nextAsk = now.Add(m.c.Batch)
+	}
 	var ended []Connection
-	for due := range slices.Chunk(m.remnants.takeDue(time.Now(), maxReported), maxProbes) {
+	for due := range slices.Chunk(all, maxProbes) {
 		probes := make([]probe, len(due))
 		for i, r := range due {
 			probes[i] = r.probe
@@ -191,13 +264,12 @@ func (m *Monitor) askForRemnants() {
 		if err != nil {
 			m.c.Log.Error("no look-up of ended connections", "error", err)
 		}
-		now := time.Now()
 		for i, r := range due {
 			switch {
 			case err != nil:
-				m.remnants.keep(r, now, 0)
+				m.remnants.keep(r, now, nil)
 			case r.isAnsweredBy(found[i]):
-				m.remnants.keep(r, now, found[i].expires)
+				m.remnants.keep(r, now, found[i])
 			default:
 				m.gone(r)
 				ended = append(ended, r.connection)
@@ -207,6 +279,7 @@ func (m *Monitor) askForRemnants() {
 	if len(ended) > 0 {
 		m.c.Deliver(ConnectionsEnded{ended})
 	}
+	return nil
 }
 
 // gone forgets a connection of which nothing is left.

@@ -17,6 +17,8 @@ type Socket struct {
 	// V6Only: an IPv6 socket that takes no IPv4 connections, by option or because it is bound
 	// to one IPv6 address. False for IPv4 sockets.
 	V6Only bool
+	// Device is the index of the interface that it is bound to (SO_BINDTODEVICE), 0 for none.
+	Device uint32
 	// Application is the name that the launcher was given; empty for a program that came
 	// without a launcher.
 	Application string

@@ -69,7 +69,7 @@ func TestParseDiag(t *testing.T) {
 func TestRequestLayout(t *testing.T) {
 	t.Parallel()
 	c := Connection{Local: netip.MustParseAddrPort("10.1.0.1:80"), Remote: netip.MustParseAddrPort("10.44.0.2:4000")}
-	got := appendRequest(nil, unix.AF_INET, unix.NLM_F_DUMP, 9, listening, sockID(c, 7))
+	got := appendRequest(nil, unix.AF_INET, unix.NLM_F_DUMP, 9, listening, probe{c, 7})
 	want := "48000000" + "1400" + "0103" + "09000000" + "00000000" + // netlink header
 		"02060000" + "00040000" + // AF_INET, TCP, 1 << LISTEN
 		"0050" + "0fa0" + "0a010001" + "000000000000000000000000" + "0a2c0002" + "000000000000000000000000" +
