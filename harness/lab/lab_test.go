@@ -3,6 +3,7 @@ package lab_test
 import (
 	"bufio"
 	"fmt"
+	"os"
 	"testing"
 
 	"github.com/plexlab-dev/plexlab/harness/lab"
@@ -25,6 +26,20 @@ func TestNodesReachEachOther(t *testing.T) {
 	} {
 		if got := exchange(t, l, c.from, c.to, address(c.at)); got != "hello" {
 			t.Errorf("%s: got %q", c.name, got)
+		}
+	}
+}
+
+// TestEachNodeHasItsOwnTableOfConnections: asking for the connections of one must not walk those of all.
+func TestEachNodeHasItsOwnTableOfConnections(t *testing.T) {
+	t.Parallel()
+	if _, err := os.Stat("/proc/sys/net/ipv4/tcp_child_ehash_entries"); err != nil {
+		t.Skip("the kernel has no setting tcp_child_ehash_entries")
+	}
+	l := up(t, sysplex(1), lab.Options{})
+	for _, node := range []string{"MVS1", "CLIENT"} {
+		if got, _ := output(t, l, node, lab.ExecSpec{Argv: []string{"cat", "/proc/sys/net/ipv4/tcp_ehash_entries"}}); got != "16384\n" {
+			t.Errorf("%s: a table of %q buckets, want its own of 16384", node, got)
 		}
 	}
 }

@@ -42,9 +42,17 @@ var ErrExited = errors.New("the function ended its goroutine")
 
 // New creates an empty network namespace. It needs CAP_SYS_ADMIN in the user namespace of the
 // caller, which then owns it. On an error nothing is left behind.
-func New() (*Namespace, error) {
+func New() (*Namespace, error) { return create(inThread) }
+
+// New creates an empty network namespace from within n, whose settings say what its children
+// start from, net.ipv4.tcp_child_ehash_entries for one. It takes the rights of Do and of the
+// function New.
+func (n *Namespace) New() (*Namespace, error) { return create(n.Do) }
+
+// create makes a namespace on the thread that within runs its function on.
+func create(within func(func() error) error) (*Namespace, error) {
 	var created *Namespace
-	err := inThread(func() error {
+	err := within(func() error {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 			return fmt.Errorf("create network namespace: %w", err)
 		}

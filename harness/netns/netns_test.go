@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 
@@ -161,4 +162,33 @@ func nested(outer, inner *netns.Namespace) error {
 		return errors.New("the inner Do moved the outer one to " + current.String())
 	}
 	return nil
+}
+
+func TestNewStartsFromWhatItsParentSets(t *testing.T) {
+	t.Parallel()
+	parent := newNamespace(t)
+	const forChildren, own = "/proc/sys/net/ipv4/tcp_child_ehash_entries", "/proc/sys/net/ipv4/tcp_ehash_entries"
+	err := parent.Do(func() error { return os.WriteFile(forChildren, []byte("1024"), 0) })
+	if errors.Is(err, os.ErrNotExist) {
+		t.Skip("the kernel has no setting tcp_child_ehash_entries")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := here(t)
+	child, err := parent.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer child.Close()
+	if child.ID() == parent.ID() || child.ID() == before {
+		t.Errorf("%s is no new namespace", child)
+	}
+	var entries []byte
+	if err := child.Do(func() (err error) { entries, err = os.ReadFile(own); return err }); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.TrimSpace(string(entries)); got != "1024" {
+		t.Errorf("the child's table has %s buckets, want 1024", got)
+	}
 }

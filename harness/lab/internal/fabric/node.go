@@ -8,14 +8,13 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
-	"github.com/plexlab-dev/plexlab/harness/netns"
 	"github.com/plexlab-dev/plexlab/topo"
 )
 
 // buildNode makes the namespace of a node with all its links, addresses and routes.
 func (f *Fabric) buildNode(n *node, bridges map[string]*bridge) error {
 	var err error
-	if n.namespace, err = netns.New(); err != nil {
+	if n.namespace, err = f.hub.New(); err != nil {
 		return err
 	}
 	err = n.namespace.Do(func() error {
