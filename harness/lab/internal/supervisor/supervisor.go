@@ -36,18 +36,18 @@ const graceful = 300 * time.Millisecond
 
 // supervisor is the lab.
 type supervisor struct {
-	setup   wire.Setup
-	plan    *topo.Plan
-	born    time.Time
-	limits  []string // what does not work here, for people
-	log     *slog.Logger
-	key     contract.Key
-	client  *client
-	reaper  *reaper.Reaper
-	fabric  *fabric.Fabric
-	nodes   map[string]*node
-	order   []*node // of the plan
-	faults  schedule
+	setup  wire.Setup
+	plan   *topo.Plan
+	born   time.Time
+	limits []string // what does not work here, for people
+	log    *slog.Logger
+	key    contract.Key
+	client *client
+	reaper *reaper.Reaper
+	fabric *fabric.Fabric
+	nodes  map[string]*node
+	order  []*node // of the plan
+	faults schedule
 
 	stopping chan struct{} // closed when the lab begins to end
 	stop     sync.Once
