@@ -110,6 +110,8 @@ func TestErrors(t *testing.T) {
 		{"MTU", "subnet: 10.1.0.0/24", "subnet: 10.1.0.0/24\n    mtu: 100", `8:10: found 100, expected 576 to 65535 bytes`},
 
 		// Links.
+		{"MTU smaller on XCF", "subnet: 10.1.0.0/24", "subnet: 10.1.0.0/24\n    mtu: 1400",
+			"22:19: found net44 with an MTU of 1500, expected at most 1400, that of the XCF network"},
 		{"unknown network", "network: net46\n", "network: net47\n", `32:18: found "net47", expected one of the networks xcf, net44, net46`},
 		{"XCF as outside", "{network: net44, address: 192.168.44.101}", "{network: xcf, address: 10.1.0.7}",
 			"21:19: found the XCF network xcf, expected an outside network\n24:21: found the DVIPA 192.168.44.10, expected none: MVS1 has no link to an outside network"},

@@ -101,6 +101,10 @@ func (p *planner) link(node *PlanNode, at path, network, address string, more []
 		p.fail(at.at("network"), "found the XCF network %s, expected an outside network", n.Name)
 		return nil
 	}
+	if xcf := p.networks[p.xcf]; node.Kind == KindStack && xcf.MTU >= smallestMTU(xcf.Subnet) && n.MTU > xcf.MTU {
+		// What arrives goes on over XCF as it is, and would be lost there without a word.
+		p.fail(at.at("network"), "found %s with an MTU of %d, expected at most %d, that of the XCF network", n.Name, n.MTU, xcf.MTU)
+	}
 	for _, l := range node.Links {
 		if l.Network == network {
 			p.fail(at.at("network"), "found a second link of %s to %s, expected one", node.Name, network)

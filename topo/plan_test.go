@@ -241,6 +241,32 @@ func TestManyAddresses(t *testing.T) {
 	}
 }
 
+// TestDefaultTimers: what the stacks of a plex hear of each other stays bearable at any size.
+func TestDefaultTimers(t *testing.T) {
+	for _, c := range []struct {
+		stacks int
+		given  Timers
+		want   Timers
+	}{
+		{1, Timers{}, Timers{HelloMS: 50, DeadMS: 500}},
+		{32, Timers{}, Timers{HelloMS: 50, DeadMS: 500}},
+		{64, Timers{}, Timers{HelloMS: 170, DeadMS: 1700}},
+		{128, Timers{}, Timers{HelloMS: 682, DeadMS: 6820}},
+		{128, Timers{HelloMS: 50, DeadMS: 200}, Timers{HelloMS: 50, DeadMS: 200}},
+		{2, Timers{HelloMS: 400}, Timers{HelloMS: 400, DeadMS: 4000}},
+	} {
+		topology := Generate(Shape{Stacks: c.stacks})
+		topology.Timers = c.given
+		plan, err := topology.Plan()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(c.want, plan.Timers); diff != "" {
+			t.Errorf("%d stacks, given %+v (-want +got):\n%s", c.stacks, c.given, diff)
+		}
+	}
+}
+
 func TestTimersAndFaults(t *testing.T) {
 	topology := Generate(Shape{Stacks: 2})
 	topology.Timers = Timers{HelloMS: 20}
