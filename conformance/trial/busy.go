@@ -12,28 +12,31 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/plexlab-dev/plexlab/harness/bench/load"
+	"github.com/plexlab-dev/plexlab/harness/segment"
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 	"github.com/plexlab-dev/plexlab/topo"
 )
 
-// Busy is System for specs of more packets than a capture can hold: only TCP segments with RST
-// are recorded.
+// Busy is System for specs of more packets than a capture can hold: only TCP segments with SYN
+// alone or with RST are recorded.
 func Busy(file string, change func(*topo.Topology)) *SystemTrial {
 	ginkgo.GinkgoHelper()
-	return system(file, change, resets...)
+	return system(file, change, beginsAndResets...)
 }
 
-// resets takes TCP segments with RST over IPv4 and Ethernet.
-var resets = []unix.SockFilter{
+// beginsAndResets takes TCP segments over IPv4 and Ethernet that have RST, or SYN without ACK.
+var beginsAndResets = []unix.SockFilter{
 	{Code: unix.BPF_LD | unix.BPF_H | unix.BPF_ABS, K: 12}, // EtherType
-	{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.ETH_P_IP, Jf: 7},
+	{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.ETH_P_IP, Jf: 9},
 	{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: 14 + 9}, // protocol
-	{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.IPPROTO_TCP, Jf: 5},
+	{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.IPPROTO_TCP, Jf: 7},
 	{Code: unix.BPF_LD | unix.BPF_H | unix.BPF_ABS, K: 14 + 6}, // offset of a fragment
-	{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, K: 0x1fff, Jt: 3},
+	{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, K: 0x1fff, Jt: 5},
 	{Code: unix.BPF_LDX | unix.BPF_B | unix.BPF_MSH, K: 14},     // length of the IP header
 	{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_IND, K: 14 + 13}, // control bits
-	{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, K: 0x04, Jt: 1},
+	{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, K: uint32(segment.RST), Jt: 3},
+	{Code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, K: uint32(segment.SYN | segment.ACK)},
+	{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: uint32(segment.SYN), Jt: 1},
 	{Code: unix.BPF_RET | unix.BPF_K, K: 0},
 	{Code: unix.BPF_RET | unix.BPF_K, K: 1 << 18}, // all of it
 }
