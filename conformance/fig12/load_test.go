@@ -27,7 +27,7 @@ var _ = Describe("in the Sysplex of Figure 9", SpecPriority(2), func() {
 			const (
 				connections, workers = 50_000, 16
 				// emptied is how long after the last connection the table may hold something of one.
-				emptied = 10 * time.Second
+				emptied = 5 * time.Second
 			)
 			s := trial.Busy("figure9.yaml", nil)
 			s.EventuallyTargets("MVS1", appA, "MVS1", "MVS2", "MVS4")
@@ -47,9 +47,11 @@ var _ = Describe("in the Sysplex of Figure 9", SpecPriority(2), func() {
 				return table.Total, err
 			}).WithTimeout(emptied).WithPolling(trial.Quiet).Should(BeZero(), "entries of the connection routing table")
 			verdict.Engine(s.Capture.Stop(), "capture packets")
-			takers := takers(s)
-			for _, r := range resets(s) {
-				Expect(takers[r.client]).To(ContainElement(r.stack), "who had connections of %s, which got an RST", r.client)
+			if resets := resets(s); len(resets) > 0 {
+				takers := takers(s)
+				for _, r := range resets {
+					Expect(takers[r.client]).To(ContainElement(r.stack), "who had connections of %s, which got an RST", r.client)
+				}
 			}
 		})
 
