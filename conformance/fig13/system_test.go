@@ -30,4 +30,20 @@ var _ = Describe("in the Sysplex of Figure 9", func() {
 			s.EventuallyTargets("MVS1", appA, "MVS1", "MVS2", "MVS4")
 			Expect(s.Answers(appA, 6)).To(Equal(map[string]int{"MVS1": 2, "MVS2": 2, "MVS4": 2}))
 		})
+
+	// A routing stack that stood still was given up by everyone, and everyone is back at once. What
+	// the targets hold they held all the time: no client is told otherwise (I3).
+	It("a routing stack that was stopped for a while ends no connection that a target holds",
+		requirements.Covers("fig13/160-NEWCONN->164", "I3"), func() {
+			s := trial.System("figure9.yaml", nil)
+			s.EventuallyTargets("MVS1", appA, "MVS1", "MVS2", "MVS4")
+			held := s.HoldOne("MVS1", appA, "MVS2")
+
+			verdict.Engine(s.Lab.Freeze(s.Context(), "MVS1"), "freeze MVS1")
+			s.EventuallyWithout("MVS2", "MVS1")
+			verdict.Engine(s.Lab.Thaw(s.Context(), "MVS1"), "thaw MVS1")
+			s.ExpectAlive(held)
+			s.EventuallyTargets("MVS1", appA, "MVS1", "MVS2", "MVS4")
+			s.ExpectAlive(held)
+		})
 })

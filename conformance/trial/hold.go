@@ -1,9 +1,11 @@
 package trial
 
 import (
+	"bufio"
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"time"
@@ -52,4 +54,35 @@ func (s *SystemTrial) ExpectEnded(conn net.Conn) {
 	case err == nil, errors.Is(err, io.EOF):
 		verdict.Mismatch("a reset", "an orderly answer")
 	}
+}
+
+// request is what the fixtures' web servers answer and then keep the connection.
+const request = "GET / HTTP/1.1\r\nHost: plex\r\n\r\n"
+
+// ExpectAlive asks a web server on a connection that is open and expects an answer.
+func (s *SystemTrial) ExpectAlive(conn net.Conn) {
+	ginkgo.GinkgoHelper()
+	gomega.Expect(conn.SetDeadline(time.Now().Add(Limit))).To(gomega.Succeed())
+	_, err := io.WriteString(conn, request)
+	gomega.Expect(err).NotTo(gomega.HaveOccurred())
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	gomega.Expect(err).NotTo(gomega.HaveOccurred())
+	defer answer.Body.Close()
+	_, err = io.Copy(io.Discard, answer.Body)
+	gomega.Expect(err).NotTo(gomega.HaveOccurred())
+}
+
+// EventuallyWithout waits until a stack tells that another one is no member of its group.
+func (s *SystemTrial) EventuallyWithout(stack, lost string) {
+	ginkgo.GinkgoHelper()
+	client := s.Lab.Control(stack)
+	defer client.Close()
+	gomega.Eventually(func() ([]string, error) {
+		group, err := client.Group(s.ctx)
+		var members []string
+		for _, m := range group.Members {
+			members = append(members, m.Stack)
+		}
+		return members, err
+	}).ShouldNot(gomega.ContainElement(lost), "members that %s sees", stack)
 }

@@ -193,6 +193,34 @@ func TestDropTarget(t *testing.T) {
 	want(t, "turns", []int{3, 3}, l.turns(80, 2))
 }
 
+// A stack that may come back: its connections go on for a while, for good once it reports them, and
+// what it does not report goes.
+func TestLetExpire(t *testing.T) {
+	t.Parallel()
+	onBothKernels(t, func(t *testing.T, l *lab, p *Path) {
+		l.serve(2, 80)
+		held, err := l.connect(0, 80)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer held.Close()
+		apply(t, p, add(2, held.source()), add(2, 4000))
+		if err := p.LetExpire(xcfAddr(2), 500*time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+		if err := held.echo(); err != nil {
+			t.Error("connection of a stack that may come back:", err)
+		}
+		apply(t, p, add(2, held.source()))
+		eventually(t, patience, "the entry that is not reported again goes", func() bool {
+			return len(entries(t, p)) == 1
+		})
+		if err := held.echo(); err != nil {
+			t.Error("connection that was reported again:", err)
+		}
+	})
+}
+
 // A full CRT drops new connections, and routes and confirms those it has.
 func TestFullTable(t *testing.T) {
 	t.Parallel()

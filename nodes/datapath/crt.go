@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -30,6 +31,8 @@ type connectionChange struct {
 	target     netip.Addr
 	// end: the entry ends as far as it points to target; else it is made to point there.
 	end bool
+	// linger is how long an entry that ends goes on routing.
+	linger time.Duration
 	// certain: nothing that the tables hold can be newer than this.
 	certain bool
 }
@@ -53,7 +56,7 @@ func (p *Path) connect(actions []vipa.Action) error {
 			}
 		case vipa.EndConnections:
 			for _, c := range a.Connections {
-				changes = append(changes, connectionChange{connection: c, target: a.Target, end: true})
+				changes = append(changes, connectionChange{connection: c, target: a.Target, end: true, linger: p.linger})
 			}
 		case vipa.DropTarget:
 			if err := commit(); err != nil {
@@ -183,8 +186,8 @@ func (p *Path) writeConnections(changes []connectionChange, tables []held) error
 		entry := element{key: key, value: value}
 		local := element{key: key}
 		if c.end {
-			entry.timeout, local.timeout = p.linger, p.linger+localExcess
-			w.ended = append(w.ended, element{key: key, timeout: p.linger + localExcess})
+			entry.timeout, local.timeout = c.linger, c.linger+localExcess
+			w.ended = append(w.ended, element{key: key, timeout: c.linger + localExcess})
 		} else {
 			w.notEnded = append(w.notEnded, element{key: key})
 		}
@@ -243,6 +246,31 @@ func (p *Path) renew(b *batch, s set, elements []element) {
 func discard(b *batch, s set, elements []element) {
 	b.putElements(s, elements...)
 	b.deleteElements(s, elements...)
+}
+
+// LetExpire ends every entry that points to target, as EndConnections would, but lets it route for
+// as long as given: the stack may be there still and report its connections again. An entry that
+// a packet makes meanwhile is left alone.
+func (p *Path) LetExpire(target netip.Addr, linger time.Duration) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	value := target.AsSlice()
+	var changes []connectionChange
+	err := p.write.elements(p.crt, func(e element) error {
+		if !bytes.Equal(e.value, value) {
+			return nil
+		}
+		c, err := p.family.connection(e.key)
+		changes = append(changes, connectionChange{connection: c, target: target, end: true, linger: linger})
+		return err
+	})
+	if err == nil {
+		err = p.commitConnections(changes)
+	}
+	if err != nil {
+		return fmt.Errorf("let the connections of target %v expire: %w", target, err)
+	}
+	return nil
 }
 
 // dropTarget deletes every entry that points to target. A listing may miss entries while

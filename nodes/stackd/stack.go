@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -42,6 +44,10 @@ type stack struct {
 	profile *profile.Profile
 	trace   *trace
 	active  active
+	// parted holds the XCF addresses of members that reset their connection and were not taken
+	// out of the CRT yet; their entries have grace left then.
+	parted sync.Map
+	grace  time.Duration
 
 	loop    *loop
 	path    *datapath.Path
@@ -65,7 +71,7 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &stack{options: o, log: log, trace: newTrace(), self: contract.Member{
+	s := &stack{options: o, log: log, trace: newTrace(), grace: 2 * cmp.Or(checked.dead, xcf.DefaultDead), self: contract.Member{
 		Stack:       o.stack,
 		XCF:         checked.xcf,
 		Incarnation: uint64(time.Now().UnixNano()),
@@ -170,6 +176,9 @@ func (s *stack) partner(event xcf.Event) {
 		s.loop.post(vipa.MemberJoined{Member: e.Member})
 	case xcf.Lost:
 		s.log.Info("member lost", "member", e.Member.Stack, "xcf", e.Member.XCF, "reason", e.Reason)
+		if e.Reason == xcf.Reset {
+			s.parted.Store(e.Member.XCF, nil)
+		}
 		s.loop.post(vipa.MemberLost{Member: e.Member})
 	case xcf.Received:
 		s.loop.post(vipa.MessageReceived{From: e.From, Message: e.Message})
@@ -218,11 +227,32 @@ func (s *stack) apply(actions []vipa.Action) error {
 		}
 	}
 	do(s.giveUp)
-	if err := s.path.Apply(actions); err != nil {
+	rest, err := s.spare(actions)
+	if err != nil {
+		failed = append(failed, err)
+	}
+	if err := s.path.Apply(rest); err != nil {
 		failed = append(failed, err)
 	}
 	do(s.takeOn)
 	return errors.Join(failed...)
+}
+
+// spare does the DropTargets of stacks that may live on, and returns the other actions. A partner
+// resets its XCF connection when it gave this stack up, which may have been stopped or cut off
+// itself; what the partner holds it reports again once it is back, and until then no client is
+// told that its connection is gone (I3).
+func (s *stack) spare(actions []vipa.Action) (rest []vipa.Action, err error) {
+	for _, a := range actions {
+		if drop, ok := a.(vipa.DropTarget); ok {
+			if _, parted := s.parted.LoadAndDelete(drop.Target); parted {
+				err = errors.Join(err, s.path.LetExpire(drop.Target, s.grace))
+				continue
+			}
+		}
+		rest = append(rest, a)
+	}
+	return rest, err
 }
 
 func (s *stack) giveUp(action vipa.Action) error {
