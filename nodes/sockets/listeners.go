@@ -2,7 +2,6 @@ package sockets
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 )
 
@@ -22,9 +21,17 @@ func newListeners() *listeners {
 	return &listeners{reported: map[uint64]Socket{}, found: map[uint64]struct{}{}, shadowed: map[uint64]struct{}{}}
 }
 
-func (l *listeners) any() bool { return len(l.reported) > 0 }
-
-func (l *listeners) all() []Socket { return slices.Collect(maps.Values(l.reported)) }
+// at are the reported sockets that take connections of a relevant address; those of others, such as
+// the stack's own on XCF, need no quick notice of their end.
+func (l *listeners) at(relevant relevance) []Socket {
+	var some []Socket
+	for _, s := range l.reported {
+		if a := s.Local.Addr(); a.IsUnspecified() || relevant(a) {
+			some = append(some, s)
+		}
+	}
+	return some
+}
 
 // undecided: the next look decides about one that this look found.
 func (l *listeners) undecided() bool { return len(l.found) > 0 }

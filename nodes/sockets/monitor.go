@@ -20,7 +20,7 @@ type MonitorConfig struct {
 	// change: connections that became relevant later are found by the next sweep.
 	Relevant func(netip.Addr) bool
 
-	// Check is the time between two checks that the reported listening sockets still listen;
+	// Check is the time between two checks that the reported listening sockets of relevant addresses still listen;
 	// 0 means 20 ms. Nothing else tells of shutdown() of a listening socket, nor soon of
 	// close() of one with half-open requests.
 	Check time.Duration

@@ -3,6 +3,7 @@ package sockets
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -118,5 +119,24 @@ func TestHoldings(t *testing.T) {
 	h.forget(b)
 	if _, known := h.bySocket(3); known {
 		t.Error("socket of a forgotten connection is known")
+	}
+}
+
+// The stack's own listening socket on XCF takes no connections of a DVIPA: a monitor that
+// knows no other has nothing to check often.
+func TestListenersToCheck(t *testing.T) {
+	t.Parallel()
+	dvipa := netip.MustParseAddr("192.168.44.10")
+	l := newListeners()
+	for cookie, local := range []string{"10.1.0.1:4747", "192.168.44.10:80", "0.0.0.0:80", "[::]:80"} {
+		l.start(Socket{Cookie: uint64(cookie) + 1, Local: netip.MustParseAddrPort(local)})
+	}
+	var checked []uint64
+	for _, s := range l.at(func(a netip.Addr) bool { return a == dvipa }) {
+		checked = append(checked, s.Cookie)
+	}
+	slices.Sort(checked)
+	if want := []uint64{2, 3, 4}; !slices.Equal(checked, want) {
+		t.Errorf("listeners to check: got %v, want %v", checked, want)
 	}
 }

@@ -53,7 +53,7 @@ func (m *Monitor) due() time.Time {
 		}
 	}
 	sooner(m.nextSweep)
-	if m.listeners.any() {
+	if m.watches() {
 		sooner(m.nextCheck)
 	}
 	if m.resting {
@@ -77,6 +77,9 @@ func (m *Monitor) askAt() (at time.Time, some bool) {
 	return at, some
 }
 
+// watches says whether a listening socket is to be checked often.
+func (m *Monitor) watches() bool { return len(m.listeners.at(m.c.Relevant)) > 0 }
+
 // work does what is due. What the kernel refuses now is asked again later.
 func (m *Monitor) work() error {
 	if m.resting && !time.Now().Before(m.nextDrain) {
@@ -87,7 +90,7 @@ func (m *Monitor) work() error {
 	switch now := time.Now(); {
 	case !now.Before(m.nextLook):
 		m.look()
-	case m.listeners.any() && !now.Before(m.nextCheck):
+	case m.watches() && !now.Before(m.nextCheck):
 		m.check()
 	}
 	if !time.Now().Before(m.nextSweep) {
@@ -164,7 +167,7 @@ func (m *Monitor) check() {
 	now := time.Now()
 	m.nextCheck = now.Add(m.c.Check)
 	suspect := false
-	for some := range slices.Chunk(m.listeners.all(), maxProbes) {
+	for some := range slices.Chunk(m.listeners.at(m.c.Relevant), maxProbes) {
 		probes := make([]probe, len(some))
 		for i, s := range some {
 			probes[i] = probe{Connection{Local: s.Local}, s.Device}
