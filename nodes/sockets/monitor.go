@@ -20,9 +20,9 @@ type MonitorConfig struct {
 	// change: connections that became relevant later are found by the next sweep.
 	Relevant func(netip.Addr) bool
 
-	// Check is the time between two checks that the reported listening sockets of relevant addresses still listen;
-	// 0 means 20 ms. Nothing else tells of shutdown() of a listening socket, nor soon of
-	// close() of one with half-open requests.
+	// Check is the time between two checks that the reported listening sockets of relevant
+	// addresses still listen; 0 means 20 ms. Nothing else tells of shutdown() of a listening
+	// socket, nor soon of close() of one with half-open requests.
 	Check time.Duration
 	// Look is the time between two looks at all listening sockets, by which those of programs
 	// without a launcher are found; 0 means 1 s.
