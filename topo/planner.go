@@ -2,6 +2,7 @@ package topo
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -21,6 +22,33 @@ const (
 // Plan decides everything that a lab needs. The same topology gives the same plan. The error, if
 // any, is Errors: all that is wrong; there is no plan then. A topology from Load or Parse has none.
 func (t *Topology) Plan() (Plan, error) {
+	p := t.read()
+	if err := p.errs.Err(); err != nil {
+		return Plan{}, err
+	}
+	p.setRoutes()
+	return p.plan, nil
+}
+
+// Unsupported refuses what the profiles ask for and the implementation of their stack, by what acts
+// says of it, does not act upon: nil, or Errors that are errors.ErrUnsupported, at the places where
+// the topology or a profile file asks. The topology is one that has a plan.
+func (t *Topology) Unsupported(acts func(stack string) profile.Features) error {
+	p := t.read()
+	for _, own := range p.profiles {
+		var refused Errors
+		if errors.As(own.profile.Unsupported(acts(own.stack)), &refused) {
+			for _, e := range refused {
+				p.failProfile(own, e.Pos, e.Message)
+				p.errs[len(p.errs)-1].Err = e.Err
+			}
+		}
+	}
+	return p.errs.Err()
+}
+
+// read goes through the topology: what it says, and what is wrong with it.
+func (t *Topology) read() *planner {
 	p := &planner{
 		topology: t, symbols: profile.Symbols{}, networks: map[string]PlanNetwork{}, nodes: map[string]int{},
 		held: map[netip.Addr]string{},
@@ -35,11 +63,7 @@ func (t *Topology) Plan() (Plan, error) {
 	p.readApplications()
 	p.readTimers()
 	p.readFaults()
-	if err := p.errs.Err(); err != nil {
-		return Plan{}, err
-	}
-	p.setRoutes()
-	return p.plan, nil
+	return p
 }
 
 // A planner checks a topology and makes its plan in one pass.

@@ -15,6 +15,8 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+
+	"github.com/plexlab-dev/plexlab/nodes/profile"
 )
 
 // A Manifest describes one implementation. Read checks every field before anybody sees it, so
@@ -175,6 +177,23 @@ func (m *Manifest) check() (at, problem string) {
 // Has reports whether the implementation declares a capability.
 func (m *Manifest) Has(capability Capability) bool {
 	return slices.Contains(m.Capabilities, capability)
+}
+
+// features are what profiles can ask of an implementation, by the capability that promises it.
+var features = map[Capability]profile.Features{
+	Core:         profile.Weights,
+	ClusterPorts: profile.ClusterPorts | profile.Ranges,
+	Outbound:     profile.SourceIPAs,
+	IPv6:         profile.IPv6,
+}
+
+// Features are what the implementation acts upon in a profile, by its capabilities.
+func (m *Manifest) Features() profile.Features {
+	var all profile.Features
+	for _, c := range m.Capabilities {
+		all |= features[c]
+	}
+	return all
 }
 
 // placed turns an error of the YAML library into one with file, line and column.

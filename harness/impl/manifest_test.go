@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/plexlab-dev/plexlab/harness/impl"
+	"github.com/plexlab-dev/plexlab/nodes/profile"
 )
 
 const reference = "../../fixtures/implementations/reference.yaml"
@@ -50,6 +51,9 @@ func TestReferenceCommands(t *testing.T) {
 	want = []string{root + "/out/bin/stackd", "exec", "--control", "/c", "--app", "APPA", "--", "nginx", "-p", "/x"}
 	if diff := cmp.Diff(want, launch); diff != "" {
 		t.Errorf("launch command, want (-) got (+):\n%s", diff)
+	}
+	if got, want := manifest.Features(), profile.Weights; got != want {
+		t.Errorf("features that profiles can ask for: got %b, want %b", got, want)
 	}
 	if !manifest.Has(impl.Core) || manifest.Has(impl.Takeover) {
 		t.Errorf("capabilities %v: want core and not takeover", manifest.Capabilities)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/plexlab-dev/plexlab/harness/impl"
 	"github.com/plexlab-dev/plexlab/harness/lab"
+	"github.com/plexlab-dev/plexlab/nodes/profile"
 	"github.com/plexlab-dev/plexlab/topo"
 )
 
@@ -33,13 +34,18 @@ this program, or else ../../fixtures/implementations/reference.yaml from there, 
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeTopology,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			_, plan, err := loadTopology(args[0])
+			topology, plan, err := loadTopology(args[0])
 			if err != nil {
 				return err
 			}
 			options := lab.Options{Name: name, Names: names, Detach: true}
 			if options.Implementation, options.Implementations, err = implementations(plan, manifests); err != nil {
 				return err
+			}
+			if err := topology.Unsupported(func(stack string) profile.Features {
+				return cmp.Or(options.Implementations[stack], options.Implementation).Features()
+			}); err != nil {
+				return usageError{err}
 			}
 			told := newProgress(io.err, asJSON)
 			options.Progress = func(step lab.Step) { told.step(words(step)) }
