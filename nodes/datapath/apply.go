@@ -106,7 +106,7 @@ func (p *Path) serves(a vipa.Action) error {
 }
 
 func ends(target netip.Addr, connections []contract.Connection) []netip.Addr {
-	all := []netip.Addr{target}
+	all := append(make([]netip.Addr, 0, 1+2*len(connections)), target)
 	for _, c := range connections {
 		all = append(all, c.Remote.Addr(), c.Local.Addr())
 	}

@@ -50,14 +50,10 @@ func (p *Path) connect(actions []vipa.Action) error {
 		var changes []connectionChange
 		switch a := a.(type) {
 		case vipa.AddConnections:
-			for _, c := range a.Connections {
-				// A target that waits for the commit is about to open the connection.
-				changes = append(changes, connectionChange{connection: c, target: a.Target, certain: a.Acknowledge != 0})
-			}
+			// A target that waits for the commit is about to open the connection.
+			changes = changesOf(a.Connections, connectionChange{target: a.Target, certain: a.Acknowledge != 0})
 		case vipa.EndConnections:
-			for _, c := range a.Connections {
-				changes = append(changes, connectionChange{connection: c, target: a.Target, end: true, linger: p.linger})
-			}
+			changes = changesOf(a.Connections, connectionChange{target: a.Target, end: true, linger: p.linger})
 		case vipa.DropTarget:
 			if err := commit(); err != nil {
 				return err
@@ -66,6 +62,7 @@ func (p *Path) connect(actions []vipa.Action) error {
 				return err
 			}
 		}
+		pending.expect(len(changes))
 		for _, c := range changes {
 			if !pending.fits(c) {
 				if err := commit(); err != nil {
@@ -78,10 +75,28 @@ func (p *Path) connect(actions []vipa.Action) error {
 	return commit()
 }
 
+// changesOf is the same change of each of the connections.
+func changesOf(connections []contract.Connection, change connectionChange) []connectionChange {
+	changes := make([]connectionChange, len(connections))
+	for i, c := range connections {
+		changes[i] = change
+		changes[i].connection = c
+	}
+	return changes
+}
+
 // pendingChanges holds the last word on each connection, in the order of the first.
 type pendingChanges struct {
 	order []connectionChange
 	index map[contract.Connection]int
+}
+
+// expect makes room for n more.
+func (p *pendingChanges) expect(n int) {
+	p.order = slices.Grow(p.order, n)
+	if p.index == nil {
+		p.index = make(map[contract.Connection]int, n)
+	}
 }
 
 // fits: what is held says nothing of the connection, or speaks of the same target.
@@ -168,7 +183,7 @@ func (p *Path) readConnections(changes []connectionChange) ([]held, error) {
 // nothing. The end of a connection that the tables may not hold makes an entry which is ended
 // already, and goes with it.
 func (p *Path) writeConnections(changes []connectionChange, tables []held) error {
-	var w connectionWriter
+	w := connectionWriter{entries: make([]element, 0, len(changes)), ended: make([]element, 0, len(changes))}
 	for i, c := range changes {
 		key, value := connectionKey(c.connection), c.target.AsSlice()
 		if tables != nil {

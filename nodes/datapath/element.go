@@ -24,9 +24,12 @@ type element struct {
 	timeout, expires time.Duration
 }
 
-// elementsInMessage keeps a list of elements within the 64 KiB of one attribute: an element of
-// the IPv6 CRT takes 92 bytes.
-const elementsInMessage = 500
+const (
+	// elementLength is the room for an element in a list; one of the IPv6 CRT takes 92 bytes.
+	elementLength = 96
+	// elementsInMessage keeps a list of elements within the 64 KiB of one attribute.
+	elementsInMessage = 500
+)
 
 // putElements adds elements, or renews the timeout of those that are there; it fails with
 // EEXIST (on some kernels EBUSY) for one that is there with another value.
@@ -55,7 +58,7 @@ func encodeElements(ae *netlink.AttributeEncoder, s set, elements []element) {
 	ae.String(unix.NFTA_SET_ELEM_LIST_TABLE, tableName)
 	ae.String(unix.NFTA_SET_ELEM_LIST_SET, s.name)
 	ae.Uint32(unix.NFTA_SET_ELEM_LIST_SET_ID, s.id)
-	var list []byte
+	list := make([]byte, 0, len(elements)*elementLength)
 	for _, e := range elements {
 		list = e.append(list)
 	}
@@ -237,13 +240,18 @@ func (s *socket) lookupSome(from set, keys [][]byte, found []*element) error {
 
 // connectionKey is the key of a connection in the CRT: each field padded to 32 bits.
 func connectionKey(c contract.Connection) []byte {
-	return appendService(appendService(nil, c.Remote), c.Local)
+	b := make([]byte, 0, 2*serviceLength(c.Local))
+	return appendService(appendService(b, c.Remote), c.Local)
 }
 
-func serviceKey(service netip.AddrPort) []byte { return appendService(nil, service) }
+func serviceKey(service netip.AddrPort) []byte {
+	return appendService(make([]byte, 0, serviceLength(service)), service)
+}
+
+func serviceLength(s netip.AddrPort) int { return s.Addr().BitLen()/8 + 4 }
 
 func appendService(b []byte, s netip.AddrPort) []byte {
-	b = append(b, s.Addr().AsSlice()...)
+	b, _ = s.Addr().AppendBinary(b) // fails never
 	b = binary.BigEndian.AppendUint16(b, s.Port())
 	return append(b, 0, 0)
 }

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -23,6 +25,7 @@ It is ready when GET /v1/ready on its control socket answers 200, and ends on SI
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, os.Interrupt)
 			defer stop()
+			tune()
 			log := slog.New(slog.NewTextHandler(os.Stderr, nil)).With("stack", o.stack)
 			if err := run(ctx, o, log); err != nil {
 				return fmt.Errorf("stack %s: %w", o.stack, err)
@@ -47,6 +50,14 @@ It is ready when GET /v1/ready on its control socket answers 200, and ends on SI
 		cmd.MarkFlagRequired(name)
 	}
 	return cmd
+}
+
+// tune fits the runtime to a process that wakes often, does little and sleeps again, beside the
+// applications that the processors are for: events go through a single loop, so further threads
+// would only wake one another, and a heap of a few MiB is not worth a collection for each.
+func tune() {
+	runtime.GOMAXPROCS(1)
+	debug.SetGCPercent(400)
 }
 
 // run lives from the first file opened to the last one closed.
