@@ -53,7 +53,10 @@ func (n *Namespace) New() (*Namespace, error) { return create(n.Do) }
 func create(within func(func() error) error) (*Namespace, error) {
 	var created *Namespace
 	err := within(func() error {
-		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		switch err := unix.Unshare(unix.CLONE_NEWNET); {
+		case errors.Is(err, unix.ENOSPC):
+			return fmt.Errorf("create network namespace: the kernel allows no more of them, see sysctl user.max_net_namespaces: %w", err)
+		case err != nil:
 			return fmt.Errorf("create network namespace: %w", err)
 		}
 		var err error

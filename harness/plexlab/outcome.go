@@ -93,7 +93,7 @@ func statusOf(err error) int {
 		return exitMissing
 	case as[notFoundError](err):
 		return exitNotFound
-	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES), errors.Is(err, unix.ENOSPC):
 		return exitMissing
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted

@@ -24,8 +24,8 @@ var trials = []struct {
 	{"bridge", "networks", "load it as root: modprobe bridge (CONFIG_BRIDGE)", bridge},
 	{"the program nft", "reading the data path", "apt-get install nftables", nft},
 	{"nftables netdev ingress with fwd", "the data path of the reference stack",
-		"a kernel with CONFIG_NF_TABLES_NETDEV and CONFIG_NFT_FWD_NETDEV, as Debian's, and the program nft", netdevForward},
-	{"nftables of bridges", "cutting networks", "a kernel with CONFIG_NF_TABLES_BRIDGE, as Debian's, and the program nft", bridgeTable},
+		"a kernel with CONFIG_NF_TABLES_NETDEV and CONFIG_NFT_FWD_NETDEV, as Debian's", netdevForward},
+	{"nftables of bridges", "cutting networks", "a kernel with CONFIG_NF_TABLES_BRIDGE, as Debian's", bridgeTable},
 	{"seccomp user notification, WAIT_KILLABLE_RECV", "the launcher of applications", "Linux 5.19 or newer", seccompNotification},
 	{"pidfd_getfd", "the launcher of applications", "Linux 5.6 or newer", pidfdGetfd},
 	{"sock_diag group of destroyed TCP sockets", "seeing that sockets close", "a kernel with CONFIG_INET_DIAG", destroyedSockets},
@@ -34,12 +34,17 @@ var trials = []struct {
 // Inside tries the features in the namespaces that it runs in, and writes them to w as JSON.
 // It changes those namespaces.
 func Inside(w io.Writer) error {
-	features := make([]Feature, len(trials))
-	for i, trial := range trials {
-		features[i] = Feature{Name: trial.name, Use: trial.use}
-		if err := trial.try(); err != nil {
-			features[i].Missing, features[i].Remedy = err.Error(), trial.remedy
+	var features []Feature
+	for _, trial := range trials {
+		feature := Feature{Name: trial.name, Use: trial.use}
+		err := trial.try()
+		if errors.Is(err, errNotTried) {
+			continue
 		}
+		if err != nil {
+			feature.Missing, feature.Remedy = err.Error(), trial.remedy
+		}
+		features = append(features, feature)
 	}
 	return json.NewEncoder(w).Encode(features)
 }
@@ -87,9 +92,16 @@ func bridgeTable() error {
 }`)
 }
 
+// errNotTried: without the program nft, which is a feature of its own, there is no telling.
+var errNotTried = errors.New("not tried")
+
 // load has the kernel take a ruleset.
 func load(ruleset string) error {
-	nft := exec.Command("nft", "-f", "-")
+	program, err := exec.LookPath("nft")
+	if err != nil {
+		return errNotTried
+	}
+	nft := exec.Command(program, "-f", "-")
 	nft.Stdin = strings.NewReader(ruleset)
 	output, err := nft.CombinedOutput()
 	if err == nil {
