@@ -61,8 +61,12 @@ func serviceChain(service netip.AddrPort) string {
 	return fmt.Sprintf("dpt_%s_%d", service.Addr(), service.Port())
 }
 
-// addSelector writes the one rule of a service's chain. Its counter says how many selections
-// it has made.
+// addSelector writes the rules of a service's chain. The counter of the first says how many
+// selections it has made.
+//
+// The second is for packets that are in the chain while another round takes its place: they go
+// on with the rules of before, but the elements of that round's map have gone with the commit.
+// Without it they would leave the chain as if the service had no target.
 func (b *batch) addSelector(chain string, s *selector) {
 	b.anonymous++
 	round := set{name: "__map%d", id: b.anonymous, key: nftables.TypeInteger, data: nftables.TypeVerdict, size: uint32(len(s.sequence))}
@@ -77,4 +81,5 @@ func (b *batch) addSelector(chain string, s *selector) {
 		next(uint32(len(s.sequence)), register(0)),
 		verdictOf(round, register(0)),
 	)})
+	b.addRule(rule{chain: chain, code: goTo(targetChain(s.sequence[0]))})
 }
