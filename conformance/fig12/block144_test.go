@@ -1,12 +1,15 @@
 package fig12
 
 import (
+	"net/netip"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
 	"github.com/plexlab-dev/plexlab/conformance/requirements"
 	"github.com/plexlab-dev/plexlab/conformance/trial"
 	"github.com/plexlab-dev/plexlab/harness/segment"
+	"github.com/plexlab-dev/plexlab/harness/verdict"
 )
 
 var _ = Describe("block 144: a SYN for a port with targets", func() {
@@ -59,6 +62,37 @@ var _ = Describe("block 144: a SYN for a port with targets", func() {
 				"fig12/140-no->142", "fig12/142-yes->143", "fig12/143-no->145", "fig12/145-yes->144",
 				"fig12/144->146", "fig12/146->150", "fig12/150->end",
 				"fig08/802-no->806", "fig08/806-yes->810", "fig08/810->812", "fig08/812->end")
+		})
+
+	// MVS2 listens all the time, and MVS3 says again and again that it does and that it does not: of
+	// the requests that come meanwhile none is refused, and none is lost.
+	It("is given to some target also while the targets change",
+		requirements.Covers("fig12/145-yes->144", "fig12/146->150"), func() {
+			const requests, between = 20_000, 40 // two changes
+			u := trial.Unit(trial.UnitConfig{Profile: allPorts, Partners: []int{2, 3}})
+			mvs2, mvs3 := u.Join(2), u.Join(3)
+			mvs2.Say(mvs2.SRVSTAT(service, true))
+			u.EventuallyForwarded(service, mvs2)
+
+			begin := u.Capture.Mark()
+			limit := u.Soon()
+			for n := range requests {
+				if n%between == 0 {
+					mvs3.Say(mvs3.SRVSTAT(service, n%(2*between) == 0))
+				}
+				verdict.Engine(u.Client().Send(limit, segment.NewSYN(u.From(), service)), "send request %d", n)
+			}
+			u.ExpectSilence(begin, segment.Pattern{Src: service})
+			u.Settled(mvs3)
+			u.SetMarker(mvs2, mvs3)
+			taken := map[netip.AddrPort]bool{}
+			for _, p := range []*trial.Partner{mvs2, mvs3} {
+				u.ExpectAbsent(begin, segment.Pattern{Dst: at(81)}, p)
+				for _, request := range u.Capture.On(p.Link).Received().After(begin).Matching(segment.Pattern{Dst: service}) {
+					taken[request.Decode().Segment.Src] = true
+				}
+			}
+			Expect(len(taken)).To(Equal(requests), "requests that reached a target")
 		})
 
 	// "... weighted round-robin or the like": static weights in DESTIP, exact over each round, which
