@@ -21,11 +21,11 @@ func (r *Report) terminal(w io.Writer) error {
 		out.WriteString(r.table() + "\n")
 	}
 	if r.WhiteBox {
-		section(&out, "edges that are due and were not passed", r.uncovered())
+		section(&out, "edges that are due and were not passed", first(r.uncovered()))
 	}
 	section(&out, "edges in the trace that no flowchart has", r.UnknownEdges)
-	section(&out, "trace-only edges and blocks, unobserved without a trace", r.unobserved())
-	section(&out, "requirements that are due and that no spec verified", r.unverified())
+	section(&out, "trace-only edges and blocks, unobserved without a trace", first(r.unobserved()))
+	section(&out, "requirements that are due and that no spec verified", first(r.unverified()))
 	var failed []string
 	for _, id := range r.failed() {
 		failed = append(failed, fmt.Sprintf("%s (%s): %s", id, r.Requirements[id].Verdict, r.Requirements[id].Text))
@@ -84,6 +84,15 @@ func (r *Report) specsWith(v verdict.Verdict) []string {
 		lines = append(lines, line)
 	}
 	return lines
+}
+
+// first shortens a list of ids, such as a run of chosen suites has of all other ones.
+func first(ids []string) []string {
+	const most = 20
+	if len(ids) <= most {
+		return ids
+	}
+	return append(slices.Clone(ids[:most]), fmt.Sprintf("and %d more, see report.json", len(ids)-most))
 }
 
 func section(out *strings.Builder, title string, lines []string) {
