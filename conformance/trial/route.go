@@ -162,6 +162,16 @@ func (u *UnitTrial) ExpectAbsent(since capture.Mark, unwanted capture.Match, par
 	}
 }
 
+// Drain waits until whatever was sent so far has come to the partners, which have markers.
+func (u *UnitTrial) Drain(partners ...*Partner) {
+	ginkgo.GinkgoHelper()
+	for _, p := range partners {
+		begin := u.Capture.Mark()
+		_, err := u.Capture.On(p.Link).Received().After(begin).Await(u.Soon(), p.mark())
+		verdict.Stimulus(err, "marker on the way to %s", p.Link)
+	}
+}
+
 // ExpectSilence expects that since a moment the stack under test has sent nothing of the
 // description to the network, and that nothing is on its way: a segment that it has to answer
 // with RST is the marker.
