@@ -199,6 +199,41 @@ func kill(t *testing.T, w *witness, c *running, victim string) {
 	w.nothingLeft(t)
 }
 
+// TestNothingInheritedStaysOpen gives the client of a lab a pipe that it knows nothing of, as
+// shells do. It must end with the client, while the lab stays.
+func TestNothingInheritedStaysOpen(t *testing.T) {
+	t.Parallel()
+	w := newWitness(t, labName(t))
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	command := exec.Command("/proc/self/exe", "client", w.lab, "detach", "")
+	command.Env, command.ExtraFiles = os.Environ(), []*os.File{writer, writer}
+	c := startCommand(t, w, command, killPlan())
+	writer.Close()
+	c.awaitLine(t, "up")
+	c.input.Close()
+	if err := c.Wait(); err != nil {
+		t.Fatalf("client: %v", err)
+	}
+	if err := reader.SetReadDeadline(time.Now().Add(limit)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := reader.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("read of the pipe: %v, want its end", err)
+	}
+	l, err := lab.Attach(w.lab)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Down(bounded(t)); err != nil {
+		t.Fatal(err)
+	}
+	w.nothingLeft(t)
+}
+
 // TestDetached lets the client of a lab go, and finds the lab again.
 func TestDetached(t *testing.T) {
 	t.Parallel()

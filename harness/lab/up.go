@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"os/exec"
@@ -57,6 +58,7 @@ type starting struct {
 
 // startSupervisor starts the supervisor's process in its namespaces.
 func startSupervisor(options Options) (*starting, error) {
+	keepDescriptors()
 	ours, theirs, err := socketPair()
 	if err != nil {
 		return nil, fmt.Errorf("build lab %s: %w", options.Name, err)
@@ -117,6 +119,10 @@ func (s *starting) build(plan *topo.Plan, options Options) error {
 	}
 	return fmt.Errorf("build lab %s: the supervisor ended (%s)", options.Name, s.command.ProcessState)
 }
+
+// keepDescriptors keeps to this process what it has inherited: a lab may outlive whoever waits
+// for the end of such a pipe. Kernels before 5.11 refuse, and then it goes on into the lab.
+func keepDescriptors() { _ = unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC) }
 
 // socketPair makes the socket between client and supervisor.
 func socketPair() (*net.UnixConn, *os.File, error) {
