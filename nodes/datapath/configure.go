@@ -1,9 +1,12 @@
 package datapath
 
 import (
+	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/plexlab-dev/plexlab/nodes/contract"
 )
@@ -16,7 +19,8 @@ type state struct {
 	// users counts the services and unique ports that go to a target's chain; a chain is
 	// there as long as it has an entry.
 	users map[string]int
-	// local: this stack is or was a target itself, so that the set local may have elements.
+	// local: this stack is or was a target itself, so that the set local may have elements and
+	// is asked.
 	local bool
 }
 
@@ -145,6 +149,9 @@ func (c *change) service(service netip.AddrPort, targets []contract.Target) erro
 		var taken uint64
 		if before != nil {
 			rules, err := c.read.rules(chain)
+			if err == nil && len(rules) == 0 {
+				err = fmt.Errorf("list chain %s: %w", chain, unix.ENOENT)
+			}
 			if err != nil {
 				return err
 			}
@@ -202,12 +209,23 @@ func (c *change) use(chain string, target netip.Addr, found string) {
 	users, there := c.state.users[chain]
 	if !there {
 		c.batch.addChain(chain)
-		c.state.local = c.state.local || target == c.self
+		if target == c.self && !c.state.local {
+			c.askLocal(&c.batch)
+			c.state.local = true
+			c.undo = append(c.undo, func() { c.state.local = false })
+		}
 		for _, r := range c.targetRules(chain, target, target == c.self, found) {
 			c.batch.addRule(r)
 		}
 	}
 	assign(c, c.state.users, chain, users+1, true)
+}
+
+// askLocal has packets looked up among the connections of this stack itself.
+func (p *Path) askLocal(b *batch) {
+	for _, r := range p.localRules() {
+		b.addRule(r)
+	}
 }
 
 func (c *change) release(chain string) {

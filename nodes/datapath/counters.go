@@ -13,7 +13,7 @@ import (
 // forwarded to the target of a connection) and "not-owner" (ARP requests and packets dropped
 // since another stack owns the DVIPA).
 func (p *Path) Counters() (map[string]uint64, error) {
-	counters := make(map[string]uint64)
+	counters := map[string]uint64{strings.TrimSpace(pathLocal): 0} // its rules come with the first target
 	for _, chain := range fixedChains {
 		rules, err := p.read.rules(chain)
 		if err != nil {

@@ -214,10 +214,16 @@ func (p *Path) writeConnections(changes []connectionChange, tables []held) error
 			w.notLocal = append(w.notLocal, local)
 		}
 	}
-	if len(w.local) > 0 {
-		p.state.local = true
+	b := w.batch(p)
+	first := len(w.local) > 0 && !p.state.local
+	if first {
+		p.askLocal(b)
 	}
-	return p.write.commit(w.batch(p))
+	if err := p.write.commit(b); err != nil {
+		return err
+	}
+	p.state.local = p.state.local || first
+	return nil
 }
 
 // overrides says whether a change replaces an entry that points to another target. The end

@@ -6,17 +6,18 @@
 //
 // `nft list table netdev vipa` reads like the flowchart. In short:
 //
-//	chain outside    { ARP for a DVIPA: only its owner answers; ip daddr @owned goto owned; other DVIPAs drop }
+//	chain outside    { ip daddr @owned goto owned; ARP for a DVIPA: only its owner answers; other DVIPAs drop }
 //	chain xcf        { ip daddr @owned goto owned }
 //	chain owned      { tcp goto fig12; icmp errors goto icmp_error }
-//	chain fig12      { fragments drop (I21); SYN goto fig08; crt_local accept, crt fwd (140, 150); accept (152) }
-//	chain fig08      { ended goto ended; crt_local accept, crt fwd (802, 804); goto selection }
+//	chain fig12      { fragments drop (I21); SYN goto fig08; jump fig12_local; crt fwd (140, 150); accept (152) }
+//	chain fig08      { ended goto ended; jump fig08_local; crt fwd (802, 804); goto selection }
 //	chain ended      { delete the entry of an ended connection whose addresses and ports are used again; goto selection }
 //	chain selection  { dvipa . port vmap @crt_unique (143); dvipa . port vmap @dpt (145); accept (152) }
 //	chain dpt_D_P    { numgen inc mod N vmap { target_A, target_B ... } }   one for each service (144)
 //	chain target_A   { update @crt { 4-tuple timeout 10s : A }; goto selected }   one for each target (146)
 //	chain unique_A   { the same for a unique port (I1); goto unique }
-//	chain selected   { crt_local accept; crt fwd (150); drop what a full table did not take }
+//	chain selected   { jump selected_local; crt fwd (150); drop what a full table did not take }
+//	chain fig12_local and the like { crt_local accept }   empty until this stack is a target (I7)
 //
 // 142 is asked ahead of 140, since a SYN passes Figure 8 as well; the edges are the same. The
 // comment of a rule with a counter names the edges of the flowcharts that its packets have

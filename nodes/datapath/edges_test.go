@@ -1,6 +1,7 @@
 package datapath
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
@@ -10,7 +11,7 @@ func TestComments(t *testing.T) {
 	t.Parallel()
 	g := figure{family: ipv4, tables: newTables(ipv4, 1), embryonic: time.Second}
 	named := make(map[string]bool)
-	for _, r := range g.rules() {
+	for _, r := range slices.Concat(g.rules(), g.localRules()) {
 		if len(r.comment) > 128 {
 			t.Errorf("comment of %d bytes: %s", len(r.comment), r.comment)
 		}

@@ -60,6 +60,10 @@ func goTo(chain string) code {
 	return code{nft{&expr.Verdict{Kind: expr.VerdictGoto, Chain: chain}}}
 }
 
+func jumpTo(chain string) code {
+	return code{nft{&expr.Verdict{Kind: expr.VerdictJump, Chain: chain}}}
+}
+
 func equal(reg uint32, value ...byte) code {
 	return code{nft{&expr.Cmp{Op: expr.CmpOpEq, Register: reg, Data: value}}}
 }

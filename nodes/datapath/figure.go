@@ -22,11 +22,16 @@ const (
 	chainICMPError = "icmp_error"
 )
 
+// local names the chain that another one asks about connections of this stack itself (I7). It
+// is empty until this stack is a target; so long no packet pays for the question.
+func local(chain string) string { return chain + "_local" }
+
 // fixedChains in the order they are listed in. Their rules stay as long as the table does, and
 // their counters with them.
 var fixedChains = []string{
 	chainOutside, chainXCF, chainOwned, chainFig12, chainFig08, chainEnded,
 	chainSelection, chainSelected, chainUnique, chainICMPError,
+	local(chainFig12), local(chainFig08), local(chainSelected), local(chainUnique),
 }
 
 // Paths through the flowcharts, as comments of the rules that count the packets which took
@@ -66,9 +71,9 @@ func (g figure) rules() []rule {
 	service := g.tcp(0, g.service()...)
 
 	// Ownership: one stack answers for a DVIPA, and takes packets for it from the outside.
+	add(chainOutside, "", g.to(g.owned), goTo(chainOwned))
 	add(chainOutside, "", arpRequest(g.owned), accept)
 	add(chainOutside, pathNotOwner, arpRequest(g.known), counter, drop)
-	add(chainOutside, "", g.to(g.owned), goTo(chainOwned))
 	add(chainOutside, pathNotOwner, g.to(g.known), counter, drop)
 	add(chainXCF, "", g.to(g.owned), goTo(chainOwned))
 	add(chainOwned, "", transport(unix.IPPROTO_TCP), goTo(chainFig12))
@@ -77,13 +82,13 @@ func (g figure) rules() []rule {
 	// Figure 12, a packet that is not a connection request.
 	add(chainFig12, pathFragment, g.fragment(), counter, drop)
 	add(chainFig12, "", connectionRequest(), goTo(chainFig08))
-	add(chainFig12, pathRouted+pathLocal, fourTuple, in(g.local, register(0)), counter, accept)
+	add(chainFig12, "", jumpTo(local(chainFig12)))
 	add(chainFig12, pathRouted, g.forward())
 	add(chainFig12, pathConventional, counter, accept)
 
 	// Figure 8, a connection request.
 	add(chainFig08, "", fourTuple, in(g.ended, register(0)), goTo(chainEnded))
-	add(chainFig08, pathRoutedRequest+pathLocal, fourTuple, in(g.local, register(0)), counter, accept)
+	add(chainFig08, "", jumpTo(local(chainFig08)))
 	add(chainFig08, pathRoutedRequest, g.forward())
 	add(chainFig08, "", goTo(chainSelection))
 
@@ -100,12 +105,27 @@ func (g figure) rules() []rule {
 
 	// A target has been found; its entry was made just now, unless the table is full.
 	for _, found := range []struct{ chain, path string }{{chainSelected, pathSelected}, {chainUnique, pathUnique}} {
-		add(found.chain, found.path+pathLocal, fourTuple, in(g.local, register(0)), counter, accept)
+		add(found.chain, "", jumpTo(local(found.chain)))
 		add(found.chain, found.path, g.forward())
 		add(found.chain, pathFull, counter, drop)
 	}
 
 	add(chainICMPError, pathICMPError, g.forwardICMPError())
+	return rules
+}
+
+// localRules fill the chains for connections of this stack itself.
+func (g figure) localRules() []rule {
+	var rules []rule
+	for _, asked := range []struct{ chain, path string }{
+		{chainFig12, pathRouted}, {chainFig08, pathRoutedRequest}, {chainSelected, pathSelected}, {chainUnique, pathUnique},
+	} {
+		rules = append(rules, rule{
+			chain:   local(asked.chain),
+			code:    slices.Concat(g.tcp(0, g.fourTuple()...), in(g.local, register(0)), counter, accept),
+			comment: asked.path + pathLocal,
+		})
+	}
 	return rules
 }
 

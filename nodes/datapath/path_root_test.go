@@ -82,6 +82,9 @@ func TestConfigureAndBack(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, 2)
 	p := l.open(Config{})
+	// Once this stack was a target, its connections are asked about for good (I7).
+	apply(t, p, append(own(), distribute(80, 1))...)
+	apply(t, p, distribute(80), vipa.Withdraw{DVIPA: dvipa}, vipa.Deactivate{DVIPA: dvipa})
 	empty := l.owner().nft("-s", "list", "ruleset")
 	apply(t, p, append(own(), distribute(80, 1, 2), distribute(81, 2, 3), vipa.SetUnique{Service: service(90), Target: xcfAddr(2)})...)
 	apply(t, p, distribute(80, 2), distribute(81, 3, 1), vipa.SetUnique{Service: service(90), Target: xcfAddr(3)})

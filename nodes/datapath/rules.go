@@ -23,7 +23,7 @@ const readAttempts = 8
 
 var errInterrupted = errors.New("interrupted by a change of the ruleset")
 
-// rules reads the rules of a chain, in order.
+// rules reads the rules of a chain, in order; there are none of a chain that is not there.
 func (s *socket) rules(chain string) ([]counted, error) {
 	m, err := request(unix.NFT_MSG_GETRULE, func(ae *netlink.AttributeEncoder) {
 		ae.String(unix.NFTA_RULE_TABLE, tableName)
@@ -42,9 +42,6 @@ func (s *socket) rules(chain string) ([]counted, error) {
 			rules = append(rules, r)
 			return err
 		})
-		if err == nil && len(rules) == 0 {
-			err = fmt.Errorf("list chain %s: %w", chain, unix.ENOENT)
-		}
 		if !errors.Is(err, errInterrupted) {
 			return rules, err
 		}
