@@ -24,6 +24,9 @@ func Busy(file string, change func(*topo.Topology)) *SystemTrial {
 	return system(file, change, beginsAndResets...)
 }
 
+// busyLate gives the readers of a busy capture 12 s in which they need not run.
+const busyLate = 100 * time.Millisecond
+
 // beginsAndResets takes TCP segments over IPv4 and Ethernet that have RST, or SYN without ACK.
 var beginsAndResets = []unix.SockFilter{
 	{Code: unix.BPF_LD | unix.BPF_H | unix.BPF_ABS, K: 12}, // EtherType

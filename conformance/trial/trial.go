@@ -100,6 +100,10 @@ func implementation() *impl.Manifest {
 func (t *Trial) watch(filter []unix.SockFilter) {
 	ginkgo.GinkgoHelper()
 	var sources []capture.Source
+	var late time.Duration
+	if len(filter) > 0 {
+		late = busyLate
+	}
 	for _, node := range t.Plan.Nodes {
 		for _, link := range node.Links {
 			if node.Kind == topo.KindRouter || node.Kind == topo.KindHost && !t.onXCF(link) {
@@ -108,7 +112,7 @@ func (t *Trial) watch(filter []unix.SockFilter) {
 			socket, err := t.Lab.Packet(t.ctx, node.Name, link.Name)
 			verdict.Engine(err, "open packet socket on %s/%s", node.Name, link.Name)
 			verdict.Engine(attach(socket, filter), "filter what is recorded on %s/%s", node.Name, link.Name)
-			sources = append(sources, capture.Source{Name: node.Name + "/" + link.Name, Socket: socket})
+			sources = append(sources, capture.Source{Name: node.Name + "/" + link.Name, Socket: socket, Late: late})
 		}
 	}
 	var err error

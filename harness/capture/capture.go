@@ -6,6 +6,7 @@
 package capture
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -28,6 +29,10 @@ type Source struct {
 	// Snap is how many bytes of each frame are kept, at least 128, for runs of which only the
 	// headers matter; zero keeps all.
 	Snap int
+	// Late is the most that a packet is recorded late, in whole milliseconds; zero is 4 ms. The
+	// reader may be kept from running for 128 times as long, as far as 16 MiB hold what passes:
+	// a run of many packets on a busy machine wants more.
+	Late time.Duration
 }
 
 // A Capture is under way from Start to Stop. It is safe for concurrent use.
@@ -102,7 +107,7 @@ func open(s Source) (*source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("capture on %s: %w", s.Name, err)
 	}
-	r, err := newRing(adopted, s.Snap)
+	r, err := newRing(adopted, s.Snap, cmp.Or(s.Late, retire))
 	if err != nil {
 		return nil, fmt.Errorf("capture on %s: %w", s.Name, err)
 	}
@@ -192,8 +197,8 @@ func (c *Capture) change(how func()) {
 	c.recorded = make(chan struct{})
 }
 
-// drain is how long Stop waits for blocks that the kernel has not handed over yet.
-const drain = 10 * retire
+// drain times Source.Late is how long Stop waits for blocks that the kernel has not handed over yet.
+const drain = 10
 
 // Stop records what arrived until now, ends the capture and completes the file. What was recorded
 // stays readable. The error tells of packets that were lost (a *LossError), of interfaces that
@@ -209,7 +214,7 @@ func (c *Capture) Stop() error {
 	}
 	var failures []error
 	for _, s := range c.sources {
-		failures = append(failures, s.ring.file.SetReadDeadline(time.Now().Add(drain)))
+		failures = append(failures, s.ring.file.SetReadDeadline(time.Now().Add(drain*s.ring.late)))
 	}
 	c.readers.Wait()
 	c.change(func() {

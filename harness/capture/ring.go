@@ -19,9 +19,10 @@ const (
 	blockCount = 128       // 16 MiB
 	// frameSize is not used by version 3, but has to divide blockSize.
 	frameSize = 2 << 10
-	// retire is the longest time until the kernel hands over a block that is not full, and with
-	// it the most that a packet is late. Under steady traffic the ring takes blockCount times as
-	// long to fill, 0.5 s: that is how long a reader may be kept from running.
+	// retire is the longest time until the kernel hands over a block that is not full, unless a
+	// source says otherwise, and with it the most that a packet is late. Under steady traffic the
+	// ring takes blockCount times as long to fill, 0.5 s: that is how long a reader may be kept
+	// from running.
 	retire = 4 * time.Millisecond
 )
 
@@ -30,19 +31,20 @@ type ring struct {
 	file   *os.File
 	raw    syscall.RawConn
 	memory []byte
+	late   time.Duration
 	// next is the block that is handed over next.
 	next int
 }
 
 // newRing turns a packet socket into a ring that keeps snap bytes of each frame, all where snap is
-// zero. The socket is the ring's from then on; on an error it is closed.
-func newRing(file *os.File, snap int) (*ring, error) {
+// zero, and hands packets over at most late. The socket is the ring's from then on; on an error it is closed.
+func newRing(file *os.File, snap int, late time.Duration) (*ring, error) {
 	raw, err := file.SyscallConn()
 	if err != nil {
 		file.Close()
 		return nil, err
 	}
-	r := &ring{file: file, raw: raw}
+	r := &ring{file: file, raw: raw, late: late}
 	err = r.control(func(fd int) error {
 		if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_VERSION, unix.TPACKET_V3); err != nil {
 			return fmt.Errorf("set packet ring version: %w", err)
@@ -57,7 +59,7 @@ func newRing(file *os.File, snap int) (*ring, error) {
 		request := unix.TpacketReq3{
 			Block_size: blockSize, Block_nr: blockCount,
 			Frame_size: frameSize, Frame_nr: blockSize / frameSize * blockCount,
-			Retire_blk_tov: uint32(retire / time.Millisecond),
+			Retire_blk_tov: uint32(late / time.Millisecond),
 		}
 		if err := unix.SetsockoptTpacketReq3(fd, unix.SOL_PACKET, unix.PACKET_RX_RING, &request); err != nil {
 			return fmt.Errorf("set up packet ring of %d bytes: %w", blockSize*blockCount, err)
