@@ -201,9 +201,9 @@ func TestAbortedConnectionIsFoundByItsCookie(t *testing.T) {
 		remnants:  newRemnants(),
 	}
 	m.holdings.sweep(map[Connection]uint64{numbered(1): 1, numbered(2): 2})
-	m.takeBacklog(backlog{unconnected: []uint64{2, 3}}, time.Now())
-	if m.remnants.has(numbered(1)) || !m.remnants.has(numbered(2)) {
-		t.Error("want the second connection alone to be looked up")
+	m.takeBacklog(&backlog{unconnected: []uint64{2, 3}}, time.Now())
+	if want := []closed{{probe{connection: numbered(2)}, 2}}; !slices.Equal(m.gathered, want) {
+		t.Errorf("to be looked up: %v, want the second connection alone", m.gathered)
 	}
 }
 

@@ -22,6 +22,8 @@ type destroyed struct {
 	in     *sheaf
 	alarm  *alarm
 	wake   chan struct{} // of capacity 1: the alarm has gone off
+	// drained is what drain returns, kept for the next one to fill.
+	drained backlog
 }
 
 // backlog is what was there to receive.
@@ -80,8 +82,11 @@ func (d *destroyed) watch() {
 }
 
 // drain takes all events that are there, and says whether there were any, relevant or not. The
-// filter is asked about the local address of every connection.
-func (d *destroyed) drain(relevant relevance) (q backlog, any bool, err error) {
+// backlog is good until the next call. The filter is asked about the local address of every
+// connection.
+func (d *destroyed) drain(relevant relevance) (q *backlog, any bool, err error) {
+	q = &d.drained
+	*q = backlog{unconnected: q.unconnected[:0], connections: q.connections[:0]}
 	take := func(kind uint16, _ uint32, payload []byte) error {
 		any = true
 		if kind != unix.SOCK_DIAG_BY_FAMILY {

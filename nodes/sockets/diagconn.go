@@ -96,18 +96,18 @@ type probe struct {
 
 // isAnsweredBy: where there is no connection, the kernel answers with the socket that would
 // take a new one.
-func (p probe) isAnsweredBy(s *diagSocket) bool {
-	return s != nil && s.connection() == p.connection
+func (p probe) isAnsweredBy(s diagSocket) bool {
+	return s.state != 0 && s.connection() == p.connection
 }
 
 // maxProbes is how many of them go in one message: all answers must fit into the smallest
 // usual receive buffer (net.core.rmem_default), at about 2 KiB each.
 const maxProbes = 64
 
-// lookup asks about at most maxProbes sockets. An answer is nil where the kernel holds
+// lookup asks about at most maxProbes sockets. An answer is zero where the kernel holds
 // nothing; half-open requests and remnants (TIME_WAIT, and FIN_WAIT2 whose process has
 // closed) are something.
-func (d *diagConn) lookup(probes []probe) ([]*diagSocket, error) {
+func (d *diagConn) lookup(probes []probe) ([]diagSocket, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	first := d.sequence + 1
@@ -123,7 +123,7 @@ func (d *diagConn) lookup(probes []probe) ([]*diagSocket, error) {
 	if err := d.socket.send(d.out); err != nil {
 		return nil, fmt.Errorf("look up TCP sockets: %w", err)
 	}
-	found := make([]*diagSocket, len(probes))
+	found := make([]diagSocket, len(probes))
 	for answers := 0; answers < len(probes); {
 		err := d.in.receive(d.socket, func(kind uint16, sequence uint32, payload []byte) error {
 			i := sequence - first
@@ -137,8 +137,8 @@ func (d *diagConn) lookup(probes []probe) ([]*diagSocket, error) {
 				}
 				return nil
 			}
-			s, err := parseDiag(payload)
-			found[i] = &s
+			var err error
+			found[i], err = parseDiag(payload)
 			return err
 		})
 		if err != nil {

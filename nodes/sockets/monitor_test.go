@@ -383,7 +383,7 @@ func TestLookupOfAListenerBoundToAnInterface(t *testing.T) {
 		t.Fatal(err)
 	}
 	found, err := d.lookup([]probe{{Connection{Local: s.Local}, s.Device}})
-	if err != nil || found[0] == nil || found[0].cookie != s.Cookie {
+	if err != nil || found[0].cookie != s.Cookie {
 		t.Errorf("look-up of %+v: got %+v, %v", s, found[0], err)
 	}
 }

@@ -95,7 +95,8 @@ func (s *sheaf) receive(from netlinkSocket, visit func(kind uint16, sequence uin
 	var n uintptr
 	err := uninterrupted(func() error {
 		var errno unix.Errno
-		n, _, errno = unix.Syscall6(unix.SYS_RECVMMSG, uintptr(from), uintptr(unsafe.Pointer(&s.headers)), sheafLength, 0, 0, 0)
+		// Too short for the scheduler to be told, which would wake the runtime's monitor thread.
+		n, _, errno = unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(from), uintptr(unsafe.Pointer(&s.headers)), sheafLength, 0, 0, 0)
 		return errnoError(errno)
 	})
 	if err != nil {

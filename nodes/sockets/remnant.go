@@ -54,6 +54,25 @@ func (r *remnants) add(c closed, due time.Time, suspected bool) {
 	r.place(x)
 }
 
+// take takes in a connection that is looked up at once; it must go to keep or forget. It
+// returns nil for one that is being looked up already.
+func (r *remnants) take(c closed) *remnant {
+	x := r.byConnection[c.connection]
+	taken := x != nil && x.index < 0
+	switch {
+	case x == nil:
+		x = &remnant{index: -1}
+		r.byConnection[c.connection] = x
+	case !taken:
+		heap.Remove(&r.byDue, x.index)
+	}
+	x.closed, x.backoff, x.suspected = c, firstBackoff, false
+	if taken {
+		return nil
+	}
+	return x
+}
+
 // next is when the first one is due.
 func (r *remnants) next() (time.Time, bool) {
 	if len(r.byDue) == 0 {
@@ -71,11 +90,11 @@ func (r *remnants) takeDue(now time.Time, max int) []*remnant {
 	return due
 }
 
-// keep puts off one of which something is left: what the kernel holds, nil for unknown.
-func (r *remnants) keep(x *remnant, now time.Time, left *diagSocket) {
+// keep puts off one of which something is left: what the kernel holds, zero for unknown.
+func (r *remnants) keep(x *remnant, now time.Time, left diagSocket) {
 	wait := x.backoff
 	switch {
-	case left == nil:
+	case left.state == 0:
 	case left.remnant, left.state == tcpSynRecv:
 		wait = min(wait, left.expires+timerSlack)
 	default: // a later use, whose event is to come

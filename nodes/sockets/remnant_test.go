@@ -42,20 +42,46 @@ func TestRemnantsComeInTheirOrder(t *testing.T) {
 	}
 }
 
+// A connection that is destroyed again while it waits, or while it is looked up, is looked up
+// once.
+func TestTakeOfRemnants(t *testing.T) {
+	t.Parallel()
+	r, now := newRemnants(), time.Now()
+	r.add(closed{probe{connection: numbered(1)}, 10}, now.Add(time.Hour), true)
+	waiting := r.take(closed{probe{connection: numbered(1)}, 11})
+	if waiting == nil || waiting.cookie != 11 || waiting.suspected {
+		t.Errorf("one that waited: got %+v", waiting)
+	}
+	if again := r.take(closed{probe{connection: numbered(1)}, 12}); again != nil || waiting.cookie != 12 {
+		t.Errorf("one that is looked up: got %+v, known %+v", again, waiting)
+	}
+	if next, some := r.next(); some {
+		t.Errorf("one that is looked up is due at %v", next)
+	}
+	r.keep(waiting, now, diagSocket{})
+	if due := r.takeDue(now.Add(firstBackoff), 2); len(due) != 1 || due[0] != waiting {
+		t.Errorf("due after a look-up: %v", due)
+	}
+	fresh := r.take(closed{probe{connection: numbered(2)}, 20})
+	if r.forget(fresh); r.len() != 1 || r.has(numbered(2)) {
+		t.Errorf("%d known after one was forgotten, want 1", r.len())
+	}
+}
+
 func TestRemnantIsAskedAboutLessAndLess(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name   string
 		others int
-		left   *diagSocket
+		left   diagSocket
 		want   []time.Duration
 	}{
-		{"alone", 0, nil, []time.Duration{20, 40, 80, 160, 320, 640, 1000, 1000}},
-		{"timer of the kernel", 0, &diagSocket{remnant: true, expires: 50 * time.Millisecond}, []time.Duration{20, 40, 55, 55}},
-		{"half-open request", 0, &diagSocket{state: tcpSynRecv, expires: 50 * time.Millisecond}, []time.Duration{20, 40, 55, 55}},
-		{"later use", 0, &diagSocket{state: tcpEstablished, expires: 50 * time.Millisecond}, []time.Duration{20, 40, 80, 160}},
-		{"among 50,000", 50_000, nil, []time.Duration{20, 40, 80, 160, 320, 640, 1280, 2560, 5000, 5000}},
-		{"among 200,000", 200_000, nil, []time.Duration{20, 40, 80, 160, 320, 640, 1280, 2560, 5120, 10000, 10000}},
+		{"alone", 0, diagSocket{}, []time.Duration{20, 40, 80, 160, 320, 640, 1000, 1000}},
+		{"timer of the kernel", 0, diagSocket{state: tcpTimeWait, remnant: true, expires: 50 * time.Millisecond}, []time.Duration{20, 40, 55, 55}},
+		{"half-open request", 0, diagSocket{state: tcpSynRecv, expires: 50 * time.Millisecond}, []time.Duration{20, 40, 55, 55}},
+		{"later use", 0, diagSocket{state: tcpEstablished, expires: 50 * time.Millisecond}, []time.Duration{20, 40, 80, 160}},
+		{"among 50,000", 50_000, diagSocket{}, []time.Duration{20, 40, 80, 160, 320, 640, 1280, 2560, 5000, 5000}},
+		{"among 200,000", 200_000, diagSocket{}, []time.Duration{20, 40, 80, 160, 320, 640, 1280, 2560, 5120, 10000, 10000}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -131,18 +131,18 @@ func (m *Monitor) takeDestroyed() error {
 	return err
 }
 
-func (m *Monitor) takeBacklog(q backlog, now time.Time) {
+func (m *Monitor) takeBacklog(q *backlog, now time.Time) {
+	if len(m.gathered) == 0 {
+		m.nextGather = now.Add(m.c.Batch)
+	}
 	for _, cookie := range q.unconnected {
 		delete(m.reportedAlive, cookie)
 		if m.listeners.end(cookie) {
 			m.c.Deliver(ListenEnded{cookie})
 			m.lookWithin(m.c.Check)
 		} else if c, known := m.holdings.bySocket(cookie); known {
-			m.destroyedConnection(closed{probe{connection: c}, cookie}, now.Add(m.c.Batch))
+			m.gathered = append(m.gathered, closed{probe{connection: c}, cookie})
 		}
-	}
-	if len(m.gathered) == 0 {
-		m.nextGather = now.Add(m.c.Batch)
 	}
 	m.gathered = append(m.gathered, q.connections...)
 	if q.overflow {
@@ -150,14 +150,6 @@ func (m *Monitor) takeBacklog(q backlog, now time.Time) {
 		clear(m.reportedAlive) // some of the events it waits for may be lost
 		m.nextLook, m.nextSweep = time.Time{}, time.Time{}
 	}
-}
-
-func (m *Monitor) destroyedConnection(c closed, due time.Time) {
-	if _, reported := m.reportedAlive[c.cookie]; reported {
-		delete(m.reportedAlive, c.cookie)
-		return
-	}
-	m.remnants.add(c, due, false)
 }
 
 // check looks at the reported listening sockets alone, which is cheap, and at all if one of
@@ -178,7 +170,7 @@ func (m *Monitor) check() {
 			return
 		}
 		for i, s := range some {
-			if m.listeners.lookedUp(s.Cookie, found[i] != nil && found[i].cookie == s.Cookie) {
+			if m.listeners.lookedUp(s.Cookie, found[i].cookie == s.Cookie) {
 				suspect = true
 			}
 		}
@@ -249,40 +241,59 @@ func (m *Monitor) askForRemnants() error {
 		return err
 	}
 	now := time.Now()
-	for _, c := range m.gathered {
-		m.destroyedConnection(c, now)
-	}
-	m.gathered = m.gathered[:0]
-	all := m.remnants.takeDue(now, maxReported)
-	if len(all) < maxReported {
+	all := m.takeGathered()
+	due := m.remnants.takeDue(now, maxReported)
+	if len(due) < maxReported {
 		m.nextAsk = now.Add(m.c.Batch)
 	}
-	var ended []Connection
-	for due := range slices.Chunk(all, maxProbes) {
-		probes := make([]probe, len(due))
-		for i, r := range due {
-			probes[i] = r.probe
-		}
-		found, err := m.diag.lookup(probes)
-		if err != nil {
-			m.c.Log.Error("no look-up of ended connections", "error", err)
-		}
-		for i, r := range due {
-			switch {
-			case err != nil:
-				m.remnants.keep(r, now, nil)
-			case r.isAnsweredBy(found[i]):
-				m.remnants.keep(r, now, found[i])
-			default:
-				m.gone(r)
-				ended = append(ended, r.connection)
-			}
-		}
+	all = append(all, due...)
+
+	ended := make([]Connection, 0, len(all))
+	for some := range slices.Chunk(all, maxProbes) {
+		ended = m.lookUp(ended, some, now)
 	}
-	if len(ended) > 0 {
-		m.c.Deliver(ConnectionsEnded{ended})
+	for some := range slices.Chunk(ended, maxReported) {
+		m.c.Deliver(ConnectionsEnded{some})
 	}
 	return nil
+}
+
+// takeGathered are the destroyed connections that have waited for others, each once.
+func (m *Monitor) takeGathered() []*remnant {
+	all := make([]*remnant, 0, len(m.gathered))
+	for _, c := range m.gathered {
+		if _, reported := m.reportedAlive[c.cookie]; reported {
+			delete(m.reportedAlive, c.cookie)
+		} else if r := m.remnants.take(c); r != nil {
+			all = append(all, r)
+		}
+	}
+	m.gathered = m.gathered[:0]
+	return all
+}
+
+// lookUp asks about at most maxProbes remnants, and appends to ended those that are gone.
+func (m *Monitor) lookUp(ended []Connection, some []*remnant, now time.Time) []Connection {
+	probes := make([]probe, len(some))
+	for i, r := range some {
+		probes[i] = r.probe
+	}
+	found, err := m.diag.lookup(probes)
+	if err != nil {
+		m.c.Log.Error("no look-up of ended connections", "error", err)
+	}
+	for i, r := range some {
+		switch {
+		case err != nil:
+			m.remnants.keep(r, now, diagSocket{})
+		case r.isAnsweredBy(found[i]):
+			m.remnants.keep(r, now, found[i])
+		default:
+			m.gone(r)
+			ended = append(ended, r.connection)
+		}
+	}
+	return ended
 }
 
 // gone forgets a connection of which nothing is left.
