@@ -79,16 +79,16 @@ func (s Snapshot) Port(port uint16) (Port, bool) {
 
 // Snapshot locks the entry of a DVIPA, completes what was interrupted there, and says what it is.
 func (f *File) Snapshot(dvipa netip.Addr) (Snapshot, error) {
-	members, err := f.Members()
-	if err != nil {
-		return Snapshot{}, err
-	}
 	bySlot := map[int]netip.Addr{}
-	for _, m := range members {
-		bySlot[m.Slot] = m.XCF
+	if err := f.members(bySlot); err != nil {
+		return Snapshot{}, err
 	}
 	var b []byte
 	if err := f.withEntry(dvipa, func(_ int, entry []byte) error { b = entry; return nil }); err != nil {
+		return Snapshot{}, err
+	}
+	// A stack that joined meanwhile is a member, and so is one that left meanwhile.
+	if err := f.members(bySlot); err != nil {
 		return Snapshot{}, err
 	}
 	decoded, err := layout.DecodeEntry(b)
@@ -112,6 +112,15 @@ func (f *File) Snapshot(dvipa netip.Addr) (Snapshot, error) {
 		}
 	}
 	return s, nil
+}
+
+// members adds the XCF addresses of the members by slot.
+func (f *File) members(bySlot map[int]netip.Addr) error {
+	members, err := f.Members()
+	for _, m := range members {
+		bySlot[m.Slot] = m.XCF
+	}
+	return err
 }
 
 // Audit audits the whole file: every entry, by its DVIPA, that has findings other than conflicts.

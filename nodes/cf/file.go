@@ -34,7 +34,7 @@ type File struct {
 	unread bool
 
 	// Of the watcher alone: old is the file before the current one, whose locks tell who
-	// lives until the current one is settled; members are the slots of the last whole file.
+	// lives until the current one is settled; members are the stacks of the last whole file, by slot.
 	old     *mapping
 	members map[int]portfile.Member
 
@@ -118,6 +118,9 @@ func (f *File) degrade(m *mapping, err error) {
 		f.old.close()
 	}
 	f.old = m
+	if errors.Is(err, errRemoved) {
+		f.members = m.members() // as nothing is wrong with it
+	}
 	f.trouble(err)
 }
 
@@ -265,16 +268,12 @@ const watched = 3
 
 // sweep takes back what stacks held that are gone, and settles the file.
 func (f *File) sweep(ctx context.Context, m *mapping) {
-	members := map[int]portfile.Member{}
+	members := m.members()
 	alive := 0
 	for next := range portfile.MaxMembers {
 		slot := (m.slot + next) % portfile.MaxMembers
-		member, err := m.member(slot)
-		if err != nil || member.State == portfile.SlotFree {
-			continue
-		}
-		members[slot] = member
-		if slot == m.slot || member.State == portfile.SlotExpected || alive == watched {
+		member, found := members[slot]
+		if !found || slot == m.slot || member.State == portfile.SlotExpected || alive == watched {
 			continue
 		}
 		if err := f.reclaim(ctx, m, slot, member); errors.Is(err, ErrAlive) {

@@ -32,6 +32,17 @@ func (m *mapping) member(slot int) (found portfile.Member, err error) {
 	return found, err
 }
 
+// members are the stacks that have slots.
+func (m *mapping) members() map[int]portfile.Member {
+	members := map[int]portfile.Member{}
+	for slot := range portfile.MaxMembers {
+		if member, err := m.member(slot); err == nil && member.State != portfile.SlotFree {
+			members[slot] = member
+		}
+	}
+	return members
+}
+
 func (m *mapping) slotState(slot int) *atomic.Uint64 {
 	return (*atomic.Uint64)(unsafe.Pointer(&m.mem[portfile.SlotOffset(slot)+portfile.SlotStateOffset]))
 }
