@@ -97,7 +97,8 @@ func (f *File) Snapshot(dvipa netip.Addr) (Snapshot, error) {
 	}
 	s := Snapshot{
 		DVIPA: dvipa, Pool: contract.PortRange{First: decoded.Pool.First, Last: decoded.Pool.Last}, Updates: decoded.Updates,
-		Findings: layout.Audit(b, func(slot int) bool { return bySlot[slot].IsValid() }),
+		Available: layout.Available(b).CountIn(decoded.Pool),
+		Findings:  layout.Audit(b, func(slot int) bool { return bySlot[slot].IsValid() }),
 	}
 	for _, use := range layout.InUse(b, bootTime()) {
 		port := Port{Port: use.Port, Unique: use.Unique, Rest: use.Rest}
@@ -105,11 +106,6 @@ func (f *File) Snapshot(dvipa netip.Addr) (Snapshot, error) {
 			port.Holders = append(port.Holders, bySlot[slot])
 		}
 		s.Ports = append(s.Ports, port)
-	}
-	for port := range layout.Available(b).Ports {
-		if decoded.Pool.Contains(port) {
-			s.Available++
-		}
 	}
 	return s, nil
 }

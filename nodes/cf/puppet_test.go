@@ -76,8 +76,12 @@ func obey(f *File, command, argument string) (string, error) {
 		for _, held := range f.book.of(dvipa4).ports() {
 			ports = append(ports, Release{Port: held.Port})
 		}
-		freed, err := f.Release(background, dvipa4, ports, nil)
-		return fmt.Sprint(len(freed)), err
+		for {
+			freed, err := f.Release(background, dvipa4, ports, nil)
+			if !errors.As(err, new(*BusyError)) { // a crowd on few processors
+				return fmt.Sprint(len(freed)), err
+			}
+		}
 	case "hold": // the lock of dvipa4's entry
 		_, err := f.Claim(background, Request{dvipa4, 0, Unique})
 		return "holding", err

@@ -187,11 +187,6 @@ func (v *DVIPAView) fill(entry []byte, members map[int]portfile.Member) {
 		}
 		v.Ports = append(v.Ports, port)
 	}
-	available := portfile.Available(entry)
-	for port := range available.Ports {
-		if v.Pool.Contains(port) {
-			v.Available++
-		}
-	}
+	v.Available = portfile.Available(entry).CountIn(v.Pool)
 	v.Findings = portfile.Audit(entry, func(slot int) bool { _, member := members[slot]; return member })
 }
