@@ -2,12 +2,15 @@ package cf
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/plexlab-dev/plexlab/nodes/contract/portfile"
 )
@@ -195,6 +198,13 @@ func TestAKillWhileAnEntryIsMade(t *testing.T) {
 	release(t, two, dvipa4, Release{Port: 5001})
 	m := one.current.Load()
 	// The first thing that is written when a place is made over.
+	m.recordState(0).Store(portfile.RecordFree)
+	mustBind(t, one, dvipa4, 5001, Unique)
+	three := open(t, config(path, 3))
+	if _, err := bind(three, dvipa4, 5001, Unique); !errors.Is(err, unix.EADDRINUSE) {
+		t.Errorf("a port of an entry that was made again: %v", err)
+	}
+	release(t, one, dvipa4, Release{Port: 5001})
 	m.recordState(0).Store(portfile.RecordFree)
 	mustBind(t, two, dvipa6, 5001, Unique)
 	mustBind(t, one, dvipa4, 5001, Unique)

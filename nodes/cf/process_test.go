@@ -263,6 +263,39 @@ func TestReclaimAndRestartAtOnce(t *testing.T) {
 	}
 }
 
+// A stack that starts takes back what it held itself before, if nobody else has; where an entry is
+// locked, when it is next locked by it.
+func TestARestartTakesBack(t *testing.T) {
+	t.Parallel()
+	path := portFilePath(t)
+	c := config(path, 1)
+	c.Rest = 0
+	before := open(t, c)
+	mustBind(t, before, dvipa4, 5000, Unique)
+	mustBind(t, before, dvipa6, 5000, Unique)
+	before.Close()
+	holder, err := openMapping(&before.config, &before.book)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer holder.close()
+	if err := tryLock(holder.locks.fd, portfile.EntryOffset(1)); err != nil {
+		t.Fatal(err)
+	}
+	c.Self.Incarnation++
+	after := open(t, c)
+	if v, _ := after.View(background); len(v.DVIPAs) != 2 || len(v.DVIPAs[0].Ports) != 0 || len(v.DVIPAs[1].Ports) != 1 {
+		t.Errorf("view after the start: %+v, want one port, in the entry that is locked", v.DVIPAs)
+	}
+	if err := unlock(holder.locks.fd, portfile.EntryOffset(1)); err != nil {
+		t.Fatal(err)
+	}
+	mustBind(t, after, dvipa6, 5001, Unique)
+	if ports := view(t, after).DVIPAs[1].Ports; len(ports) != 1 || ports[0].Port != 5001 {
+		t.Errorf("ports in use after the lock was free: %+v, want 5001", ports)
+	}
+}
+
 // 128 members and 1,024 DVIPAs fit, and not one more.
 func TestAFullPlex(t *testing.T) {
 	t.Parallel()
@@ -330,6 +363,19 @@ func TestMarkForAnother(t *testing.T) {
 	mustBind(t, three, dvipa4, 5001, Unique)
 	if _, err := one.Mark(background, dvipa4, netip.MustParseAddr("10.1.0.77"), []Held{{60, Shared}}); !errors.Is(err, unix.ESRCH) {
 		t.Errorf("marking for a stack that there is not: %v", err)
+	}
+	m := one.current.Load()
+	slot, _, _ := m.slotOf(six.Self.XCF)
+	for state, want := range map[portfile.SlotState]error{portfile.SlotEnding: unix.ESRCH, portfile.SlotLive: nil} {
+		if err := m.setSlotState(slot, state); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := one.Mark(background, dvipa4, six.Self.XCF, []Held{{60, Shared}}); !errors.Is(err, want) {
+			t.Errorf("marking for a stack in state %v: %v, want %v", state, err, want)
+		}
+	}
+	if err := m.setSlotState(slot, portfile.SlotLive); err != nil {
+		t.Fatal(err)
 	}
 	if err := one.Reclaim(background, contract.Member{XCF: netip.MustParseAddr("10.1.0.77"), Incarnation: 1}); err != nil {
 		t.Errorf("reclaiming a stack that there is not: %v", err)

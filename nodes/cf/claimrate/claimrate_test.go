@@ -49,6 +49,17 @@ func TestMeasure(t *testing.T) {
 	}
 }
 
+func TestMeasureKills(t *testing.T) {
+	r, err := MeasureKills(self, portFilePath(t), 3, killEvery*3/2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Claims <= 0 || r.P50 <= 0 || r.P99 < r.P50 {
+		t.Errorf("measured %+v", r)
+	}
+}
+
+// BenchmarkClaims is claims and releases a second beside bare locks and unlocks.
 func BenchmarkClaims(b *testing.B) {
 	for _, contenders := range []int{1, 8} {
 		b.Run(strconv.Itoa(contenders), func(b *testing.B) {
@@ -66,6 +77,7 @@ func BenchmarkClaims(b *testing.B) {
 	}
 }
 
+// BenchmarkKills is a claim among eight, of which one is killed each second.
 func BenchmarkKills(b *testing.B) {
 	for b.Loop() {
 		r, err := MeasureKills(self, portFilePath(b), 8, 5*time.Second)

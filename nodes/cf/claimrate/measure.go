@@ -16,8 +16,8 @@ import (
 type Rates struct {
 	// Claims counts claims and releases, Bare pairs of a lock and its unlock.
 	Claims, Bare float64
-	// P50 and P99 are percentiles of the time that a claim takes with its commit: the median
-	// and the greatest among the contenders.
+	// P50 and P99 are percentiles of the time that a claim takes with its commit, those of the
+	// contender that has the greatest, and of its worst turn.
 	P50, P99 time.Duration
 }
 
@@ -43,8 +43,8 @@ func Measure(command []string, path string, contenders, rounds int, turn time.Du
 			operations := 0
 			for _, d := range answers {
 				operations += d.Operations
-				r.P99, r.P50 = max(r.P99, d.P99), max(r.P50, d.P50)
 			}
+			r.take(answers)
 			rate := float64(operations) / turn.Seconds() / float64(rounds)
 			if kind == Claims {
 				r.Claims += rate
@@ -55,6 +55,8 @@ func Measure(command []string, path string, contenders, rounds int, turn time.Du
 	}
 	return r, nil
 }
+
+const killEvery = time.Second
 
 // MeasureKills has contenders claim for the time given, while another one that claims as well is
 // killed each second, and returns the percentiles of a claim of the others.
@@ -71,30 +73,34 @@ func MeasureKills(command []string, path string, contenders int, length time.Dur
 		answers, err = workers.do(Claims, length)
 		result <- err
 	}()
-	kill := time.NewTimer(0)
-	defer kill.Stop()
 	for {
-		victim, err := start1(command, path, contenders)
+		victim, err := startOne(command, path, contenders)
 		if err != nil {
 			return Rates{}, err
 		}
-		err = victim.begin(job{Claims, now() + length})
-		kill.Reset(time.Second)
+		if err := victim.begin(job{Claims, now() + length}); err != nil {
+			victim.end()
+			return Rates{}, err
+		}
 		select {
-		case <-kill.C:
+		case <-time.After(killEvery):
 			victim.end()
 		case err := <-result:
 			victim.end()
 			var r Rates
 			for _, d := range answers {
 				r.Claims += float64(d.Operations) / length.Seconds()
-				r.P99, r.P50 = max(r.P99, d.P99), max(r.P50, d.P50)
 			}
+			r.take(answers)
 			return r, err
 		}
-		if err != nil {
-			return Rates{}, err
-		}
+	}
+}
+
+// take notes the percentiles of what contenders answered.
+func (r *Rates) take(answers []done) {
+	for _, d := range answers {
+		r.P99, r.P50 = max(r.P99, d.P99), max(r.P50, d.P50)
 	}
 }
 
@@ -109,7 +115,7 @@ type workers []*worker
 func start(command []string, path string, n int) (workers, error) {
 	var all workers
 	for i := range n {
-		w, err := start1(command, path, i+1)
+		w, err := startOne(command, path, i+1)
 		if err != nil {
 			return all, err
 		}
@@ -118,7 +124,7 @@ func start(command []string, path string, n int) (workers, error) {
 	return all, nil
 }
 
-func start1(command []string, path string, n int) (*worker, error) {
+func startOne(command []string, path string, n int) (*worker, error) {
 	cmd := exec.Command(command[0], append(command[1:len(command):len(command)], path, strconv.Itoa(n))...)
 	cmd.Stderr = os.Stderr
 	input, err := cmd.StdinPipe()
