@@ -174,6 +174,12 @@ func (m *mapping) lockEntry(ctx context.Context, i int, f func() error) error {
 	if err != nil {
 		m.unlockEntry(i)
 	}
+	if errors.As(err, new(*DamagedError)) {
+		// What is wrong with the file as a whole says more.
+		if _, whole := m.stat(); whole != nil {
+			return whole
+		}
+	}
 	return err
 }
 
