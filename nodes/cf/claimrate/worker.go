@@ -117,13 +117,20 @@ func claims(f *cf.File, until time.Duration, took []time.Duration) (d done) {
 	ctx := context.Background()
 	end := time.Now().Add(until - now())
 	for begin := time.Now(); begin.Before(end); begin = time.Now() {
-		c, err := f.Claim(ctx, cf.Request{DVIPA: dvipa, Use: cf.Unique})
+		var c cf.Claim
+		err := patiently(func() (err error) {
+			c, err = f.Claim(ctx, cf.Request{DVIPA: dvipa, Use: cf.Unique})
+			return err
+		})
 		if err == nil {
 			err = c.Commit()
 		}
 		if err == nil {
 			took = append(took, time.Since(begin))
-			_, err = f.Release(ctx, dvipa, []cf.Release{{Port: c.Port()}}, nil)
+			err = patiently(func() error {
+				_, err := f.Release(ctx, dvipa, []cf.Release{{Port: c.Port()}}, nil)
+				return err
+			})
 		}
 		if err != nil {
 			d.Error = err.Error()
@@ -136,6 +143,15 @@ func claims(f *cf.File, until time.Duration, took []time.Duration) (d done) {
 		d.P50, d.P99 = took[n/2], took[n*99/100]
 	}
 	return d
+}
+
+// patiently does it again while a lock is not there in time: that counts as the time it takes.
+func patiently(do func() error) error {
+	for {
+		if err := do(); !errors.As(err, new(*cf.BusyError)) {
+			return err
+		}
+	}
 }
 
 func bare(fd int, until time.Duration) (d done) {
