@@ -3,6 +3,7 @@ package trial
 import (
 	"net/netip"
 
+	"github.com/plexlab-dev/plexlab/harness/peer"
 	"github.com/plexlab-dev/plexlab/nodes/contract"
 )
 
@@ -51,4 +52,30 @@ func (p *Partner) Said() []contract.Message {
 		all = append(all, entry.Message)
 	}
 	return all
+}
+
+// Shared is what the stack under test says when listening on a distributed port begins or ends,
+// and Unique what it says of a unique port, both at epoch 1.
+func (u *UnitTrial) Shared(service netip.AddrPort, listening bool) contract.SRVSTAT {
+	return contract.SRVSTAT{Service: service, XCF: XCF(u.self), Listening: listening, Epoch: 1}
+}
+
+// Unique is Shared of a unique port.
+func (u *UnitTrial) Unique(service netip.AddrPort, listening bool) contract.SRVSTAT {
+	m := u.Shared(service, listening)
+	m.Unique = true
+	return m
+}
+
+// Holder matches the message that names the stack under test as the holder of a unique port, whether
+// or not a socket listens there yet (I19).
+func Holder(service netip.AddrPort) peer.Match {
+	return peer.Of("that names the holder of "+service.String(), func(m contract.SRVSTAT) bool {
+		return m.Service == service && m.Unique
+	})
+}
+
+// About matches every message about a service: that listening began or ended there.
+func About(service netip.AddrPort) peer.Match {
+	return peer.Of("about "+service.String(), func(m contract.SRVSTAT) bool { return m.Service == service })
 }

@@ -1,0 +1,12 @@
+// Package fig14 certifies Figure 14, a listening socket is terminated.
+package fig14
+
+import (
+	"testing"
+
+	"github.com/plexlab-dev/plexlab/conformance/trial"
+)
+
+func TestFigure14(t *testing.T) { trial.Suite(t, "fig14") }
+
+var at = trial.At
