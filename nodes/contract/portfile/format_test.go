@@ -20,10 +20,11 @@ func TestSizes(t *testing.T) {
 	t.Parallel()
 	for name, size := range map[string]struct{ got, want int64 }{
 		"entry":         {EntrySize, 1331200},
-		"file":          {FileSize, 1363169280},
-		"first entry":   {EntryOffset(0), 20480},
+		"file":          {FileSize, 1363202048},
+		"first entry":   {EntryOffset(0), 53248},
 		"last entry":    {EntryOffset(MaxEntries - 1), FileSize - EntrySize},
-		"last slot":     {SlotOffset(MaxMembers - 1), EntriesOffset - SlotSize},
+		"last slot":     {SlotOffset(MaxMembers - 1), DirectoryOffset - SlotSize},
+		"last record":   {RecordOffset(MaxEntries - 1), EntriesOffset - RecordSize},
 		"last usage":    {ReservedUsage(0, MaxMembers-1).Offset + BitmapSize, EntryOffset(1)},
 		"made of entry": {ReservedEntry(1).Length, 282624},
 	} {
@@ -43,8 +44,8 @@ func TestHeader(t *testing.T) {
 	want := Header{Plex: "PLEX1", ID: [16]byte{1, 2, 15: 16}, State: Filling, Settle: 5, GiveUp: 7}
 	b := make([]byte, HeaderSize)
 	want.Encode(b)
-	const golden = "504c4558504f5254" + "01000000" + "00100000" + "80000000" + "00040000" + "80000000" + "00501400" + "0050405100000000" +
-		"01020000000000000000000000000010" + "504c4558310000000000000000000000" + "00000000000000000000000000000000" + "8dbba5ed" + "00000000" +
+	const golden = "504c4558504f5254" + "01000000" + "00100000" + "80000000" + "00040000" + "80000000" + "00501400" + "00d0405100000000" +
+		"01020000000000000000000000000010" + "504c4558310000000000000000000000" + "00000000000000000000000000000000" + "566f77ed" + "00000000" +
 		"0100000000000000" + "0500000000000000" + "0700000000000000"
 	if got := hex.EncodeToString(b[:120]); got != golden {
 		t.Errorf("bytes\n%s, want\n%s", got, golden)
@@ -84,8 +85,7 @@ func TestMember(t *testing.T) {
 // newEntry is an entry that is there, with slots prepared.
 func newEntry(dvipa netip.Addr, slots ...int) []byte {
 	b := make([]byte, EntrySize)
-	InitEntry(b, dvipa, pool)
-	le.PutUint32(b[EntryStateOffset:], EntryLive)
+	InitEntry(b, Record{dvipa, pool})
 	for _, slot := range slots {
 		Prepare(b, slot).Apply(b)
 	}
@@ -96,10 +96,10 @@ func TestEntry(t *testing.T) {
 	t.Parallel()
 	for _, dvipa := range []netip.Addr{dvipa4, dvipa6} {
 		b := newEntry(dvipa, 2, 127)
-		want := Entry{DVIPA: dvipa, Pool: pool, Cursor: 1024, Prepared: [2]uint64{1 << 2, 1 << 63}}
-		got, live, err := DecodeEntry(b)
-		if err != nil || !live {
-			t.Fatalf("live %t, error %v", live, err)
+		want := Entry{Record: Record{dvipa, pool}, Cursor: 1024, Prepared: [2]uint64{1 << 2, 1 << 63}}
+		got, err := DecodeEntry(b)
+		if err != nil {
+			t.Fatal(err)
 		}
 		if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 			t.Error(diff)
@@ -122,10 +122,12 @@ func TestMalformed(t *testing.T) {
 	Member{Incarnation: 1, XCF: dvipa4, Stack: "MVS1"}.Encode(slot)
 	slot[SlotStateOffset] = byte(SlotLive)
 	entry := newEntry(dvipa4)[:EntryHeaderSize]
+	record := entry[:RecordSize]
 	decode := map[string]func([]byte) error{
 		"header":      func(b []byte) error { _, err := DecodeHeader(b); return err },
 		"member slot": func(b []byte) error { _, err := DecodeMember(b); return err },
-		"entry":       func(b []byte) error { _, _, err := DecodeEntry(b); return err },
+		"directory":   func(b []byte) error { _, _, err := DecodeRecord(b); return err },
+		"entry":       func(b []byte) error { _, err := DecodeEntry(b); return err },
 	}
 	for _, test := range []struct {
 		part   string
@@ -144,7 +146,10 @@ func TestMalformed(t *testing.T) {
 		{"member slot", slot, offMemberXCF + 15, 5, "bytes after the address"},
 		{"member slot", slot, offMemberName, 0, "after the name"},
 		{"member slot", slot, offMemberName, ' ', "printable"},
-		{"entry", entry, EntryStateOffset, 1, "state"},
+		{"directory", record, RecordStateOffset, 1, "state"},
+		{"directory", record, offCheck, 1, "checksum"},
+		{"directory", record, RecordSize - 1, 1, "checksum"},
+		{"entry", entry, RecordStateOffset, 1, "state"},
 		{"entry", entry, offDVIPA, 1, "checksum"},
 		{"entry", entry, IntentOffset, 1, "is none"},
 	} {

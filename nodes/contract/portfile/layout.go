@@ -28,8 +28,12 @@ const (
 	SlotSize = 128
 	// SlotsOffset is where slot 0 begins.
 	SlotsOffset = HeaderSize
+	// DirectoryOffset is where the directory of the entries begins, a Record each.
+	DirectoryOffset = SlotsOffset + MaxMembers*SlotSize
+	// RecordSize is the length of a record of the directory.
+	RecordSize = 32
 	// EntriesOffset is where entry 0 begins.
-	EntriesOffset = SlotsOffset + MaxMembers*SlotSize
+	EntriesOffset = DirectoryOffset + MaxEntries*RecordSize
 	// FileSize is the length of the file.
 	FileSize = EntriesOffset + MaxEntries*EntrySize
 )
@@ -57,11 +61,15 @@ const (
 )
 
 // DirectoryLock is the byte that is locked while slots or entries are given out and while the
-// state of the file changes. The lock of a slot or an entry is its first byte.
-const DirectoryLock = 0
+// state of the file changes: the first one of the directory, as the lock of a slot or an entry
+// is its first byte.
+const DirectoryLock int64 = DirectoryOffset
 
 // SlotOffset is where a member slot begins, slot from 0 to MaxMembers-1.
 func SlotOffset(slot int) int64 { return SlotsOffset + int64(slot)*SlotSize }
+
+// RecordOffset is where the directory's record of an entry begins, entry from 0 to MaxEntries-1.
+func RecordOffset(entry int) int64 { return DirectoryOffset + int64(entry)*RecordSize }
 
 // EntryOffset is where an entry begins, entry from 0 to MaxEntries-1.
 func EntryOffset(entry int) int64 { return EntriesOffset + int64(entry)*EntrySize }
