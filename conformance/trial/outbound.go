@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -55,4 +56,12 @@ func (t *Trial) EventuallyBinds(p *Program, socket string, to netip.AddrPort) ne
 		return errnoName(answer.Errno)
 	}).Should(gomega.Equal(errnoName(0)), "bind to %s on %s", to, p.Stack)
 	return bound
+}
+
+// SetEphemeralPorts sets the range that the kernel of a stack chooses ports from.
+func (t *Trial) SetEphemeralPorts(stack string, first, last uint16) {
+	ginkgo.GinkgoHelper()
+	set := fmt.Sprintf("echo %d %d > /proc/sys/net/ipv4/ip_local_port_range", first, last)
+	_, err := t.output(t.Soon(), stack, []string{"sh", "-c", set})
+	verdict.Engine(err, "set the ephemeral ports of %s", stack)
 }

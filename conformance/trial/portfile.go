@@ -59,18 +59,15 @@ func (f *PortFile) lock(offset int64) (unlock func()) {
 	}
 }
 
-// find is the number of the entry of a DVIPA, and its offset.
+// find is where the entry of a DVIPA begins, by the directory.
 func (f *PortFile) find(dvipa netip.Addr) (offset int64, found bool) {
 	ginkgo.GinkgoHelper()
-	header := make([]byte, portfile.EntryHeaderSize)
+	directory := make([]byte, portfile.MaxEntries*portfile.RecordSize)
+	f.read(directory, portfile.DirectoryOffset)
 	for n := range portfile.MaxEntries {
-		offset := portfile.EntryOffset(n)
-		f.read(header, offset)
-		if entry, live, err := portfile.DecodeEntry(header); err == nil && live && entry.DVIPA == dvipa {
-			return offset, true
-		}
-		if bytes.Count(header, []byte{0}) == len(header) {
-			break // entries are given out from the first on
+		record, live, err := portfile.DecodeRecord(directory[n*portfile.RecordSize:])
+		if err == nil && live && record.DVIPA == dvipa {
+			return portfile.EntryOffset(n), true
 		}
 	}
 	return 0, false
@@ -334,7 +331,7 @@ func (f *PortFile) DamageEntry(dvipa netip.Addr) {
 	if !found {
 		verdict.Engine(fmt.Errorf("%s has none", dvipa), "damage an entry of the port file")
 	}
-	garbage := make([]byte, portfile.IntentOffset-4)
+	garbage := make([]byte, portfile.RecordSize-4)
 	rand.Read(garbage)
 	f.write(garbage, offset+4)
 }
