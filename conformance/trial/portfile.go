@@ -205,14 +205,15 @@ func boottime() time.Duration {
 // takes and frees ports as a stack does. It has a descriptor, and so locks, of its own.
 type Tenant struct {
 	*PortFile
-	slot int
+	number, slot int
+	trial        *Trial
 }
 
 // Tenant makes MVSn, the scripted partner of that number, a member of the port file. It lives until
 // End, or until the spec ends.
 func (t *Trial) Tenant(n int) *Tenant {
 	ginkgo.GinkgoHelper()
-	m := &Tenant{PortFile: t.PortFile()}
+	m := &Tenant{PortFile: t.PortFile(), number: n, trial: t}
 	unlock := m.lock(portfile.DirectoryLock)
 	defer unlock()
 	b := make([]byte, portfile.SlotSize)
@@ -222,14 +223,34 @@ func (t *Trial) Tenant(n int) *Tenant {
 			break
 		}
 	}
-	m.lock(portfile.SlotOffset(m.slot))
-	portfile.Member{
-		Incarnation: uint64(time.Now().UnixNano()), PID: uint32(os.Getpid()), XCF: XCF(n), Stack: stackName(n),
-	}.Encode(b)
-	binary.LittleEndian.PutUint64(b[portfile.SlotStateOffset:], 0)
-	m.write(b, portfile.SlotOffset(m.slot))
-	m.store(portfile.SlotOffset(m.slot)+portfile.SlotStateOffset, uint64(portfile.SlotLive))
+	m.moveIn()
 	return m
+}
+
+// moveIn takes the slot for an incarnation of the member.
+func (m *Tenant) moveIn() {
+	ginkgo.GinkgoHelper()
+	m.lock(portfile.SlotOffset(m.slot))
+	b := make([]byte, portfile.SlotSize)
+	portfile.Member{
+		Incarnation: uint64(time.Now().UnixNano()), PID: uint32(os.Getpid()), XCF: XCF(m.number), Stack: stackName(m.number),
+	}.Encode(b)
+	m.store(portfile.SlotOffset(m.slot)+portfile.SlotStateOffset, uint64(portfile.SlotFree))
+	m.write(b[8:], portfile.SlotOffset(m.slot)+8)
+	m.store(portfile.SlotOffset(m.slot)+portfile.SlotStateOffset, uint64(portfile.SlotLive))
+}
+
+// Return makes a member that has ended come back in its slot at once, as a stack that starts anew: it
+// frees what its earlier incarnation has left of a DVIPA, and is another incarnation.
+func (m *Tenant) Return(dvipa netip.Addr) *Tenant {
+	ginkgo.GinkgoHelper()
+	again := &Tenant{PortFile: m.trial.PortFile(), number: m.number, slot: m.slot, trial: m.trial}
+	again.lock(portfile.SlotOffset(again.slot))
+	for port := range portfile.Usage(again.Entry(dvipa), again.slot).Ports {
+		again.Free(netip.AddrPortFrom(dvipa, port))
+	}
+	again.moveIn()
+	return again
 }
 
 func (f *PortFile) write(b []byte, offset int64) {
