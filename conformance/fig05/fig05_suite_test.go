@@ -7,8 +7,9 @@ import (
 	"testing"
 
 	"github.com/plexlab-dev/plexlab/conformance/trial"
+	"github.com/plexlab-dev/plexlab/harness/impl"
 )
 
-func TestFigure05(t *testing.T) { trial.Suite(t, "fig05") }
+func TestFigure05(t *testing.T) { trial.Suite(t, "fig05", impl.ClusterPorts) }
 
 var at = trial.At

@@ -11,7 +11,7 @@ import (
 	"github.com/plexlab-dev/plexlab/nodes/contract"
 )
 
-func TestFigure06(t *testing.T) { trial.Suite(t, "fig06") }
+func TestFigure06(t *testing.T) { trial.Suite(t, "fig06", impl.ClusterPorts) }
 
 var at = trial.At
 

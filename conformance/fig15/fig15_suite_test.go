@@ -9,10 +9,11 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 
 	"github.com/plexlab-dev/plexlab/conformance/trial"
+	"github.com/plexlab-dev/plexlab/harness/impl"
 	"github.com/plexlab-dev/plexlab/nodes/contract"
 )
 
-func TestFigure15(t *testing.T) { trial.Suite(t, "fig15") }
+func TestFigure15(t *testing.T) { trial.Suite(t, "fig15", impl.ClusterPorts) }
 
 var at = trial.At
 

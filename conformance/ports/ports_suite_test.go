@@ -14,6 +14,7 @@ import (
 
 	"github.com/plexlab-dev/plexlab/conformance/trial"
 	"github.com/plexlab-dev/plexlab/harness/capture"
+	"github.com/plexlab-dev/plexlab/harness/impl"
 	"github.com/plexlab-dev/plexlab/harness/peer"
 	"github.com/plexlab-dev/plexlab/harness/segment"
 	"github.com/plexlab-dev/plexlab/harness/verdict"
@@ -21,7 +22,7 @@ import (
 	"github.com/plexlab-dev/plexlab/topo"
 )
 
-func TestPorts(t *testing.T) { trial.Suite(t, "ports") }
+func TestPorts(t *testing.T) { trial.Suite(t, "ports", impl.ClusterPorts, impl.Outbound) }
 
 var at = trial.At
 
