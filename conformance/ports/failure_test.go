@@ -15,7 +15,8 @@ import (
 var _ = Describe("the ports of a stack that fails", func() {
 	// "The stack specific port information may be used in the event of the failure of a stack to
 	// update the cluster-wide port availability structure to make the ports of the failed stack
-	// available for use" (T32), without rest: its connections ended with it. What others hold stays.
+	// available for use" (T32). What carried connections may rest: whoever names it has it at once.
+	// What others hold stays.
 	It("become available", requirements.Covers("T32", "I30"), func() {
 		s := newOwner(trial.UnitConfig{Profile: owner()})
 		own := s.program.Binds("a", at(trial.DVA1, 6000))
@@ -29,8 +30,8 @@ var _ = Describe("the ports of a stack that fails", func() {
 		s.mvs2.Close()
 
 		ports := s.PortFile()
-		ports.Eventually(at(trial.DVA1, 5000), "available")
-		ports.Eventually(at(trial.DVA1, 5001), "available")
+		ports.EventuallyFree(at(trial.DVA1, 5000))
+		ports.EventuallyFree(at(trial.DVA1, 5001))
 		ports.Eventually(at(trial.DVA1, 80), "shared MVS1")
 		ports.Expect(own, "unique MVS1")
 		ports.ExpectClean(trial.DVA1)
@@ -49,7 +50,7 @@ var _ = Describe("the ports of a stack that fails", func() {
 		s.program.Refused(unix.EADDRINUSE, at(trial.DVA1, 5000))
 		s.PortFile().Expect(at(trial.DVA1, 5000), "unique MVS2")
 		tenant.End()
-		s.PortFile().Eventually(at(trial.DVA1, 5000), "available")
+		s.PortFile().EventuallyFree(at(trial.DVA1, 5000))
 	})
 
 	// One that comes back before the others have noticed frees itself what it left, and takes ports

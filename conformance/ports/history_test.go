@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -208,7 +207,7 @@ var _ = Describe("sixteen processes of four stacks", SpecPriority(1), func() {
 			if sharing == topo.SharingPortFile {
 				ports := s.PortFile()
 				for port := uint16(firstPort); port < firstPort+numbers; port++ {
-					ports.Eventually(netip.AddrPortFrom(trial.DVB1, port), "available")
+					ports.EventuallyFree(at(trial.DVB1, port))
 				}
 				ports.ExpectClean(trial.DVB1)
 			}

@@ -99,8 +99,7 @@ var _ = Describe("a connection that an application opens", func() {
 			s.mvs2.ExpectMessage(peer.Is(contract.TERMCONN{
 				DVIPA: trial.DVA1, XCF: trial.XCF(1), Epoch: 1, Connections: []contract.Connection{connection},
 			}))
-			ports := s.PortFile()
-			Eventually(func() string { return ports.State(connection.Local) }).Should(BeElementOf("available", "resting"))
+			s.PortFile().EventuallyFree(connection.Local)
 		},
 		Entry("refused", requirements.Covers("T41", "I18"), func(s *stack, syn segment.Segment) {
 			s.reply(syn.Answer(segment.RST, 0))

@@ -166,6 +166,13 @@ func (f *PortFile) Eventually(at netip.AddrPort, state string) {
 	gomega.Eventually(func() string { return f.State(at) }).Should(gomega.Equal(state), "%s in the port file", at)
 }
 
+// EventuallyFree waits until nobody has a port: it is available, or rests.
+func (f *PortFile) EventuallyFree(at netip.AddrPort) {
+	ginkgo.GinkgoHelper()
+	gomega.Eventually(func() string { return f.State(at) }).
+		Should(gomega.BeElementOf("available", "resting"), "%s in the port file", at)
+}
+
 // ExpectUnchanged does something and expects that it has changed no port of a DVIPA: the bitmaps,
 // the usage structure and the rest times are what they were, and no update is under way.
 func (f *PortFile) ExpectUnchanged(dvipa netip.Addr, what func()) {
