@@ -20,6 +20,11 @@ func (s *stack) Bind(_ context.Context, request sockets.BindRequest, perform fun
 	return perform(request.Address)
 }
 
+// Connect lets the kernel decide.
+func (s *stack) Connect(context.Context, sockets.ConnectRequest, func(netip.AddrPort) error) error {
+	return nil
+}
+
 // Listening reports the socket before listen() returns to its application.
 func (s *stack) Listening(ctx context.Context, socket sockets.Socket) {
 	if err := s.monitor.Listening(ctx, socket); err != nil {

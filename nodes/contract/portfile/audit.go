@@ -1,0 +1,80 @@
+package portfile
+
+import (
+	"fmt"
+	"math/bits"
+)
+
+// A Finding is something in an entry that does not fit together.
+type Finding struct {
+	Port uint16 // 0 if it concerns the entry as a whole
+	// Conflict: several stacks use a unique port. CLUSTERPORTS added to a DVIPA in use may find
+	// it so (T21); everything else is a defect of an implementation, or damage.
+	Conflict bool
+	Problem  string
+}
+
+func (f Finding) String() string {
+	if f.Port == 0 {
+		return f.Problem
+	}
+	return fmt.Sprintf("port %d: %s", f.Port, f.Problem)
+}
+
+// Audit compares the cluster-wide bitmaps of an entry with the stack usage structure. members are the
+// slots that may use ports, nil for any. The entry must be locked.
+func Audit(entry []byte, members func(slot int) bool) []Finding {
+	var findings []Finding
+	find := func(port int, conflict bool, format string, args ...any) {
+		findings = append(findings, Finding{uint16(port), conflict, fmt.Sprintf(format, args...)})
+	}
+	if intent := Intent(le.Uint64(entry[IntentOffset:])); intent != 0 {
+		find(0, false, "an update is not completed: %s", intent)
+	}
+	var slots []int
+	for slot := range PreparedSlots(entry) {
+		slots = append(slots, slot)
+		if used := Usage(entry, slot).Count(); used > 0 && members != nil && !members(slot) {
+			find(0, false, "slot %d uses %d ports and is no member", slot, used)
+		}
+	}
+	available, unique := Available(entry), Unique(entry)
+	for w := range words {
+		var used, shared uint64 // by one at least, by two at least
+		for _, slot := range slots {
+			word := Usage(entry, slot).word(w)
+			shared |= used & word
+			used |= word
+		}
+		var resting uint64
+		for i := range 64 {
+			if RestOf(entry, uint16(w*64+i)) != 0 {
+				resting |= 1 << i
+			}
+		}
+		nobody := uint64(0)
+		if w == 0 {
+			nobody = 1 // port 0
+		}
+		a, u := available.word(w), unique.word(w)
+		for odd := a&used | ^(a | used | nobody) | u&^used | u&shared | resting&used | (a|used|u|resting)&nobody; odd != 0; odd &= odd - 1 {
+			port := w*64 + bits.TrailingZeros64(odd)
+			mask := uint64(1) << (port % 64)
+			switch {
+			case nobody&mask != 0:
+				find(0, false, "port 0 is not left alone")
+			case a&used&mask != 0:
+				find(port, false, "available, and used by slots %v", Holders(entry, uint16(port)))
+			case (a|used)&mask == 0:
+				find(port, false, "unavailable, and used by nobody")
+			case u&mask != 0 && used&mask == 0:
+				find(port, false, "unique, and used by nobody")
+			case resting&used&mask != 0:
+				find(port, false, "rests, and is used by slots %v", Holders(entry, uint16(port)))
+			default:
+				find(port, true, "unique, and used by slots %v", Holders(entry, uint16(port)))
+			}
+		}
+	}
+	return findings
+}
