@@ -59,7 +59,7 @@ func TestErrors(t *testing.T) {
 	for _, c := range []struct{ name, from, to, want string }{
 		// Shape.
 		{"unknown key", "plex: PLEX", "plex: PLEX\ncolour: red",
-			`2:1: found the key "colour", expected one of applications, faults, hosts, networks, plex, routers, stacks, symbols, timers`},
+			`2:1: found the key "colour", expected one of applications, cluster_ports, faults, hosts, networks, plex, routers, stacks, symbols, timers`},
 		{"unknown key inside", "    xcf: 10.1.0.2", "    xfc: 10.1.0.2",
 			"27:5: found no \"xcf\", expected one\n28:5: found the key \"xfc\", expected one of implementation, links, name, profile, profile_file, xcf"},
 		{"missing key", "plex: PLEX\n", "", `1:1: found no "plex", expected one`},
@@ -162,6 +162,14 @@ func TestErrors(t *testing.T) {
 		// Timers and faults.
 		{"dead too early", "dead_ms: 100", "dead_ms: 30", `41:33: found 30, expected 40 (twice hello_ms) to 600000`},
 		{"hello", "hello_ms: 20", "hello_ms: -1", `41:20: found -1, expected 1 to 60000`},
+		{"first port", "plex: PLEX", "plex: PLEX\ncluster_ports: {first: 65536}", `2:24: found 65536, expected a port from 1 to 65535`},
+		{"first port below", "plex: PLEX", "plex: PLEX\ncluster_ports: {first: -1}", `2:24: found -1, expected a port from 1 to 65535`},
+		{"last port", "plex: PLEX", "plex: PLEX\ncluster_ports: {last: 1023}", `2:23: found 1023, expected a port from 1024 (first) to 65535`},
+		{"last port above", "plex: PLEX", "plex: PLEX\ncluster_ports: {last: 65536}", `2:23: found 65536, expected a port from 1024 (first) to 65535`},
+		{"rest", "plex: PLEX", "plex: PLEX\ncluster_ports:\n  rest_s: -1", `3:11: found -1, expected 0 to 3600 seconds`},
+		{"rest of a day", "plex: PLEX", "plex: PLEX\ncluster_ports:\n  rest_s: 86400", `3:11: found 86400, expected 0 to 3600 seconds`},
+		{"sharing", "plex: PLEX", "plex: PLEX\ncluster_ports: {sharing: gossip}", `2:26: found "gossip", expected one of port-file distributor`},
+		{"key of ports", "plex: PLEX", "plex: PLEX\ncluster_ports: {rest: 1}", `2:17: found the key "rest", expected one of first, last, rest_s, sharing`},
 		{"kill of a host", "args: [MVS1]", "args: [CLIENT]", `43:39: found "CLIENT", expected the name of a stack`},
 		{"arguments", "args: [MVS1]", "args: [MVS1, MVS2]", `43:38: found 2 arguments of kill, expected STACK`},
 		{"time", "after_ms: 10", "after_ms: -10", `43:16: found -10, expected 0 or more milliseconds`},

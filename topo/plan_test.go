@@ -267,6 +267,34 @@ func TestDefaultTimers(t *testing.T) {
 	}
 }
 
+func TestClusterPorts(t *testing.T) {
+	none := 0
+	for _, c := range []struct {
+		given ClusterPorts
+		want  PlanClusterPorts
+	}{
+		{ClusterPorts{}, PlanClusterPorts{First: 1024, Last: 65535, RestMS: 60000, Sharing: "port-file"}},
+		{ClusterPorts{First: 1, Last: 1, RestS: &none}, PlanClusterPorts{First: 1, Last: 1, Sharing: "port-file"}},
+		{ClusterPorts{First: 5000, Sharing: "distributor"}, PlanClusterPorts{First: 5000, Last: 65535, RestMS: 60000, Sharing: "distributor"}},
+	} {
+		topology := Generate(Shape{Stacks: 2})
+		topology.ClusterPorts = c.given
+		plan, err := topology.Plan()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(c.want, plan.ClusterPorts); diff != "" {
+			t.Errorf("given %+v (-want +got):\n%s", c.given, diff)
+		}
+	}
+	topology := Generate(Shape{Stacks: 2})
+	topology.ClusterPorts.Sharing = "gossip"
+	want := `topology /cluster_ports/sharing: found "gossip", expected port-file or distributor`
+	if _, err := topology.Plan(); err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
 func TestTimersAndFaults(t *testing.T) {
 	topology := Generate(Shape{Stacks: 2})
 	topology.Timers = Timers{HelloMS: 20}

@@ -55,6 +55,7 @@ func (t *Topology) read() *planner {
 	}
 	p.name()
 	p.readSymbols()
+	p.plan.Symbols = p.symbols
 	p.readNetworks()
 	p.readRouters()
 	p.readStacks()
@@ -62,6 +63,7 @@ func (t *Topology) read() *planner {
 	p.checkProfiles()
 	p.readApplications()
 	p.readTimers()
+	p.readClusterPorts()
 	p.readFaults()
 	return p
 }

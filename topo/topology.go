@@ -19,6 +19,8 @@ type Topology struct {
 	Applications []Application `yaml:"applications,omitempty"`
 	// Timers of the XCF group.
 	Timers Timers `yaml:"timers,omitempty"`
+	// Ports of DVIPAs with CLUSTERPORTS, one holder each in the whole plex.
+	ClusterPorts ClusterPorts `yaml:"cluster_ports,omitempty"`
 	// Faults that are applied by the clock.
 	Faults []PlanFault `yaml:"faults,omitempty"`
 

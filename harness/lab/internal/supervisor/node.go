@@ -132,13 +132,14 @@ func lookPath(program string, environment []string, dir string) (string, error) 
 
 // parameters are what the manifest's templates of a stack are filled in with.
 func (n *node) parameters() impl.Parameters {
-	plan := n.plan.Stack
+	plan, ports := n.plan.Stack, n.lab.plan.ClusterPorts
 	return impl.Parameters{
 		Plex: n.lab.plan.Name, Stack: n.plan.Name,
 		XCFAddress: plan.XCF, XCFInterface: plan.XCFInterface, Outside: plan.Outside,
 		Profile:  filepath.Join(wire.NodePath(n.plan.Name), wire.ProfileName),
 		PortFile: wire.PortFile, Control: wire.ControlPath(n.plan.Name), Key: wire.KeyPath,
 		HelloMS: n.lab.plan.Timers.HelloMS, DeadMS: n.lab.plan.Timers.DeadMS,
+		PoolFirst: ports.First, PoolLast: ports.Last, RestMS: ports.RestMS, Sharing: ports.Sharing,
 	}
 }
 
