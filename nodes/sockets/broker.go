@@ -76,6 +76,9 @@ type ConnectRequest struct {
 	// port 0 where it has none. One with an address and without a port was bound with
 	// IP_BIND_ADDRESS_NO_PORT, or by a Handler for an earlier connect() that failed.
 	Local netip.AddrPort
+	// Device is the index of the interface that the socket is bound to (SO_BINDTODEVICE), 0 for
+	// none.
+	Device uint32
 	// Application is the name that the launcher was given.
 	Application string
 	// PID and TID are the calling process and its thread, as the broker's PID namespace numbers

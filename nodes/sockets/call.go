@@ -114,7 +114,14 @@ func (s *session) listen(ctx context.Context, c *caller, fd, domain int) error {
 	if err := s.waiting(c); err != nil {
 		return err
 	}
+	idle, err := unconnected(fd)
+	if err != nil {
+		return err
+	}
 	local, err := localAddress(fd)
+	if idle && err == nil {
+		local, err = boundAddress(fd, domain)
+	}
 	if err != nil {
 		return err
 	}

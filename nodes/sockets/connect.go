@@ -3,6 +3,7 @@ package sockets
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"net/netip"
 
 	"golang.org/x/sys/unix"
@@ -22,7 +23,7 @@ func (s *session) connect(ctx context.Context, c *caller, fd, domain int) error 
 	if idle, err := unconnected(fd); err != nil || !idle {
 		return orConventional(err)
 	}
-	local, err := localAddress(fd)
+	local, err := boundAddress(fd, domain)
 	if err != nil {
 		return err
 	}
@@ -30,8 +31,12 @@ func (s *session) connect(ctx context.Context, c *caller, fd, domain int) error 
 	if err != nil {
 		return err
 	}
+	device, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BINDTOIFINDEX)
+	if err != nil {
+		return err
+	}
 	request := ConnectRequest{
-		Cookie: cookie, Remote: remote, Local: local,
+		Cookie: cookie, Remote: remote, Local: local, Device: uint32(device),
 		Application: s.application, PID: c.pid, TID: c.tid,
 	}
 	return orConventional(s.handler.Connect(ctx, request, func(source netip.AddrPort) error {
@@ -58,21 +63,14 @@ func parseDestination(domain int, b []byte) (netip.AddrPort, bool) {
 	return parseSockaddr(domain, b)
 }
 
-// unconnected reports whether connect() would open a connection. It is false for a socket
-// that connects, is connected or listens, and for one whose connection has failed without
-// connect() having told so yet, which the next connect() then does.
+// unconnected reports whether connect() would open a connection. It is false for a socket that
+// connects, is connected or listens, and for one whose connection has failed without connect()
+// having told so yet, which the next connect() then does; until then what was sent is counted
+// (tcp_disconnect).
 func unconnected(fd int) (bool, error) {
 	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
 	if err != nil {
-		return false, err
+		return false, fmt.Errorf("read state of socket: %w", err)
 	}
-	if tcpState(info.State) != tcpClose {
-		return false, nil
-	}
-	ready := []unix.PollFd{{Fd: int32(fd)}}
-	err = uninterrupted(func() error {
-		_, err := unix.Poll(ready, 0)
-		return err
-	})
-	return ready[0].Revents&unix.POLLERR == 0, err
+	return tcpState(info.State) == tcpClose && info.Segs_out == 0, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -88,6 +89,8 @@ func TestConnectAnswersAreTheKernels(t *testing.T) {
 		{"connecting", []string{"socket s tcp4", "nonblocking s", "connect s " + nobody, "connect s " + nobody}, 1},
 		{"failed, not told yet", []string{"socket s tcp4", "nonblocking s", "connect s 127.0.0.1:7002", "writable s", "connect s 127.0.0.1:7002"}, 1},
 		{"failed and told", []string{"socket s tcp4", "nonblocking s", "connect s 127.0.0.1:7002", "writable s", "connect s 127.0.0.1:7002", "connect s 127.7.0.1:7001"}, 2},
+		{"failed, told by the socket", []string{"socket s tcp4", "nonblocking s", "connect s 127.0.0.1:7002", "writable s", "pending s", "connect s 127.0.0.1:7002"}, 1},
+		{"connected once", []string{"socket s tcp4", "connect s 127.7.0.1:7001", "disconnect s", "connect s 127.7.0.1:7001"}, 2},
 		{"disconnect", []string{"socket s tcp4", "connect s 127.7.0.1:7001", "disconnect s"}, 1},
 		{"disconnect, not connected", []string{"socket s tcp4", "disconnect s"}, 0},
 		{"listens", []string{"socket s tcp4", "listen s", "connect s 127.7.0.1:7001"}, 0},
@@ -195,9 +198,16 @@ func TestFailedConnectGivesItsPortBack(t *testing.T) {
 		if got := app.do("connect s 127.0.0.1:7002"); got != "ECONNREFUSED" {
 			t.Fatalf("connect where nobody listens: got %s, want ECONNREFUSED", got)
 		}
-		if got := app.ok("name s"); got != "127.0.0.9:0" {
-			t.Skipf("kernel lacks IP_LOCAL_PORT_RANGE (Linux 6.3): bound to %s", got)
-		}
+	}
+	if _, err := unix.GetsockoptInt(listenHere(t, serverAt), unix.SOL_IP, ipLocalPortRange); err != nil {
+		t.Skipf("kernel lacks IP_LOCAL_PORT_RANGE (Linux 6.3): %v", err)
+	}
+	var from []netip.AddrPort
+	for _, r := range b.asked() {
+		from = append(from, r.Local)
+	}
+	if want := []netip.AddrPort{netip.MustParseAddrPort("0.0.0.0:0"), netip.MustParseAddrPort("127.0.0.9:0")}; !slices.Equal(from, want) {
+		t.Errorf("bound, when asked, to %v, want %v", from, want)
 	}
 	app.ok("socket other tcp4")
 	app.ok("bind other %v", source)

@@ -69,6 +69,29 @@ func (e *ephemeral) chosen(fd, domain int, to netip.AddrPort) (bool, error) {
 	return true, err
 }
 
+// boundAddress is localAddress for a socket that is not connected. The kernel goes on telling a
+// port that it has taken back (inet_put_port leaves inet_sport), until the next bind(): so here
+// is one that takes no port, and fails with EINVAL where the socket has one.
+func boundAddress(fd, domain int) (netip.AddrPort, error) {
+	local, err := localAddress(fd)
+	if err != nil || local.Port() == 0 {
+		return local, err
+	}
+	restore, err := exchange(fd, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	addressAlone := netip.AddrPortFrom(local.Addr(), 0)
+	bindErr := bindTo(fd, domain, addressAlone)
+	if err := restore(); err != nil {
+		return netip.AddrPort{}, err
+	}
+	if bindErr == nil {
+		return addressAlone, nil
+	}
+	return local, nil
+}
+
 // exchange gives an option of IP another value for a while.
 func exchange(fd, option, value int) (restore func() error, err error) {
 	before, err := unix.GetsockoptInt(fd, unix.SOL_IP, option)

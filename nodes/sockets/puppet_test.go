@@ -48,8 +48,8 @@ func runPuppet() {
 		code, _ := strconv.Atoi(os.Args[2])
 		os.Exit(code)
 	}
-	runtime.LockOSThread() // capabilities belong to threads
-	p := puppet{fds: map[string]int{}}
+	runtime.LockOSThread()                           // capabilities belong to threads
+	p := puppet{fds: map[string]int{"inherited": 3}} // see bequeath
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
 		value, err := p.do(strings.Fields(lines.Text()))
@@ -74,6 +74,9 @@ type puppet struct {
 }
 
 func (p *puppet) do(words []string) (string, error) {
+	if words[0] == "bequeath" { // a socket to a child process, which knows it as "inherited"
+		return "", p.startChild(os.NewFile(uintptr(p.fds[words[1]]), words[1]))
+	}
 	if words[0] == "child" { // the rest of the line is for a child process
 		return "", p.tellChild(strings.Join(words[1:], " "))
 	}
@@ -144,6 +147,20 @@ func (p *puppet) do(words []string) (string, error) {
 	case "reset": // close with an RST
 		delete(p.fds, name)
 		return "", errors.Join(unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}), unix.Close(fd))
+	case "dup":
+		copied, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		p.fds[arg] = copied
+		return "", err
+	case "pass": // leaves a copy on its way over the Unix socket arg, which nobody has received
+		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return "", err
+		}
+		p.fds[arg] = pair[1]
+		return "", errors.Join(unix.Sendmsg(pair[0], []byte("x"), unix.UnixRights(fd), nil, 0), unix.Close(pair[0]))
+	case "spin": // never waits again
+		for {
+		}
 	case "write":
 		_, err := unix.Write(fd, []byte("x"))
 		return "", err
@@ -193,13 +210,18 @@ func (p *puppet) socket(name, kind string) error {
 	return err
 }
 
+func (p *puppet) startChild(files ...*os.File) error {
+	p.child = exec.Command("/proc/self/exe")
+	p.child.ExtraFiles = files
+	in, _ := p.child.StdinPipe()
+	out, _ := p.child.StdoutPipe()
+	p.in, p.out = bufio.NewWriter(in), bufio.NewScanner(out)
+	return p.child.Start()
+}
+
 func (p *puppet) tellChild(line string) error {
 	if p.child == nil {
-		p.child = exec.Command("/proc/self/exe")
-		in, _ := p.child.StdinPipe()
-		out, _ := p.child.StdoutPipe()
-		p.in, p.out = bufio.NewWriter(in), bufio.NewScanner(out)
-		if err := p.child.Start(); err != nil {
+		if err := p.startChild(); err != nil {
 			return err
 		}
 	}

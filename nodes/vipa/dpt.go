@@ -13,6 +13,7 @@ import (
 type routing struct {
 	prefix       netip.Prefix // as advertised
 	epoch        uint64
+	entry        bool                   // in the coupling facility there is one
 	distribution *contract.Distribution // nil: not distributed
 	places       map[netip.Addr]int     // of the candidate targets in DESTIP, from 0
 	// dpt holds the current actual targets of each port: in the order of DESTIP, for ALL in

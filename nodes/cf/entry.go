@@ -1,0 +1,159 @@
+package cf
+
+import (
+	"slices"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/plexlab-dev/plexlab/nodes/contract/portfile"
+)
+
+// An entry is the memory of one DVIPA, laid out as portfile says and portfile.EntrySize long,
+// wherever it lies: in the mapped file, or on the heap of whoever keeps the table for others.
+// Its methods presume that the caller has the entry's lock and that the entry is made
+// (portfile.InitEntry) and repaired. Memory that a kill may strike in the middle of a method
+// is right again after repair. A slot is the number of a stack, 0 to portfile.MaxMembers-1.
+type entry []byte
+
+// store makes one store of an update. The bytes are little-endian, and so are the machines that
+// this package is built for.
+func (e entry) store(s portfile.Store) {
+	atomic.StoreUint64((*uint64)(unsafe.Pointer(&e[s.Offset])), s.Value)
+}
+
+func (e entry) apply(u portfile.Update) {
+	for _, s := range u.Stores() {
+		e.store(s)
+	}
+}
+
+// repair completes the update that a lock holder before was killed in. A *portfile.FormatError
+// says that what stands there is no intent.
+func (e entry) repair() error {
+	u, err := portfile.Redo(e)
+	if err == nil {
+		e.apply(u)
+	}
+	return err
+}
+
+// verdict is the answer to a stack that wants a port.
+type verdict struct {
+	outcome outcome
+	holders []int // slots that hold the port, where it is refused
+}
+
+type outcome uint8
+
+const (
+	// granted: take the port.
+	granted outcome = iota
+	// kept: the stack holds the port as it wants it, there is nothing to change.
+	kept
+	// refused: others hold it (Figure 15, 204-no).
+	refused
+	// inconsistent: the port is unavailable and nobody holds it. The entry is damaged.
+	inconsistent
+)
+
+// ask says whether the stack of a slot may hold a port (block 204, read with I15 and I18).
+func (e entry) ask(port uint16, slot int, use Use) verdict {
+	if portfile.Available(e).Has(port) {
+		return verdict{outcome: granted}
+	}
+	mine, others := portfile.HeldBy(e, port, slot), portfile.HeldByOther(e, port, slot)
+	unique := portfile.Unique(e).Has(port)
+	switch {
+	case !mine && !others:
+		return verdict{outcome: inconsistent}
+	case mine && (unique || use == Shared):
+		return verdict{outcome: kept}
+	case unique || use == Unique && others:
+		return verdict{outcome: refused, holders: portfile.Holders(e, port)}
+	}
+	return verdict{outcome: granted}
+}
+
+// choose finds the next port of the pool, from the cursor round, that is available and does not
+// rest, and moves the cursor past it (block 205). now is asked for the time only where a rest
+// is to be compared with it. The cursor is no part of what a failed bind has to restore: where
+// it moves back, a port that the stack's own kernel refuses would be chosen for ever.
+func (e entry) choose(pool portfile.Pool, now clock) (uint16, bool) {
+	cursor := uint16(atomic.LoadUint64((*uint64)(unsafe.Pointer(&e[portfile.CursorOffset]))))
+	if !pool.Contains(cursor) {
+		cursor = pool.First
+	}
+	port, found := e.next(cursor, pool.Last, now)
+	if !found && cursor > pool.First {
+		port, found = e.next(pool.First, cursor-1, now)
+	}
+	if found {
+		e.store(portfile.Store{Offset: portfile.CursorOffset, Value: uint64(port) + 1})
+	}
+	return port, found
+}
+
+func (e entry) next(first, last uint16, now clock) (uint16, bool) {
+	available := portfile.Available(e)
+	for {
+		port, found := available.Next(first, last)
+		if !found {
+			return 0, false
+		}
+		if rest := portfile.RestOf(e, port); rest == 0 || rest.Left(now()) == 0 {
+			return port, true
+		}
+		if port == last {
+			return 0, false
+		}
+		first = port + 1
+	}
+}
+
+// take makes a port the slot's (block 208).
+func (e entry) take(port uint16, slot int, use Use) {
+	e.apply(portfile.Take(e, port, slot, use == Unique))
+}
+
+// free takes a port from the slot (block 190).
+func (e entry) free(port uint16, slot int, rest portfile.Rest) {
+	e.apply(portfile.Free(e, port, slot, rest))
+}
+
+// mark makes a port the slot's, whoever else holds it (T21). Where another stack does, and one of
+// the two as unique, it returns the slots of those.
+func (e entry) mark(slot int, held Held) []int {
+	v := e.ask(held.Port, slot, held.Use)
+	if v.outcome != kept {
+		e.take(held.Port, slot, held.Use)
+	}
+	return slices.DeleteFunc(v.holders, func(other int) bool { return other == slot })
+}
+
+// reclaim takes all ports from a slot whose stack is gone and returns how many there were. Unique
+// ones rest until the time given: a peer of a connection that such a port opened may be in
+// TIME_WAIT, and nobody is left who knows.
+func (e entry) reclaim(slot int, rest portfile.Rest) int {
+	if !portfile.Prepared(e, slot) {
+		return 0
+	}
+	n := 0
+	unique := portfile.Unique(e)
+	for port := range portfile.Usage(e, slot).Ports {
+		until := rest
+		if !unique.Has(port) {
+			until = 0
+		}
+		e.free(port, slot, until)
+		n++
+	}
+	return n
+}
+
+// idle says that nothing is lost with the entry: no port is in use, none rests.
+func (e entry) idle(now clock) bool {
+	if portfile.Available(e).Count() != portfile.Ports-1 {
+		return false
+	}
+	return len(portfile.InUse(e, now())) == 0
+}

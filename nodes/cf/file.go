@@ -1,0 +1,345 @@
+package cf
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/plexlab-dev/plexlab/nodes/contract/portfile"
+)
+
+// File is the Facility that the port file is. A stack whose file is lost or damaged is degraded:
+// what needs the file fails, with an error that says why, until the file is whole again, and
+// what the stack holds is kept in mind and registered then. A file that was removed is made anew by
+// whoever notices first.
+type File struct {
+	config Config
+	self   portfile.Member
+	book   book
+	// current is the file in use; nil while degraded.
+	current atomic.Pointer[mapping]
+	// registering is locked while what the book holds is written into a new file, so that nothing
+	// is given back meanwhile.
+	registering sync.Mutex
+
+	mu      sync.Mutex
+	problem error // why it is degraded
+	// unread: a file that was removed has yet to be read for ports that others marked there on
+	// behalf of this stack.
+	unread bool
+
+	// Of the watcher alone: old is the file before the current one, whose locks tell who
+	// lives until the current one is settled; members are the slots of the last whole file.
+	old     *mapping
+	members map[int]portfile.Member
+
+	kick chan struct{}
+	stop context.CancelFunc
+	done chan struct{}
+}
+
+var _ Facility = (*File)(nil)
+
+// Open joins the port file, and makes it if there is none. It fails for an invalid configuration
+// alone: a file that cannot be used makes the Facility degraded, which View tells.
+func Open(c Config) (*File, error) {
+	if err := c.complete(); err != nil {
+		return nil, err
+	}
+	f := &File{
+		config: c, book: book{dvipas: map[netip.Addr]*holding{}}, problem: errRemoved,
+		self: portfile.Member{State: portfile.SlotExpected, Incarnation: c.Self.Incarnation, PID: uint32(os.Getpid()), XCF: c.Self.XCF.Unmap(), Stack: c.Self.Stack},
+		kick: make(chan struct{}, 1), done: make(chan struct{}),
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	f.stop = stop
+	f.check(ctx)
+	go f.watch(ctx)
+	return f, nil
+}
+
+// Close leaves the file; the lock of the slot ends with it, and the other stacks take back what this
+// one holds. Nothing else may be called any more, and no claim may be open.
+func (f *File) Close() error {
+	f.stop()
+	<-f.done
+	for _, m := range []*mapping{f.current.Swap(nil), f.old} {
+		if m != nil {
+			m.close()
+		}
+	}
+	return nil
+}
+
+func (f *File) watch(ctx context.Context) {
+	defer close(f.done)
+	ticker := time.NewTicker(f.config.Check)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		case <-f.kick:
+		}
+		f.check(ctx)
+	}
+}
+
+// check is what happens periodically.
+func (f *File) check(ctx context.Context) {
+	m := f.current.Load()
+	if m != nil {
+		if err := m.check(f.self); err != nil {
+			f.degrade(m, err)
+			m = nil
+		}
+	}
+	if m == nil {
+		m = f.attach(ctx)
+	}
+	if m != nil {
+		f.sweep(ctx, m)
+	}
+}
+
+// degrade stops using a file.
+func (f *File) degrade(m *mapping, err error) {
+	f.mu.Lock()
+	f.unread = errors.Is(err, errRemoved)
+	f.mu.Unlock()
+	f.current.Store(nil)
+	if f.old != nil && f.old != m && f.old.users.Load() == 0 {
+		f.old.close()
+	}
+	f.old = m
+	f.trouble(err)
+}
+
+// trouble notes why the facility is degraded, and logs it once.
+func (f *File) trouble(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.problem == nil || f.problem.Error() != err.Error() {
+		f.config.Logger.Warn("the port file cannot be used, no port is given out", "path", f.config.Path, "problem", err)
+	}
+	f.problem = err
+}
+
+// attach joins the file at the path, or makes it, and registers what this stack holds. It returns
+// nil if that does not succeed yet.
+func (f *File) attach(ctx context.Context) *mapping {
+	if f.old != nil && f.old.users.Load() > 0 {
+		return nil // somebody may add to what this stack holds
+	}
+	f.read()
+	m, err := f.join(ctx)
+	if err != nil {
+		f.trouble(err)
+		return nil
+	}
+	f.mu.Lock()
+	f.problem = nil
+	f.mu.Unlock()
+	return m
+}
+
+// read takes into the book what the file says that was removed, and that nobody uses any more.
+func (f *File) read() {
+	f.registering.Lock()
+	defer f.registering.Unlock()
+	if !f.isUnread() {
+		return
+	}
+	// Where the removed file is damaged as well, what this stack knows itself has to do.
+	_ = f.old.safely(func() error {
+		for i := range f.old.entries {
+			record, live, err := f.old.record(i)
+			if err != nil || !live || !portfile.Prepared(f.old.entry(i), f.old.slot) || f.old.entries[i].stale.Load() {
+				continue
+			}
+			held := f.book.of(record.DVIPA)
+			for port := range portfile.Usage(f.old.entry(i), f.old.slot).Ports {
+				held.add(port, useOf(f.old.entry(i), port))
+			}
+		}
+		return nil
+	})
+	f.mu.Lock()
+	f.unread = false
+	f.mu.Unlock()
+}
+
+func (f *File) isUnread() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.unread
+}
+
+func (f *File) join(ctx context.Context) (*mapping, error) {
+	m, err := openMapping(&f.config, &f.book)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = createFile(&f.config, f.alive()); err == nil {
+			m, err = openMapping(&f.config, &f.book)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	f.registering.Lock()
+	defer f.registering.Unlock()
+	if err = m.join(ctx, f.self, f.book.any()); err == nil {
+		err = f.register(ctx, m)
+	}
+	if err != nil {
+		m.close()
+		return nil, err
+	}
+	f.current.Store(m)
+	return m, nil
+}
+
+// alive are the members whose process lived in the file before, which their locks there tell.
+func (f *File) alive() map[int]portfile.Member {
+	alive := map[int]portfile.Member{}
+	for slot, member := range f.members {
+		if f.holds(slot) {
+			alive[slot] = member
+		}
+	}
+	return alive
+}
+
+// holds says whether somebody has the lock of a slot of the old file.
+func (f *File) holds(slot int) bool {
+	if f.old == nil {
+		return false
+	}
+	if slot == f.old.slot {
+		return true
+	}
+	held, err := lockedByOther(f.old.fd, portfile.SlotOffset(slot))
+	return err == nil && held
+}
+
+// gone says whether a member that is expected is known not to live any more.
+func (f *File) gone(member portfile.Member) bool {
+	for slot, before := range f.members {
+		if before.XCF == member.XCF {
+			return f.old != nil && !f.holds(slot)
+		}
+	}
+	return false
+}
+
+// register writes what this stack holds into a file that it has joined.
+func (f *File) register(ctx context.Context, m *mapping) error {
+	for dvipa, held := range f.book.all() {
+		conflicts, err := m.mark(ctx, dvipa, f.pool(), m.slot, held.ports())
+		if err != nil {
+			return err
+		}
+		for _, conflict := range conflicts {
+			f.config.Logger.Error("a port is held twice", "dvipa", dvipa, "port", conflict.Port, "holder", conflict.Holder)
+		}
+	}
+	if err := m.leftOver(ctx); err != nil && !errors.As(err, new(*BusyError)) {
+		return err
+	}
+	return m.setSlotState(m.slot, portfile.SlotLive)
+}
+
+// sweep takes back what stacks held that are gone, and settles the file.
+func (f *File) sweep(ctx context.Context, m *mapping) {
+	members := map[int]portfile.Member{}
+	for slot := range portfile.MaxMembers {
+		member, err := m.member(slot)
+		if err != nil || member.State == portfile.SlotFree {
+			continue
+		}
+		members[slot] = member
+		if slot == m.slot || member.State == portfile.SlotExpected {
+			continue
+		}
+		f.reclaim(ctx, m, slot, member)
+	}
+	waiting, err := m.settle(ctx, f.gone)
+	if err == nil && waiting == nil && f.isSettled(m) {
+		if f.old != nil && f.old.users.Load() == 0 {
+			f.old.close()
+			f.old = nil
+		}
+		f.members = members
+	}
+}
+
+func (f *File) isSettled(m *mapping) bool {
+	var settled bool
+	err := m.safely(func() error { settled = m.settled(); return nil })
+	return err == nil && settled
+}
+
+// reclaim takes back what a stack held, and logs it.
+func (f *File) reclaim(ctx context.Context, m *mapping, slot int, member portfile.Member) error {
+	n, err := m.reclaim(ctx, slot)
+	if n > 0 || err == nil {
+		f.config.Logger.Info("took back the ports of a stack that is gone", "stack", member.Stack, "xcf", member.XCF, "incarnation", member.Incarnation, "ports", n)
+	}
+	return err
+}
+
+func (f *File) pool() portfile.Pool {
+	return portfile.Pool{First: f.config.Pool.First, Last: f.config.Pool.Last}
+}
+
+// use returns the file to work on, until done with it, or why there is none.
+func (f *File) use() (*mapping, error) {
+	for {
+		m := f.current.Load()
+		if m == nil {
+			return nil, f.degraded()
+		}
+		m.users.Add(1)
+		if f.current.Load() == m {
+			return m, nil
+		}
+		m.users.Add(-1)
+	}
+}
+
+// degraded is why there is no file to use.
+func (f *File) degraded() error {
+	f.mu.Lock()
+	problem := f.problem
+	f.mu.Unlock()
+	if problem == nil {
+		problem = errRemoved // and only just found so
+	}
+	return f.explain(problem)
+}
+
+// explain makes an error of the file one for whoever asked, and has the file checked where that
+// may be the reason.
+func (f *File) explain(err error) error {
+	if errors.Is(err, errRemoved) {
+		f.recheck()
+		return &FillingError{Path: f.config.Path, Waiting: []string{describe(f.self)}}
+	}
+	if errors.As(err, new(*DamagedError)) {
+		f.recheck()
+	}
+	return err
+}
+
+// recheck has the watcher check the file now.
+func (f *File) recheck() {
+	select {
+	case f.kick <- struct{}{}:
+	default:
+	}
+}
