@@ -34,12 +34,13 @@ type Handler interface {
 	// broker is out of it, so what becomes of it is not known here (see Monitor.Connecting).
 	// A Handler that decides nothing returns nil.
 	//
-	// bind gives the socket its source first. It fails with EINVAL for a socket that has a port
+	// bind gives the socket its source first, port 0 for one that the kernel chooses, and returns
+	// where it is bound. It fails with EINVAL for a socket that has a port
 	// already. The port is bound so that the kernel takes it back when the connection ends or
 	// fails, though the socket may live on; the address stays. Only a port outside of
 	// net.ipv4.ip_local_port_range, and every port before Linux 6.3, stays with the socket until
 	// it is closed.
-	Connect(ctx context.Context, request ConnectRequest, bind func(netip.AddrPort) error) error
+	Connect(ctx context.Context, request ConnectRequest, bind func(netip.AddrPort) (netip.AddrPort, error)) error
 
 	// Listening learns that a socket listens, before listen() returns to the application.
 	// A listen() on a socket that listens already is not reported again.

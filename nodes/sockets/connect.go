@@ -39,11 +39,14 @@ func (s *session) connect(ctx context.Context, c *caller, fd, domain int) error 
 		Cookie: cookie, Remote: remote, Local: local, Device: uint32(device),
 		Application: s.application, PID: c.pid, TID: c.tid,
 	}
-	return orConventional(s.handler.Connect(ctx, request, func(source netip.AddrPort) error {
+	return orConventional(s.handler.Connect(ctx, request, func(source netip.AddrPort) (netip.AddrPort, error) {
 		if err := s.privileges.check(c.tid, source.Port()); err != nil {
-			return err
+			return netip.AddrPort{}, err
 		}
-		return s.ephemeral.bind(fd, domain, source)
+		if err := s.ephemeral.bind(fd, domain, source); err != nil {
+			return netip.AddrPort{}, err
+		}
+		return localAddress(fd)
 	}))
 }
 

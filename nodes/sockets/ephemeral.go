@@ -28,8 +28,16 @@ func openEphemeral() (*ephemeral, error) {
 
 func (e *ephemeral) close() { e.choice.close() }
 
-// bind binds the socket so where the kernel can, and else as bind() does.
+// bind binds the socket so where the kernel can, and else as bind() does. Port 0 is any that the
+// kernel chooses, now and not with connect().
 func (e *ephemeral) bind(fd, domain int, to netip.AddrPort) error {
+	if to.Port() == 0 {
+		restore, err := exchange(fd, unix.IP_BIND_ADDRESS_NO_PORT, 0)
+		if err != nil {
+			return err
+		}
+		return errors.Join(bindTo(fd, domain, to), restore())
+	}
 	chosen, err := e.chosen(fd, domain, to)
 	if chosen || err != nil {
 		return err

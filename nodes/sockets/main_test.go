@@ -215,12 +215,15 @@ func (r *recorder) Bind(ctx context.Context, request BindRequest, perform func(n
 	return perform(request.Address)
 }
 
-func (r *recorder) Connect(ctx context.Context, request ConnectRequest, bind func(netip.AddrPort) error) error {
+func (r *recorder) Connect(ctx context.Context, request ConnectRequest, bind func(netip.AddrPort) (netip.AddrPort, error)) error {
 	r.mu.Lock()
 	r.connects = append(r.connects, request)
 	r.mu.Unlock()
 	if r.connect != nil {
-		return r.connect(ctx, request, bind)
+		return r.connect(ctx, request, func(to netip.AddrPort) error {
+			_, err := bind(to)
+			return err
+		})
 	}
 	return nil
 }

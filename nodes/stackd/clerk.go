@@ -31,7 +31,7 @@ type clerk struct {
 
 	mu     sync.Mutex
 	asked  []vipa.Action
-	wake   chan struct{} // of capacity 1
+	wake   chan struct{}                  // of capacity 1
 	unused map[netip.Addr]map[uint16]bool // ports to be given back, with their rest
 	gone   map[netip.Addr]contract.Member // stacks to be reclaimed, by XCF address
 	marks  map[netip.Addr]vipa.MarkPorts

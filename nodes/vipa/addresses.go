@@ -12,6 +12,7 @@ import (
 type Addresses struct {
 	dvipas     map[netip.Addr]address
 	ranges     []Range
+	ranged     []netip.Addr // activated in them
 	rules      []contract.SourceIPA
 	xcf        map[netip.Addr]bool // of every member
 	xcfNetwork netip.Prefix
@@ -46,8 +47,12 @@ func (s *Stack) snapshot() *Addresses {
 	for xcf := range s.members {
 		a.xcf[xcf] = true
 	}
-	for at, d := range s.dvipas {
+	for _, at := range s.sortedDVIPAs() {
+		d := s.dvipas[at]
 		a.dvipas[at] = s.describe(d)
+		if d.ranged != nil {
+			a.ranged = append(a.ranged, at)
+		}
 	}
 	return a
 }

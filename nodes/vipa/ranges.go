@@ -59,3 +59,11 @@ func rangeOf(ranges []Range, dvipa netip.Addr) *Range {
 	}
 	return nil
 }
+
+// Ranged returns the DVIPAs that binds of this stack activated in a VIPARange, in order of address.
+func (a *Addresses) Ranged() []netip.Addr {
+	if a == nil {
+		return nil
+	}
+	return a.ranged
+}
