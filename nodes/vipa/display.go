@@ -150,7 +150,7 @@ func (s *Stack) Unique() []UniqueEntry {
 	for _, address := range s.sortedDVIPAs() {
 		if r := s.dvipas[address].routing; r != nil {
 			for _, port := range slices.Sorted(maps.Keys(r.unique)) {
-				all = append(all, UniqueEntry{Service: netip.AddrPortFrom(address, port), Target: r.unique[port]})
+				all = append(all, UniqueEntry{Service: netip.AddrPortFrom(address, port), Target: r.holder(port)})
 			}
 		}
 	}

@@ -120,9 +120,16 @@ func (s *Stack) portBound(ev PortBound) {
 func (s *Stack) portsMarked(ev PortsMarked) {
 	d := s.dvipa(ev.DVIPA)
 	d.marking = false
-	var ended []uint16
 	for _, held := range ev.Ports {
 		d.hold(held.Port, held.Use)
+	}
+	for id, bound := range s.sockets {
+		if p := d.port(bound.local.Port()); p != nil && bound.local.Addr() == d.address {
+			p.sockets[id] = struct{}{}
+		}
+	}
+	var ended []uint16
+	for _, held := range ev.Ports {
 		if s.unused(d, held.Port) {
 			ended = append(ended, held.Port)
 		}

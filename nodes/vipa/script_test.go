@@ -15,7 +15,7 @@ import (
 // A script runs stacks by commands, one a paragraph of a file in testdata:
 //
 //	symbols                    NAME ADDRESS lines; names stand for addresses from there on
-//	stack S xcf=A [outside] [enumerated-only]
+//	stack S xcf=A [outside] [enumerated-only] [xcf-network=A/LENGTH]
 //	profile S                  define, backup, distribute, sourceipa lines
 //	join S M [xcf=A] [inc=N] [outside]     M is another stack of the script, or a scripted partner
 //	lose S M
@@ -32,6 +32,7 @@ import (
 //	range-unused S DVIPA
 //	connect S id=N REMOTE LOCAL
 //	packet S REMOTE LOCAL FLAGS            to the model of Figure 12, which has seen S's actions
+//	changes S                  definition lines; what they would change
 //	show S dvipas|dpt|unique|members|ports
 //	deliver                    hand every message between stacks of the script over, until none is left
 //
@@ -119,6 +120,8 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 		return s.step(c.word(0), vipa.ConnectAsked{ID: c.number("id", 0), Connection: contract.Connection{
 			Remote: c.socket(c.word(1)), Local: c.socket(c.word(2)),
 		}})
+	case "changes":
+		return s.changes(c)
 	case "packet":
 		return s.packet(c)
 	case "show":
@@ -137,6 +140,9 @@ func (s *script) start(c *command) {
 	}
 	s.members[name] = self
 	cfg := vipa.Config{Self: self}
+	if c.d.HasArg("xcf-network") {
+		cfg.XCFNetwork = c.prefix(c.value("xcf-network"))
+	}
 	if c.d.HasArg("enumerated-only") {
 		cfg.Variant = vipa.EnumeratedOnly
 	}
@@ -326,4 +332,17 @@ func (c *command) member() contract.Member {
 	m.Incarnation = c.number("inc", m.Incarnation)
 	c.script.members[name] = m
 	return m
+}
+
+// changes prints what a definition would change.
+func (s *script) changes(c *command) string {
+	var out strings.Builder
+	for _, change := range s.stacks[c.word(0)].Changes(c.definition()) {
+		mark := " "
+		if change.Conflict {
+			mark = "!"
+		}
+		fmt.Fprintf(&out, "%s %s: %s\n", mark, change.Subject, change.Text)
+	}
+	return out.String()
 }
