@@ -41,6 +41,8 @@ type Request struct {
 	// the pool (Figure 15, block 205).
 	Port uint16
 	Use  Use
+	// Avoid are ports that are not chosen for port 0.
+	Avoid []contract.PortRange
 }
 
 // Held is a port that a stack holds; the port is not 0.

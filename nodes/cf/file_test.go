@@ -80,7 +80,7 @@ func eventually(t testing.TB, what string, state func() bool) {
 // bind claims a port and commits it, while the file is filling again and again.
 func bind(f *File, dvipa netip.Addr, port uint16, use Use) (uint16, error) {
 	for deadline := time.Now().Add(patience); ; {
-		c, err := f.Claim(context.Background(), Request{dvipa, port, use})
+		c, err := f.Claim(context.Background(), Request{DVIPA: dvipa, Port: port, Use: use})
 		if errors.As(err, new(*FillingError)) && time.Now().Before(deadline) {
 			continue
 		}
@@ -169,7 +169,7 @@ func TestRoundThePool(t *testing.T) {
 	if got := mustBind(t, f, dvipa4, 0, Unique); got != 1025 {
 		t.Errorf("port %d, want 1025: 1024 rests", got)
 	}
-	claim, err := f.Claim(t.Context(), Request{dvipa4, 0, Unique})
+	claim, err := f.Claim(t.Context(), Request{DVIPA: dvipa4, Port: 0, Use: Unique})
 	if err != nil {
 		t.Fatal(err)
 	}

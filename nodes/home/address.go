@@ -128,3 +128,11 @@ func retry[T any](dump func() ([]T, error)) (all []T, err error) {
 	}
 	return all, err
 }
+
+// IsLocal says whether packets to an address stay on this stack: it is one of its own.
+func (h *Home) IsLocal(a netip.Addr) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	routes, err := h.nl.RouteGet(a.AsSlice())
+	return err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL
+}

@@ -15,11 +15,6 @@ import (
 // noticeLimit bounds how long a listen() waits for its stack to take notice.
 const noticeLimit = 5 * time.Second
 
-// Bind lets the kernel decide: ports are not assigned cluster-wide.
-func (s *stack) Bind(_ context.Context, request sockets.BindRequest, perform func(netip.AddrPort) error) error {
-	return perform(request.Address)
-}
-
 // Listening reports the socket before listen() returns to its application.
 func (s *stack) Listening(ctx context.Context, socket sockets.Socket) {
 	if err := s.monitor.Listening(ctx, socket); err != nil {
@@ -38,10 +33,15 @@ func (s *stack) noticed(event sockets.Event) {
 		}}, noticeLimit)
 	case sockets.ListenEnded:
 		err = s.loop.do(vipa.ListenEnded{ID: e.Cookie}, noticeLimit)
+		s.clerk.nudge()
+	case sockets.SocketClosed:
+		s.loop.post(vipa.SocketClosed{ID: e.Cookie, Local: e.Local})
+		s.clerk.nudge()
 	case sockets.ConnectionsHeld:
 		s.loop.post(vipa.ConnectionsHeld{Connections: asConnections(e.Connections)})
 	case sockets.ConnectionsEnded:
 		s.loop.post(vipa.ConnectionsEnded{Connections: asConnections(e.Connections)})
+		s.clerk.nudge()
 	}
 	if err != nil {
 		s.log.Error("listener not told of", "error", err)

@@ -10,10 +10,12 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/plexlab-dev/plexlab/nodes/cf"
 	"github.com/plexlab-dev/plexlab/nodes/contract"
 	"github.com/plexlab-dev/plexlab/nodes/datapath"
 	"github.com/plexlab-dev/plexlab/nodes/home"
@@ -41,9 +43,13 @@ type stack struct {
 	options options
 	self    contract.Member
 	log     *slog.Logger
-	profile *profile.Profile
+	profile atomic.Pointer[profile.Profile]
 	trace   *trace
 	active  active
+	// addresses is what binds and connects go by; see edges.published.
+	addresses atomic.Pointer[vipa.Addresses]
+	binds     sync.RWMutex // see ranges
+	connects  connects
 	// parted holds the XCF addresses of members that reset their connection and were not taken
 	// out of the CRT yet; their entries have grace left then.
 	parted sync.Map
@@ -56,6 +62,9 @@ type stack struct {
 	monitor *sockets.Monitor
 	broker  *sockets.Broker
 	control net.Listener
+
+	facility cf.Facility
+	clerk    *clerk
 
 	// opened are the closers of what was opened so far, last opened first to close.
 	opened []func() error
@@ -77,9 +86,11 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 		Incarnation: uint64(time.Now().UnixNano()),
 		Outside:     len(o.outside) > 0,
 	}}
-	if s.profile, err = readProfile(o.profile); err != nil {
+	defined, err := readProfile(o.profile)
+	if err != nil {
 		return nil, err
 	}
+	s.profile.Store(defined)
 	core := vipa.New(vipa.Config{Self: s.self, Variant: checked.variant})
 	s.loop = newLoop(core, s, s.trace, log)
 
@@ -103,6 +114,23 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 	}); err != nil {
 		return nil, err
 	}
+	if s.facility, err = cf.Open(cf.Config{
+		Path: o.portFile, Plex: o.plex, Self: s.self,
+		Pool: contract.PortRange{First: checked.ports.first, Last: checked.ports.last}, Rest: checked.ports.rest, Logger: log,
+	}); err != nil {
+		return nil, err
+	}
+	s.opened = append(s.opened, s.facility.Close)
+	sight := sight{s.monitor, s.path}
+	s.clerk = newClerk(clerk{
+		facility: s.facility, kernel: sight, self: s.self.XCF, post: s.loop.post, log: log,
+		use: func(service netip.AddrPort) vipa.Use { return s.addresses.Load().Use(service) },
+		ranges: ranges{
+			kernel: sight, binds: &s.binds,
+			activated: func() []netip.Addr { return s.addresses.Load().Ranged() },
+			do:        func(event vipa.Event) error { return s.loop.do(event, noticeLimit) },
+		},
+	})
 	if s.broker, err = sockets.NewBroker(sockets.BrokerConfig{
 		Path: brokerPath(o.controlPath), Handler: s, Log: log,
 	}); err != nil {
@@ -124,6 +152,7 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 func (s *stack) serve(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { s.loop.run(ctx); return nil })
+	group.Go(func() error { s.clerk.run(ctx); return nil })
 	group.Go(func() error { return s.monitor.Run(ctx) })
 	group.Go(func() error { return s.broker.Serve(ctx) })
 	group.Go(func() error { return s.listenToGroup(ctx) })
@@ -140,7 +169,7 @@ func (s *stack) serve(ctx context.Context) error {
 		defer cancel()
 		return errors.Join(server.Shutdown(ending), s.group.Leave(ending))
 	})
-	s.loop.post(vipa.ProfileChanged{Definition: definition(s.profile)})
+	s.loop.post(vipa.ProfileChanged{Definition: definition(s.profile.Load())})
 	s.log.Info("started", "xcf", s.self.XCF, "incarnation", s.self.Incarnation, "outside", s.self.Outside)
 	return group.Wait()
 }
@@ -214,6 +243,15 @@ func (s *stack) send(to netip.Addr, message contract.Message) {
 		s.log.Warn("message not sent", "to", to, "kind", message.Kind(), "error", err)
 	}
 }
+
+// account is part of edges.
+func (s *stack) account(action vipa.Action) { s.clerk.ask(action) }
+
+// answer is part of edges.
+func (s *stack) answer(connect uint64, reason string) { s.connects.answer(connect, reason) }
+
+// published is part of edges.
+func (s *stack) published(addresses *vipa.Addresses) { s.addresses.Store(addresses) }
 
 // apply is part of edges. An address leaves the stack before the data path forgets it, and
 // comes after the data path knows it: no ARP request is answered in between.

@@ -13,7 +13,7 @@ import (
 // vipadcfg is the profile as it stands, a statement a row.
 func (s *stack) vipadcfg() control.VIPADCFG {
 	view := control.VIPADCFG{Statements: []string{}}
-	for line := range strings.Lines(s.profile.String()) {
+	for line := range strings.Lines(s.profile.Load().String()) {
 		view.Statements = append(view.Statements, strings.TrimRight(line, "\n"))
 	}
 	return view

@@ -74,6 +74,41 @@ type Refuse struct {
 	Reason string
 }
 
+// CreateEntry makes the entry of a DVIPA in the coupling facility where there is none (T20). It
+// must not wait for the lock of the entry: for a DVIPA of a VIPARange the bind that activates it has that.
+type CreateEntry struct{ DVIPA netip.Addr }
+
+// MarkPorts notes in the coupling facility what uses ports of the DVIPA already (T21, T22): the
+// sockets, connections and remnants of this stack, and, where Targets is set, the connections
+// of the other stacks as the CRT has them, on behalf of those stacks. Addresses.Use says how
+// each port is assigned. It is answered by PortsMarked, once the coupling facility has answered.
+type MarkPorts struct {
+	DVIPA   netip.Addr
+	Targets bool
+}
+
+// ReleasePorts gives those of the ports back that no socket and no remnant uses any more, which is
+// asked of the kernel while the entry is locked (I18). It is answered by PortsReleased; ports that
+// are still in use are given another time.
+type ReleasePorts struct {
+	DVIPA netip.Addr
+	Ports []Release
+}
+
+// ReclaimPorts gives back what a stack had in the coupling facility that is gone (T32). Every
+// stack asks for it; it is done once.
+type ReclaimPorts struct{ Member contract.Member }
+
+// LetConnect lets a connect() go on: its connection is in the CRT of the owner, if that is this
+// stack by an action before.
+type LetConnect struct{ ID uint64 }
+
+// RefuseConnect fails a connect(): the replies would not find this stack.
+type RefuseConnect struct {
+	ID     uint64
+	Reason string // in words for a person
+}
+
 func (Send) action()           {}
 func (Activate) action()       {}
 func (Deactivate) action()     {}
@@ -86,3 +121,9 @@ func (EndConnections) action() {}
 func (DropTarget) action()     {}
 func (SetWayOut) action()      {}
 func (Refuse) action()         {}
+func (CreateEntry) action()    {}
+func (MarkPorts) action()      {}
+func (ReleasePorts) action()   {}
+func (ReclaimPorts) action()   {}
+func (LetConnect) action()     {}
+func (RefuseConnect) action()  {}

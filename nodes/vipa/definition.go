@@ -25,6 +25,9 @@ type Config struct {
 	// Self is the stack itself; Self.Outside says whether it has a link to the outside.
 	Self    contract.Member
 	Variant Variant
+	// XCFNetwork is the inter-stack network, which no source address is chosen for. The zero
+	// Prefix: only the XCF addresses of members are known to be in it.
+	XCFNetwork netip.Prefix
 }
 
 // Definition is a profile with every name resolved to an address: what Figure 10, block 100
@@ -57,9 +60,17 @@ type Distribute struct {
 	ClusterPorts bool
 }
 
-// Range is a VIPARange statement.
+// Range is a VIPARange statement. Those of a Definition do not overlap.
 type Range struct {
-	Prefix       netip.Prefix
+	Prefix       netip.Prefix // masked
 	ClusterPorts bool
 	Distribute   bool
+}
+
+// distribution is that of a DVIPA activated in the range: with DISTribute every port, to ALL (T18).
+func (r Range) distribution() *contract.Distribution {
+	if !r.Distribute {
+		return nil
+	}
+	return &contract.Distribution{All: true}
 }

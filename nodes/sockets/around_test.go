@@ -1,0 +1,60 @@
+package sockets
+
+import "testing"
+
+// What would go around the broker is refused, and really works without one.
+func TestWaysAroundAreClosed(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name     string
+		commands []string // the last one's answer counts
+		want     string
+		// needed: what a process without a broker must get to see, else this kernel lacks the way.
+		needed string
+	}{
+		{"io_uring", []string{"uring"}, "ENOSYS", ""},
+		{"MPTCP", []string{"socket s mptcp4"}, "EPROTONOSUPPORT", "ok"},
+		{"sendto", []string{"socket s tcp4", "fastopen s sendto"}, "ENOTSUP", "ok"},
+		{"sendmsg", []string{"socket s tcp4", "fastopen s sendmsg"}, "ENOTSUP", "ok"},
+		{"sendmmsg", []string{"socket s tcp4", "fastopen s sendmmsg"}, "ENOTSUP", "ok"},
+		{"sendto, IPv6", []string{"socket s tcp6", "fastopen s sendto"}, "ENOTSUP", ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			enterNetNS(t)
+			b := startBroker(t, &recorder{})
+			startPuppet(t, nil, nil).serve("s", "tcp4", "127.0.0.1:7001")
+			brokered, bare := startPuppet(t, b, nil), startPuppet(t, nil, nil)
+			var around, got string
+			for _, command := range test.commands {
+				around, got = bare.do("%s", command), brokered.do("%s", command)
+			}
+			if test.needed != "" && around != test.needed {
+				t.Skipf("kernel answers %s without a broker", around)
+			}
+			if got != test.want {
+				t.Errorf("got %s, want %s", got, test.want)
+			}
+			if connects := b.asked(); len(connects) != 0 {
+				t.Errorf("handler was asked: %v", connects)
+			}
+		})
+	}
+}
+
+// A bind() that leaves the port open comes to the handler again when listen() would choose it.
+func TestListenChoosesNoPortItself(t *testing.T) {
+	t.Parallel()
+	enterNetNS(t)
+	b := startBroker(t, &recorder{})
+	app := startPuppet(t, b, nil)
+	app.ok("socket s tcp4")
+	app.ok("option s nolocalport")
+	app.ok("bind s 127.7.0.1:0")
+	b.taken()
+	app.ok("listen s")
+	binds, listens := b.taken()
+	if len(binds) != 1 || binds[0].Address != serverAny || len(listens) != 1 || listens[0].Local.Port() == 0 {
+		t.Errorf("listen() asked for %v and was reported as %v, want one bind to any port of %v", binds, listens, serverAny.Addr())
+	}
+}
