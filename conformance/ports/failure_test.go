@@ -74,10 +74,7 @@ var _ = Describe("the ports of a stack that fails", func() {
 // plex starts the Sysplex of Figure 9 with a sharing technique.
 func plex(sharing string) *trial.SystemTrial {
 	GinkgoHelper()
-	return trial.System("figure9.yaml", func(t *topo.Topology) {
-		trial.WithClusterPorts(t)
-		t.ClusterPorts.Sharing = sharing
-	})
+	return trial.System("figure9.yaml", func(t *topo.Topology) { t.ClusterPorts.Sharing = sharing })
 }
 
 // takes has a program hold ports of DVB1.

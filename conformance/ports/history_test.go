@@ -169,7 +169,6 @@ var _ = Describe("sixteen processes of four stacks", SpecPriority(1), func() {
 		// port has two owners (T32, I30): the history is linearizable. In the end nothing is in use.
 		It("see one order of owners for each port", requirements.Covers("T33", "T32", "I15", "I18", "T35"), func() {
 			s := trial.System("figure9.yaml", func(t *topo.Topology) {
-				trial.WithClusterPorts(t)
 				t.ClusterPorts = topo.ClusterPorts{First: 5000, Last: 5255, Sharing: sharing}
 			})
 			stacks := []string{"MVS1", "MVS2", "MVS3", "MVS4"}
