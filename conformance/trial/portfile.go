@@ -86,13 +86,14 @@ func (f *PortFile) HasEntry(dvipa netip.Addr) bool {
 	return found
 }
 
-// lockEntry locks the entry of a DVIPA and returns where it begins and what unlocks it.
+// lockEntry locks the entry of a DVIPA, once there is one, and returns where it begins and what
+// unlocks it.
 func (f *PortFile) lockEntry(dvipa netip.Addr) (offset int64, unlock func()) {
 	ginkgo.GinkgoHelper()
-	offset, found := f.find(dvipa)
-	if !found {
-		verdict.Mismatch("an entry of the port file for "+dvipa.String(), "none")
-	}
+	gomega.Eventually(func() (found bool) {
+		offset, found = f.find(dvipa)
+		return found
+	}).Should(gomega.BeTrue(), "an entry of the port file for %s", dvipa)
 	return offset, f.lock(offset)
 }
 
