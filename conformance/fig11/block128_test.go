@@ -86,7 +86,7 @@ var _ = Describe("block 128, which decides as Figure 5 does", func() {
 		answers := mvs2.Tell(owned(trial.DVA1, 7, d))
 		Expect(trial.Services(answers)).To(ConsistOf(counted))
 		// Nothing but those was told at any time, each once by itself and once for the list.
-		Expect(trial.Services(said(mvs2))).To(ConsistOf(append(counted, counted...)))
+		Expect(trial.Services(mvs2.Said())).To(ConsistOf(append(counted, counted...)))
 	}
 
 	// The bypass embodiment: "the output of block 502 is provided directly to block 514" for a
@@ -160,9 +160,9 @@ var _ = Describe("block 128, which decides as Figure 5 does", func() {
 		}
 		mvs2.ExpectMessage(peer.Is(srvstat(at(trial.DVA1, 81), true, 4)))
 		mvs3.ExpectMessage(peer.Is(srvstat(at(trial.DVB1, 82), true, 5)))
-		Expect(trial.Told[contract.SRVSTAT](said(mvs2))).To(HaveExactElements(
+		Expect(trial.Told[contract.SRVSTAT](mvs2.Said())).To(HaveExactElements(
 			srvstat(at(trial.DVA1, 80), true, 4), srvstat(at(trial.DVA1, 81), true, 4)))
-		Expect(trial.Told[contract.SRVSTAT](said(mvs3))).To(HaveExactElements(
+		Expect(trial.Told[contract.SRVSTAT](mvs3.Said())).To(HaveExactElements(
 			srvstat(at(trial.DVB1, 80), true, 5), srvstat(at(trial.DVB1, 82), true, 5)))
 	})
 })

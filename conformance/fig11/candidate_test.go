@@ -155,7 +155,7 @@ var _ = Describe("a list of an owner", func() {
 		both := on(toAll, contract.PortRange{First: 80, Last: 81})
 		answers := mvs2.Tell(owned(trial.DVA1, 1, both))
 		Expect(trial.Services(answers)).To(HaveExactElements(at(trial.DVA1, 80).String(), at(trial.DVA1, 81).String()))
-		Expect(trial.Told[contract.SRVSTAT](said(mvs2))).To(HaveLen(2), "SRVSTAT of the whole run")
+		Expect(trial.Told[contract.SRVSTAT](mvs2.Said())).To(HaveLen(2), "SRVSTAT of the whole run")
 	})
 
 	// A stack that owns nothing, or a DVIPA that is not distributed, names no candidate.

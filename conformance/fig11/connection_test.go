@@ -115,7 +115,7 @@ var _ = Describe("connections that a stack holds", func() {
 		h.lives(first)
 		h.reset(second)
 		mvs3.ExpectMessage(peer.Is(termconn(2, second.Connection)))
-		Expect(trial.Told[contract.TERMCONN](said(h.mvs2))).To(BeEmpty(), "TERMCONN to the old owner")
+		Expect(trial.Told[contract.TERMCONN](h.mvs2.Said())).To(BeEmpty(), "TERMCONN to the old owner")
 	})
 
 	// To a dual-stack socket an IPv4 connection is one of IPv6 in the kernel's books; to the plex it is

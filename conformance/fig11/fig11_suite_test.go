@@ -22,29 +22,12 @@ var (
 
 // toAll and toSelf make the stack under test a candidate target, to others leaves it out.
 var (
-	toAll    = contract.Distribution{All: true}
-	toSelf   = contract.Distribution{Targets: []contract.Target{{XCF: self, Weight: 1}}}
-	toOthers = contract.Distribution{Targets: []contract.Target{{XCF: trial.XCF(2), Weight: 1}}}
+	toAll    = trial.ToAll
+	toSelf   = trial.To(1)
+	toOthers = trial.To(2)
 )
 
-// on enumerates ports.
-func on(d contract.Distribution, ports ...contract.PortRange) contract.Distribution {
-	d.Ports = ports
-	return d
-}
-
-// only is a single port.
-func only(port uint16) contract.PortRange { return contract.PortRange{First: port, Last: port} }
-
-// owned is the entry of a list by which its sender owns a DVIPA.
-func owned(dvipa netip.Addr, epoch uint64, d contract.Distribution) contract.DVIPA {
-	return contract.DVIPA{
-		Prefix: netip.PrefixFrom(dvipa, 24), Role: contract.RolePrimary, Owner: true, Epoch: epoch, Distribution: &d,
-	}
-}
-
-// at is an end of a socket.
-func at(address netip.Addr, port uint16) netip.AddrPort { return netip.AddrPortFrom(address, port) }
+var on, only, owned, at = trial.On, trial.Only, trial.Owned, trial.At
 
 // srvstat is what the stack under test says of a service.
 func srvstat(service netip.AddrPort, listening bool, epoch uint64) contract.SRVSTAT {
@@ -52,12 +35,3 @@ func srvstat(service netip.AddrPort, listening bool, epoch uint64) contract.SRVS
 }
 
 var anyIPv4, anyIPv6 = netip.IPv4Unspecified(), netip.IPv6Unspecified()
-
-// said is everything that the stack under test has told a partner.
-func said(p *trial.Partner) []contract.Message {
-	var all []contract.Message
-	for _, entry := range p.Messages() {
-		all = append(all, entry.Message)
-	}
-	return all
-}

@@ -68,7 +68,7 @@ var _ = Describe("SRVSTAT", func() {
 		prompt(mvs2, l, began)
 		l.Kill()
 		prompt(mvs2, l, ended)
-		Expect(trial.Told[contract.SRVSTAT](said(mvs2))).To(HaveExactElements(began, ended, began, ended, began, ended))
+		Expect(trial.Told[contract.SRVSTAT](mvs2.Said())).To(HaveExactElements(began, ended, began, ended, began, ended))
 	})
 
 	// A half-open request holds a closed socket in the kernel for a while; the routing stack hears at
@@ -124,7 +124,7 @@ var _ = Describe("SRVSTAT", func() {
 			mvs2.ExpectMessage(peer.Is(ended))
 
 			ofMarker := func(m contract.SRVSTAT) bool { return m.Service.Port() == 81 }
-			told := slices.DeleteFunc(trial.Told[contract.SRVSTAT](said(mvs2)), ofMarker)
+			told := slices.DeleteFunc(trial.Told[contract.SRVSTAT](mvs2.Said()), ofMarker)
 			Expect(told).To(HaveExactElements(began, began, began, ended), "one by itself, two for lists, one at the end")
 		},
 		Entry("that share one address", requirements.Covers("I9", "T13"), trial.DVA1, trial.DVA1),

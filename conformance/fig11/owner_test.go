@@ -36,7 +36,7 @@ var _ = Describe("a claim of ownership", func() {
 			Expect(mvs3.Tell(owned(trial.DVA1, epoch, toAll))).To(HaveExactElements(contract.EndOfList{}))
 		}
 		listens(u, mvs2, 82, 5)
-		Expect(trial.Told[contract.SRVSTAT](said(mvs3))).To(BeEmpty())
+		Expect(trial.Told[contract.SRVSTAT](mvs3.Said())).To(BeEmpty())
 
 		By("another stack that has a later one: it is told of everything, the old owner of nothing more")
 		Expect(trial.Services(mvs3.Tell(owned(trial.DVA1, 6, toAll)))).To(HaveExactElements(
@@ -46,7 +46,7 @@ var _ = Describe("a claim of ownership", func() {
 		By("the old owner once more")
 		Expect(mvs2.Tell(owned(trial.DVA1, 5, toOthers))).To(HaveExactElements(contract.EndOfList{}))
 		listens(u, mvs3, 84, 6)
-		Expect(trial.Services(said(mvs2))).To(HaveLen(3), "services told to MVS2")
+		Expect(trial.Services(mvs2.Said())).To(HaveLen(3), "services told to MVS2")
 
 		By("the old owner's complete list, which has the DVIPA no more")
 		Expect(mvs2.Tell()).To(HaveExactElements(contract.EndOfList{}))

@@ -129,23 +129,23 @@ func (p *Partner) ExpectNoMessage(match peer.Match) {
 // SRVSTAT is what the partner says when listening on a service begins or ends there, at the
 // epoch of the list that it was told.
 func (p *Partner) SRVSTAT(service netip.AddrPort, listening bool) contract.SRVSTAT {
-	return contract.SRVSTAT{Service: service, XCF: p.XCF, Listening: listening, Epoch: p.epoch(service.Addr())}
+	return contract.SRVSTAT{Service: service, XCF: p.XCF, Listening: listening, Epoch: p.Epoch(service.Addr())}
 }
 
 // NEWCONN is what the partner says of connections to one DVIPA that it holds, at least one.
 func (p *Partner) NEWCONN(connections ...contract.Connection) contract.NEWCONN {
 	dvipa := connections[0].Local.Addr()
-	return contract.NEWCONN{DVIPA: dvipa, XCF: p.XCF, Connections: connections, Epoch: p.epoch(dvipa)}
+	return contract.NEWCONN{DVIPA: dvipa, XCF: p.XCF, Connections: connections, Epoch: p.Epoch(dvipa)}
 }
 
 // TERMCONN is what the partner says of connections to one DVIPA that it holds no more, at least one.
 func (p *Partner) TERMCONN(connections ...contract.Connection) contract.TERMCONN {
 	dvipa := connections[0].Local.Addr()
-	return contract.TERMCONN{DVIPA: dvipa, XCF: p.XCF, Connections: connections, Epoch: p.epoch(dvipa)}
+	return contract.TERMCONN{DVIPA: dvipa, XCF: p.XCF, Connections: connections, Epoch: p.Epoch(dvipa)}
 }
 
-// epoch is that of the last list of the stack under test for a DVIPA; 0 if it lists none.
-func (p *Partner) epoch(dvipa netip.Addr) uint64 {
+// Epoch is that of the last list of the stack under test for a DVIPA; 0 if it lists none.
+func (p *Partner) Epoch(dvipa netip.Addr) uint64 {
 	epoch := uint64(0)
 	for _, entry := range p.Messages() {
 		list, ok := entry.Message.(contract.VIPAList)

@@ -56,6 +56,8 @@ type UnitConfig struct {
 	Inside bool
 	// Timers of the XCF group; the zero value is the defaults.
 	Timers topo.Timers
+	// ClusterPorts are the pool, the rest and the sharing of ports; the zero value is the defaults.
+	ClusterPorts topo.ClusterPorts
 }
 
 // UnitTrial is one stack under test among scripted partners, and a scripted client that no
@@ -113,7 +115,8 @@ func unitTopology(self int, c UnitConfig) *topo.Topology {
 		Hosts: []topo.Host{
 			{Name: "CLIENT", Links: []topo.HostLink{{Network: "net44", Address: "192.168.44.200"}}},
 		},
-		Timers: c.Timers,
+		Timers:       c.Timers,
+		ClusterPorts: c.ClusterPorts,
 	}
 	stack := topo.Stack{Name: stackName(self), XCF: XCF(self).String(), Profile: c.Profile}
 	if !c.Inside {

@@ -1,0 +1,67 @@
+package trial
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+
+	"github.com/onsi/ginkgo/v2"
+	"github.com/onsi/gomega"
+	"golang.org/x/sys/unix"
+
+	"github.com/plexlab-dev/plexlab/harness/verdict"
+	"github.com/plexlab-dev/plexlab/topo"
+)
+
+// WithClusterPorts gives MVS1 and MVS5 of Figure 9 their whole profiles: with CLUSTERPORTS for DVB1
+// and with SOURCEIPA.
+func WithClusterPorts(t *topo.Topology) {
+	ginkgo.GinkgoHelper()
+	for i := range t.Stacks {
+		stack := &t.Stacks[i]
+		if stack.Profile == "" && stack.ProfileFile == "" {
+			continue
+		}
+		file := map[string]string{"MVS1": "mvs1.profile", "MVS5": "mvs5.profile"}[stack.Name]
+		text, err := os.ReadFile(filepath.Join(root(), "fixtures", "profiles", file))
+		verdict.Engine(err, "read the profile of %s", stack.Name)
+		stack.Profile, stack.ProfileFile = string(text), ""
+	}
+}
+
+// EventuallyConnects connects a program until it is let in: the routing stack has entered the
+// port. Meanwhile it may be refused.
+func (t *Trial) EventuallyConnects(p *Program, socket string, to netip.AddrPort) {
+	ginkgo.GinkgoHelper()
+	gomega.Eventually(func() unix.Errno {
+		p.Do("socket " + socket)
+		answer := p.Try("connect " + socket + " " + to.String())
+		if answer.Errno != 0 {
+			p.Do("close " + socket)
+		}
+		return answer.Errno
+	}).Should(gomega.BeZero(), "connect to %s from %s", to, p.Stack)
+}
+
+// EventuallyBinds binds a socket again and again until that succeeds: a port is given back a moment
+// after its socket has gone.
+func (t *Trial) EventuallyBinds(p *Program, socket string, to netip.AddrPort) netip.AddrPort {
+	ginkgo.GinkgoHelper()
+	p.Do("socket " + socket)
+	var bound netip.AddrPort
+	gomega.Eventually(func() string {
+		answer := p.Try(bind(socket, to))
+		bound = answer.Local
+		return errnoName(answer.Errno)
+	}).Should(gomega.Equal(errnoName(0)), "bind to %s on %s", to, p.Stack)
+	return bound
+}
+
+// SetEphemeralPorts sets the range that the kernel of a stack chooses ports from.
+func (t *Trial) SetEphemeralPorts(stack string, first, last uint16) {
+	ginkgo.GinkgoHelper()
+	set := fmt.Sprintf("echo %d %d > /proc/sys/net/ipv4/ip_local_port_range", first, last)
+	_, err := t.output(t.Soon(), stack, []string{"sh", "-c", set})
+	verdict.Engine(err, "set the ephemeral ports of %s", stack)
+}
