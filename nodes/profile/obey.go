@@ -1,6 +1,10 @@
 package profile
 
-import "slices"
+import (
+	"net/netip"
+	"slices"
+	"strings"
+)
 
 // Obeyed is what a text makes of the definitions in force.
 type Obeyed struct {
@@ -33,6 +37,25 @@ func Obey(current *Profile, file string, text []byte, symbols Symbols) (*Obeyed,
 		return nil, err
 	}
 	return &Obeyed{Profile: merged, Changes: changes(current, added)}, nil
+}
+
+// About returns the statement of the text that speaks of a subject: an address, a range, or
+// "SOURCEIPA" and an application; for an address that no statement names, a range that holds it.
+func (o *Obeyed) About(of string) (Statement, bool) {
+	of = strings.TrimPrefix(of, string(kwSourceIPA)+" ")
+	address, _ := netip.ParseAddr(of)
+	var around Statement
+	for _, change := range o.Changes {
+		for _, one := range apart(change.Statement) {
+			if one.of == of {
+				return change.Statement, true
+			}
+		}
+		if r, ok := change.Statement.(Range); ok && r.Prefix().Contains(address) {
+			around = r
+		}
+	}
+	return around, around != nil
 }
 
 // subject is what only one statement of a kind can speak of.

@@ -1,6 +1,9 @@
 package sockets
 
-import "testing"
+import (
+	"fmt"
+	"testing"
+)
 
 // What would go around the broker is refused, and really works without one.
 func TestWaysAroundAreClosed(t *testing.T) {
@@ -39,6 +42,20 @@ func TestWaysAroundAreClosed(t *testing.T) {
 				t.Errorf("handler was asked: %v", connects)
 			}
 		})
+	}
+}
+
+// System calls of 32-bit programs have other numbers, so all of them are refused.
+func TestCallsOf32BitPrograms(t *testing.T) {
+	t.Parallel()
+	enterNetNS(t)
+	bare := startPuppet(t, nil, nil)
+	fmt.Fprintln(bare.in, "call32")
+	if !bare.out.Scan() || bare.out.Text() != "ok" {
+		t.Skipf("kernel or architecture has no such calls: %q", bare.out.Text())
+	}
+	if got := startPuppet(t, startBroker(t, &recorder{}), nil).do("call32"); got != "ENOSYS" {
+		t.Errorf("got %s, want ENOSYS", got)
 	}
 }
 

@@ -180,6 +180,8 @@ func (p *puppet) do(words []string) (string, error) {
 	case "uring":
 		_, _, errno := unix.Syscall(unix.SYS_IO_URING_SETUP, 4, uintptr(unsafe.Pointer(&[120]byte{})), 0)
 		return "", errnoError(errno)
+	case "call32": // getpid() by the system call of 32-bit programs
+		return "", call32()
 	case "powerless": // gives up every capability
 		return "", unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &[]unix.CapUserData{{}, {}}[0])
 	case "launch":
@@ -325,10 +327,15 @@ func measure(call string, rounds int) (string, error) {
 			return "", err
 		}
 		began := time.Now()
-		if call == "bind" {
-			err = unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
-		} else {
+		switch call {
+		case "bind":
+			err = unix.Bind(fd, &unix.SockaddrInet4{Addr: serverAt.Addr().As4()})
+		case "listen":
 			err = unix.Listen(fd, 64)
+		case "connect":
+			if err = unix.Connect(fd, unixAddress(outboundTo)); err == unix.ECONNREFUSED {
+				err = nil // nobody listens
+			}
 		}
 		took = append(took, time.Since(began))
 		unix.Close(fd)

@@ -25,7 +25,7 @@ type session struct {
 func newSession(b *Broker, application string, notify int) (*session, error) {
 	// The runtime's poller takes only descriptors that do not block. Receiving does not
 	// block either as long as one goroutine alone receives, and only what poll announced.
-	if err := unix.SetNonblock(notify, true); err != nil {
+	if err := errors.Join(unix.SetNonblock(notify, true), wakeOnSameProcessor(notify)); err != nil {
 		unix.Close(notify)
 		return nil, fmt.Errorf("prepare notifications: %w", err)
 	}

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/plexlab-dev/plexlab/nodes/cf"
 	"github.com/plexlab-dev/plexlab/nodes/contract"
 	"github.com/plexlab-dev/plexlab/nodes/sockets"
 	"github.com/plexlab-dev/plexlab/nodes/vipa"
@@ -28,6 +29,9 @@ func (s *stack) noticed(event sockets.Event) {
 	var err error
 	switch e := event.(type) {
 	case sockets.ListenStarted:
+		if e.Socket.PID == 0 {
+			s.claimFound(e.Socket)
+		}
 		err = s.loop.do(vipa.ListenStarted{Listener: vipa.Listener{
 			ID: e.Socket.Cookie, Local: e.Socket.Local, V6Only: e.Socket.V6Only, Application: e.Socket.Application,
 		}}, noticeLimit)
@@ -46,6 +50,27 @@ func (s *stack) noticed(event sockets.Event) {
 	if err != nil {
 		s.log.Error("listener not told of", "error", err)
 	}
+}
+
+// claimFound claims the port of a listening socket that was found by looking, for a program that
+// came without the launcher: what it would have been asked for when it was bound.
+func (s *stack) claimFound(found sockets.Socket) {
+	use := s.addresses.Load().Use(found.Local)
+	if use == vipa.Local {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), noticeLimit)
+	defer cancel()
+	claim, err := s.facility.Claim(ctx, cf.Request{DVIPA: found.Local.Addr(), Port: found.Local.Port(), Use: cfUse(use)})
+	if err == nil {
+		err = claim.Commit()
+	}
+	if err != nil {
+		s.log.Warn("a program without launcher listens on a port that was not assigned to it", "local", found.Local, "error", err)
+		return
+	}
+	s.monitor.Bound(found.Cookie, found.Local)
+	s.loop.post(vipa.PortBound{ID: found.Cookie, Local: found.Local, Use: use})
 }
 
 func asConnections(held []sockets.Connection) []contract.Connection {

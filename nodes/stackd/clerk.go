@@ -21,6 +21,21 @@ const again = 250 * time.Millisecond
 // clerk does what the core asks of the coupling facility, in order, apart from the loop: an entry
 // may be locked for a while. What it did goes back to the core as an event.
 type clerk struct {
+	clerkConfig
+
+	mu    sync.Mutex
+	asked []vipa.Action
+	wake  chan struct{} // of capacity 1
+
+	// What is left to be done, of run alone.
+	marks  map[netip.Addr]vipa.MarkPorts
+	unused map[netip.Addr]map[uint16]bool // ports to be given back, with their rest
+	gone   map[netip.Addr]contract.Member // stacks to be reclaimed, by XCF address
+	told   map[string]bool                // failures that the log has, until the same succeeds
+}
+
+// clerkConfig is what a clerk works with.
+type clerkConfig struct {
 	facility cf.Facility
 	kernel   kernel
 	ranges   ranges
@@ -28,14 +43,6 @@ type clerk struct {
 	use      func(netip.AddrPort) vipa.Use
 	post     func(vipa.Event)
 	log      *slog.Logger
-
-	mu     sync.Mutex
-	asked  []vipa.Action
-	wake   chan struct{}                  // of capacity 1
-	unused map[netip.Addr]map[uint16]bool // ports to be given back, with their rest
-	gone   map[netip.Addr]contract.Member // stacks to be reclaimed, by XCF address
-	marks  map[netip.Addr]vipa.MarkPorts
-	told   map[string]bool // failures that the log has, until the same succeeds
 }
 
 // kernel is what the clerk asks about sockets and connections.
@@ -46,13 +53,12 @@ type kernel interface {
 	routed(dvipa netip.Addr) (map[netip.Addr][]uint16, error)
 }
 
-func newClerk(c clerk) *clerk {
-	c.wake = make(chan struct{}, 1)
-	c.unused = map[netip.Addr]map[uint16]bool{}
-	c.gone = map[netip.Addr]contract.Member{}
-	c.marks = map[netip.Addr]vipa.MarkPorts{}
-	c.told = map[string]bool{}
-	return &c
+func newClerk(c clerkConfig) *clerk {
+	return &clerk{
+		clerkConfig: c, wake: make(chan struct{}, 1),
+		marks: map[netip.Addr]vipa.MarkPorts{}, unused: map[netip.Addr]map[uint16]bool{},
+		gone: map[netip.Addr]contract.Member{}, told: map[string]bool{},
+	}
 }
 
 // ask takes an action that concerns the coupling facility; it does not wait.

@@ -47,6 +47,12 @@ func (r *recorder) apply(actions []vipa.Action) error {
 	return r.fail
 }
 
+func (r *recorder) account(vipa.Action) { r.done = append(r.done, "account") }
+
+func (r *recorder) answer(uint64, string) { r.done = append(r.done, "answer") }
+
+func (r *recorder) published(*vipa.Addresses) {}
+
 func routing() *vipa.Stack {
 	core := vipa.New(vipa.Config{Self: self})
 	core.Step(vipa.ProfileChanged{Definition: vipa.Definition{

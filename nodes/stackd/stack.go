@@ -50,6 +50,7 @@ type stack struct {
 	addresses atomic.Pointer[vipa.Addresses]
 	binds     sync.RWMutex // see ranges
 	connects  connects
+	obeying   sync.Mutex
 	// parted holds the XCF addresses of members that reset their connection and were not taken
 	// out of the CRT yet; their entries have grace left then.
 	parted sync.Map
@@ -91,7 +92,11 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 		return nil, err
 	}
 	s.profile.Store(defined)
-	core := vipa.New(vipa.Config{Self: s.self, Variant: checked.variant})
+	network, err := networkOf(o.xcfInterface, s.self.XCF)
+	if err != nil {
+		return nil, err
+	}
+	core := vipa.New(vipa.Config{Self: s.self, Variant: checked.variant, XCFNetwork: network})
 	s.loop = newLoop(core, s, s.trace, log)
 
 	defer func() {
@@ -122,7 +127,7 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 	}
 	s.opened = append(s.opened, s.facility.Close)
 	sight := sight{s.monitor, s.path}
-	s.clerk = newClerk(clerk{
+	s.clerk = newClerk(clerkConfig{
 		facility: s.facility, kernel: sight, self: s.self.XCF, post: s.loop.post, log: log,
 		use: func(service netip.AddrPort) vipa.Use { return s.addresses.Load().Use(service) },
 		ranges: ranges{
@@ -146,6 +151,24 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 		Hello: checked.hello, Dead: checked.dead, Logger: log,
 	})
 	return s, err
+}
+
+// networkOf is the network of an address of an interface.
+func networkOf(name string, address netip.Addr) (netip.Prefix, error) {
+	link, err := net.InterfaceByName(name)
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf("XCF interface %s: %w", name, err)
+	}
+	addresses, err := link.Addrs()
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf("addresses of XCF interface %s: %w", name, err)
+	}
+	for _, a := range addresses {
+		if prefix, err := netip.ParsePrefix(a.String()); err == nil && prefix.Addr() == address {
+			return prefix.Masked(), nil
+		}
+	}
+	return netip.Prefix{}, fmt.Errorf("XCF interface %s does not have the address %s", name, address)
 }
 
 // serve runs until ctx ends or a part of the stack fails.

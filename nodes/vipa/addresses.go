@@ -99,6 +99,9 @@ func (a *Addresses) Active(dvipa netip.Addr) bool {
 	return a != nil && a.at(dvipa).active
 }
 
+// ClusterPorts says whether the ports of the DVIPA are assigned cluster-wide.
+func (a *Addresses) ClusterPorts(dvipa netip.Addr) bool { return a.at(dvipa).clusterPorts }
+
 // Use says how the port of a service is assigned when it is bound (I15): Local without
 // CLUSTERPORTS.
 func (a *Addresses) Use(service netip.AddrPort) Use {

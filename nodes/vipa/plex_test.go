@@ -331,9 +331,9 @@ func (p *plex) agree() {
 	p.t.Helper()
 	held := make(map[netip.AddrPort]map[netip.Addr]vipa.Use)
 	routes := make(map[netip.AddrPort]netip.Addr)
-	services := make(map[netip.AddrPort]map[netip.Addr]bool)
+	listening := make(map[netip.AddrPort]map[netip.Addr]vipa.Use)
 	for _, n := range p.nodes {
-		unique := make(map[netip.AddrPort]bool)
+		uses := make(map[netip.AddrPort]vipa.Use)
 		for _, port := range n.stack.Ports() {
 			if held[port.Service] == nil {
 				held[port.Service] = make(map[netip.Addr]vipa.Use)
@@ -342,21 +342,20 @@ func (p *plex) agree() {
 			if !n.uses(port.Service) {
 				p.t.Errorf("%s holds %s, which no socket uses", n.self.Stack, port.Service)
 			}
-			if port.Use == vipa.Unique {
-				unique[port.Service] = true
-			}
+			uses[port.Service] = port.Use
 			if port.Routed {
 				routes[port.Service] = n.self.XCF
 			}
 		}
 		for _, s := range n.sockets {
-			if s.listening && !unique[s.local] {
-				if services[s.local] == nil {
-					services[s.local] = make(map[netip.Addr]bool)
-				}
-				services[s.local][n.self.XCF] = true
+			if !s.listening {
+				continue
 			}
-			if s.listening && unique[s.local] && routes[s.local] != n.self.XCF {
+			if listening[s.local] == nil {
+				listening[s.local] = make(map[netip.Addr]vipa.Use)
+			}
+			listening[s.local][n.self.XCF] = uses[s.local]
+			if uses[s.local] == vipa.Unique && routes[s.local] != n.self.XCF {
 				p.t.Errorf("%s listens on unique port %s without a route", n.self.Stack, s.local)
 			}
 		}
@@ -370,12 +369,12 @@ func (p *plex) agree() {
 			p.t.Errorf("unique port %s has holders %v", service, by)
 		}
 	}
-	p.owners(routes, services)
+	p.owners(routes, listening)
 }
 
 // owners: each routes the unique ports of its DVIPAs to who has them, and distributes among those that
-// listen on the others.
-func (p *plex) owners(routes map[netip.AddrPort]netip.Addr, services map[netip.AddrPort]map[netip.Addr]bool) {
+// listen on shared ones, or on any without CLUSTERPORTS.
+func (p *plex) owners(routes map[netip.AddrPort]netip.Addr, listening map[netip.AddrPort]map[netip.Addr]vipa.Use) {
 	p.t.Helper()
 	for _, n := range p.nodes {
 		for _, row := range n.stack.DVIPAs() {
@@ -393,13 +392,28 @@ func (p *plex) owners(routes map[netip.AddrPort]netip.Addr, services map[netip.A
 			if diff := cmp.Diff(want, is, comparers); diff != "" {
 				p.t.Errorf("routes of %s as the stacks want them (-) and as its owner has them (+):\n%s", dvipa, diff)
 			}
+			served, wanted := make(map[netip.AddrPort][]netip.Addr), make(map[netip.AddrPort][]netip.Addr)
 			for _, e := range n.stack.DPT() {
-				for _, target := range e.Targets {
-					if !services[e.Service][target.XCF] {
-						p.t.Errorf("%s is a target of %s and does not listen, or has it as unique", target.XCF, e.Service)
+				if e.Service.Addr() == dvipa {
+					for _, target := range e.Targets {
+						served[e.Service] = append(served[e.Service], target.XCF)
 					}
 				}
 			}
+			for service, by := range listening {
+				for _, target := range sortedByAddress(by) {
+					if use := by[target]; service.Addr() == dvipa && (use == vipa.Shared || use == vipa.Local && !row.ClusterPorts) {
+						wanted[service] = append(wanted[service], target)
+					}
+				}
+			}
+			if diff := cmp.Diff(wanted, served, comparers); diff != "" {
+				p.t.Errorf("targets of %s that listen (-) and that its owner has (+):\n%s", dvipa, diff)
+			}
 		}
 	}
+}
+
+func sortedByAddress[V any](m map[netip.Addr]V) []netip.Addr {
+	return slices.SortedFunc(maps.Keys(m), netip.Addr.Compare)
 }

@@ -70,6 +70,7 @@ type ClusterPort struct {
 
 // The kinds of a PortFinding.
 const (
+	FindingInconsistent   = "inconsistent"    // an update that is not completed, or a port in use that rests
 	FindingNoHolder       = "no-holder"       // in use by the bitmap, and no stack has it
 	FindingHeldAvailable  = "held-available"  // available by the bitmap, and a stack has it
 	FindingSeveralHolders = "several-holders" // unique, and several stacks have it
