@@ -25,6 +25,7 @@ func target() (*trial.UnitTrial, *trial.Partner, *trial.Program) {
 	u := trial.Unit(trial.UnitConfig{Inside: true, Partners: []int{2}})
 	mvs2 := u.Join(2)
 	mvs2.Tell(clustered, plain)
+	u.PortFile().Activate(trial.DVA1)
 	return u, mvs2, u.Program(u.Stack, "APPA")
 }
 

@@ -26,12 +26,14 @@ import (
 type PortFile struct {
 	file *os.File
 	path string
+	pool portfile.Pool // of the plex
 }
 
 // PortFile opens the port file once it is there.
 func (t *Trial) PortFile() *PortFile {
 	ginkgo.GinkgoHelper()
-	f := &PortFile{path: t.Lab.PortFile()}
+	pool := t.Plan.ClusterPorts
+	f := &PortFile{path: t.Lab.PortFile(), pool: portfile.Pool{First: pool.First, Last: pool.Last}}
 	gomega.Eventually(func() (err error) {
 		f.file, err = os.OpenFile(f.path, os.O_RDWR, 0)
 		return err
@@ -84,6 +86,39 @@ func (f *PortFile) HasEntry(dvipa netip.Addr) bool {
 	ginkgo.GinkgoHelper()
 	_, found := f.find(dvipa)
 	return found
+}
+
+// Activate makes the entries of DVIPAs that have none, as the owner does that a partner plays (T20).
+func (f *PortFile) Activate(dvipas ...netip.Addr) {
+	ginkgo.GinkgoHelper()
+	unlock := f.lock(portfile.DirectoryLock)
+	defer unlock()
+	for _, dvipa := range dvipas {
+		if !f.HasEntry(dvipa) {
+			f.make(portfile.Record{DVIPA: dvipa, Pool: f.pool})
+		}
+	}
+}
+
+// make makes an entry in the first place that is free, under the directory's lock.
+func (f *PortFile) make(r portfile.Record) {
+	ginkgo.GinkgoHelper()
+	record := make([]byte, portfile.RecordSize)
+	number := 0
+	for ; ; number++ {
+		f.read(record, portfile.RecordOffset(number))
+		if _, live, err := portfile.DecodeRecord(record); err == nil && !live {
+			break
+		}
+	}
+	part := portfile.ReservedEntry(number)
+	verdict.Engine(unix.Fallocate(int(f.file.Fd()), 0, part.Offset, part.Length), "reserve an entry of the port file")
+	entry := make([]byte, part.Length)
+	portfile.InitEntry(entry, r)
+	f.write(entry, part.Offset)
+	r.Encode(record)
+	f.write(record[portfile.RecordStateOffset+4:], portfile.RecordOffset(number)+portfile.RecordStateOffset+4)
+	f.write(binary.LittleEndian.AppendUint32(nil, portfile.RecordLive), portfile.RecordOffset(number)+portfile.RecordStateOffset)
 }
 
 // lockEntry locks the entry of a DVIPA, once there is one, and returns where it begins and what
