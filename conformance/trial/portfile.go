@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,7 +39,7 @@ func (t *Trial) PortFile() *PortFile {
 		f.file, err = os.OpenFile(f.path, os.O_RDWR, 0)
 		return err
 	}).Should(gomega.Succeed(), "the port file")
-	ginkgo.DeferCleanup(f.file.Close)
+	ginkgo.DeferCleanup(func() { f.file.Close() })
 	return f
 }
 
@@ -180,11 +181,12 @@ func (f *PortFile) State(at netip.AddrPort) string {
 	case portfile.Unique(entry).Has(port):
 		use = "unique"
 	}
-	words := []string{use}
+	var stacks []string
 	for _, slot := range portfile.Holders(entry, port) {
-		words = append(words, f.stack(slot))
+		stacks = append(stacks, f.stack(slot))
 	}
-	return strings.Join(words, " ")
+	slices.Sort(stacks)
+	return strings.Join(append([]string{use}, stacks...), " ")
 }
 
 // noEntry is the State of every port of a DVIPA without an entry.
