@@ -178,7 +178,10 @@ func TestConnectionTriedAgain(t *testing.T) {
 	if _, ended := m.times(outbound); ended != 3 {
 		t.Fatalf("told %d times, want once for each that failed", ended)
 	}
-	app.ok("reset s")
+	server.ok("accept s c")
+	server.ok("close c")
+	app.ok("readend s")
+	app.ok("close s")
 	eventually(t, "end of the connection is told", func() bool { _, ended := m.times(outbound); return ended == 4 })
 	m.looks()
 	if _, ended := m.times(outbound); ended != 4 {
