@@ -1,6 +1,7 @@
 package profile
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -104,6 +105,9 @@ func TestObey(t *testing.T) {
 			}
 			if diff := cmp.Diff(want, lines(got.Profile.String())); diff != "" {
 				t.Errorf("in force (-want +got):\n%s", diff)
+			}
+			if strings.Contains(fmt.Sprintf("%#v", got.Profile), "in force") {
+				t.Errorf("places of what was in force are left: %#v", got.Profile)
 			}
 			var changes []string
 			for _, c := range got.Changes {

@@ -1,7 +1,9 @@
 package sockets
 
 import (
+	"context"
 	"fmt"
+	"net/netip"
 	"testing"
 )
 
@@ -59,19 +61,34 @@ func TestCallsOf32BitPrograms(t *testing.T) {
 	}
 }
 
-// A bind() that leaves the port open comes to the handler again when listen() would choose it.
+// A socket without a port comes to the handler when listen() would choose one, whatever it tells
+// of the port that it had.
 func TestListenChoosesNoPortItself(t *testing.T) {
 	t.Parallel()
-	enterNetNS(t)
-	b := startBroker(t, &recorder{})
-	app := startPuppet(t, b, nil)
-	app.ok("socket s tcp4")
-	app.ok("option s nolocalport")
-	app.ok("bind s 127.7.0.1:0")
-	b.taken()
-	app.ok("listen s")
-	binds, listens := b.taken()
-	if len(binds) != 1 || binds[0].Address != serverAny || len(listens) != 1 || listens[0].Local.Port() == 0 {
-		t.Errorf("listen() asked for %v and was reported as %v, want one bind to any port of %v", binds, listens, serverAny.Addr())
+	for _, test := range []struct {
+		name    string
+		prepare []string
+	}{
+		{"bound to an address alone", []string{"option s nolocalport", "bind s 127.7.0.1:0"}},
+		{"connect() has failed", []string{"connect s 127.0.0.1:7002"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			enterNetNS(t)
+			b := startBroker(t, &recorder{connect: func(_ context.Context, _ ConnectRequest, bind func(netip.AddrPort) error) error {
+				return bind(outboundFrom)
+			}})
+			app := startPuppet(t, b, nil)
+			app.ok("socket s tcp4")
+			for _, command := range test.prepare {
+				app.do("%s", command)
+			}
+			b.taken()
+			app.ok("listen s")
+			binds, listens := b.taken()
+			if len(binds) != 1 || binds[0].Address != serverAny || len(listens) != 1 || listens[0].Local.Port() == 0 {
+				t.Errorf("listen() asked for %v and was reported as %v, want one bind to any port of %v", binds, listens, serverAny.Addr())
+			}
+		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"os/exec"
 	"testing"
 	"time"
 )
@@ -178,11 +179,30 @@ func TestConnectionTriedAgain(t *testing.T) {
 	if _, ended := m.times(outbound); ended != 3 {
 		t.Fatalf("told %d times, want once for each that failed", ended)
 	}
-	app.ok("reset s")
+	server.ok("accept s c")
+	server.ok("close c")
+	app.ok("readend s")
+	app.ok("close s")
 	eventually(t, "end of the connection is told", func() bool { _, ended := m.times(outbound); return ended == 4 })
 	m.looks()
 	if _, ended := m.times(outbound); ended != 4 {
 		t.Errorf("told %d times, want 4", ended)
+	}
+}
+
+// The end of a socket's connection is told though that of an earlier one was.
+func TestConnectionTriedAgainIsFoundByItsEvent(t *testing.T) {
+	t.Parallel()
+	m := &Monitor{
+		holdings:      newHoldings(),
+		remnants:      newRemnants(),
+		reportedAlive: map[uint64]struct{}{1: {}},
+	}
+	m.open(opening{socket: closed{probe{connection: outbound}, 1}, attempt: &attempt{}, done: make(chan struct{})})
+	m.takeBacklog(&backlog{connections: []closed{{probe{connection: outbound}, 1}}}, time.Now())
+	all := m.takeGathered()
+	if len(all) != 1 || all[0].connection != outbound || all[0].opening || all[0].attempt != nil {
+		t.Errorf("to be looked up: %v, want the connection, which is not being opened any more", all)
 	}
 }
 
@@ -260,15 +280,32 @@ func TestAttemptOver(t *testing.T) {
 	if !elsewhere.over() {
 		t.Error("thread that has ended is not over")
 	}
+}
 
-	spinning := startPuppet(t, nil, nil)
-	if _, err := fmt.Fprintln(spinning.in, "spin"); err != nil {
+// A thread that is never met waiting is over by its processor time, and not before.
+func TestAttemptOfAThreadThatNeverWaits(t *testing.T) {
+	t.Parallel()
+	spinning := exec.Command("sh", "-c", "while :; do :; done")
+	if err := spinning.Start(); err != nil {
 		t.Fatal(err)
 	}
-	busy := begin(spinning)
-	eventually(t, "thread spins", func() bool { _, used, err := threadClock(busy.tid); return err == nil && used > busy.used+2 })
-	if busy.over() {
-		t.Error("thread that may not have run since is over")
-	}
-	eventually(t, "thread that never waits is over", busy.over)
+	t.Cleanup(func() {
+		spinning.Process.Kill()
+		spinning.Wait()
+	})
+	var busy *attempt
+	eventually(t, "it spins", func() (spins bool) {
+		var err error
+		if busy, err = beginAttempt(spinning.Process.Pid); err != nil {
+			t.Fatal(err)
+		}
+		return busy.used >= 3
+	})
+	eventually(t, "thread that never waits is over", func() bool {
+		over := busy.over()
+		if _, used, err := threadClock(busy.tid); over && (err != nil || used < busy.used+enough) {
+			t.Fatalf("over after %d clock ticks of processor time (%v), want %d", used-busy.used, err, enough)
+		}
+		return over
+	})
 }

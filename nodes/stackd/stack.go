@@ -104,7 +104,9 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 			s.close()
 		}
 	}()
-	if s.home, err = home.Open(home.Config{XCFInterface: o.xcfInterface, Outside: o.outside}); err != nil {
+	if s.home, err = home.Open(home.Config{
+		XCFInterface: o.xcfInterface, Outside: o.outside, FirstPort: checked.ports.first, LastPort: checked.ports.last,
+	}); err != nil {
 		return nil, err
 	}
 	s.opened = append(s.opened, s.home.Close)

@@ -51,8 +51,9 @@ var bodies = map[string]any{
 		DVIPAs: []control.DVIPAPorts{
 			{
 				DVIPA: netip.MustParseAddr("44.0.1.1"), State: control.PortsOK, First: 1024, Last: 65535,
-				Available: 64507, Unique: 3, Shared: 1, Resting: 3, Ports: []control.ClusterPort{
+				Available: 64507, Unique: 3, Shared: 2, Resting: 3, Ports: []control.ClusterPort{
 					{Port: 60, Use: control.UseShared, Holders: []string{"MVS2", "MVS3"}},
+					{Port: 1023, Use: control.UseShared, Holders: []string{"MVS2"}},
 					{Port: 1024, Use: control.UseUnique, Holders: []string{"MVS2"}},
 					{Port: 1025, Use: control.UseUnique, Holders: []string{"MVS2"}},
 					{Port: 1026, Use: control.UseUnique, Holders: []string{"MVS3"}},
