@@ -77,6 +77,9 @@ func plex(sharing string) *trial.SystemTrial {
 	GinkgoHelper()
 	s := trial.System("figure9.yaml", func(t *topo.Topology) { t.ClusterPorts.Sharing = sharing })
 	Expect(s.Ports("MVS5").Sharing).To(Equal(sharing), "how the stacks share ports")
+	if sharing == topo.SharingDistributor { // for clusters that have no memory in common
+		Expect(s.Lab.PortFile()).NotTo(BeAnExistingFile())
+	}
 	return s
 }
 
