@@ -15,6 +15,9 @@ type Plan struct {
 	Nodes []PlanNode `json:"nodes"`
 	// Timers of the XCF group; handed to every stack.
 	Timers Timers `json:"timers"`
+	// Advertising of DVIPAs by a routing protocol; the zero value where owners answer for them on their
+	// adapters.
+	Advertising Advertising `json:"advertising,omitzero"`
 	// Faults to be applied by the clock after the lab is ready, in order of time.
 	Faults []PlanFault `json:"faults,omitempty"`
 }

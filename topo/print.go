@@ -38,6 +38,10 @@ func (p Plan) printSummary(b *strings.Builder) {
 		plural(len(p.Networks), "network"), plural(count[KindRouter], string(KindRouter)),
 		plural(count[KindStack], string(KindStack)), plural(count[KindHost], string(KindHost)),
 		p.Timers.HelloMS, p.Timers.DeadMS)
+	if a := p.Advertising; a.Method != "" {
+		fmt.Fprintf(b, "DVIPAs are advertised by %s: hello every %d s, lost after %d s of silence; BFD every %d ms\n",
+			strings.ToUpper(a.Method), a.HelloS, a.DeadS, a.BFDMS)
+	}
 }
 
 func plural(n int, what string) string {

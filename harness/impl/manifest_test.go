@@ -20,7 +20,7 @@ const reference = "../../fixtures/implementations/reference.yaml"
 var parameters = impl.Parameters{
 	Plex: "PLEX1", Stack: "MVS1", XCFAddress: netip.MustParseAddr("10.1.0.1"), XCFInterface: "xcf0",
 	Outside: []string{"ext0", "ext1"}, Profile: "/p", PortFile: "/ports", Control: "/c", Key: "/k",
-	HelloMS: 50, DeadMS: 500,
+	HelloMS: 50, DeadMS: 500, Advertising: "ospf", RoutingHelloS: 1, RoutingDeadS: 3, BFDMS: 200,
 }
 
 func TestReferenceCommands(t *testing.T) {
@@ -38,7 +38,8 @@ func TestReferenceCommands(t *testing.T) {
 	}
 	want := []string{root + "/out/bin/stackd", "run", "--plex", "PLEX1", "--stack", "MVS1", "--xcf-address", "10.1.0.1",
 		"--xcf-interface", "xcf0", "--outside", "ext0,ext1", "--profile", "/p", "--port-file", "/ports", "--control", "/c",
-		"--key", "/k", "--hello-ms", "50", "--dead-ms", "500", "--variant", "specified-address-bypass"}
+		"--key", "/k", "--hello-ms", "50", "--dead-ms", "500", "--advertising", "ospf",
+		"--routing-hello-s", "1", "--routing-dead-s", "3", "--bfd-ms", "200", "--variant", "specified-address-bypass"}
 	if diff := cmp.Diff(want, start); diff != "" {
 		t.Errorf("start command, want (-) got (+):\n%s", diff)
 	}

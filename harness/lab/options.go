@@ -67,6 +67,7 @@ type (
 const (
 	StepSupervisor  = wire.StepSupervisor  // the supervisor has its namespaces and file system
 	StepNetworks    = wire.StepNetworks    // namespaces, bridges, links, addresses, routes
+	StepRouter      = wire.StepRouter      // a router's routing daemon was started
 	StepStack       = wire.StepStack       // a stack's process was started
 	StepSettled     = wire.StepSettled     // every stack is ready and sees all others
 	StepApplication = wire.StepApplication // an application runs

@@ -47,7 +47,7 @@ func (r *recorder) apply(actions []vipa.Action) error {
 	return r.fail
 }
 
-func routing() *vipa.Stack {
+func routingStack() *vipa.Stack {
 	core := vipa.New(vipa.Config{Self: self})
 	core.Step(vipa.ProfileChanged{Definition: vipa.Definition{
 		Defines:     []vipa.Define{{Prefix: dvipa}},
@@ -86,7 +86,7 @@ func TestTheListGoesOutBeforeTheDVIPAIsAdvertised(t *testing.T) {
 
 func TestAcknowledgementFollowsTheCommit(t *testing.T) {
 	r := &recorder{}
-	l := start(t, routing(), r)
+	l := start(t, routingStack(), r)
 	service := netip.AddrPortFrom(dvipa.Addr(), 80)
 	err := l.do(vipa.MessageReceived{From: target, Message: contract.NEWCONN{
 		DVIPA: dvipa.Addr(), XCF: target.XCF, Epoch: 1, Acknowledge: 7,
@@ -103,7 +103,7 @@ func TestAcknowledgementFollowsTheCommit(t *testing.T) {
 
 func TestATableThatCannotBeChangedAcknowledgesNothing(t *testing.T) {
 	r := &recorder{fail: errors.New("no memory")}
-	l := start(t, routing(), r)
+	l := start(t, routingStack(), r)
 	service := netip.AddrPortFrom(dvipa.Addr(), 80)
 	if err := l.do(vipa.MessageReceived{From: target, Message: contract.NEWCONN{
 		DVIPA: dvipa.Addr(), XCF: target.XCF, Epoch: 1, Acknowledge: 7,

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/plexlab-dev/plexlab/nodes/routing"
 	"github.com/plexlab-dev/plexlab/nodes/vipa"
 )
 
@@ -22,6 +23,11 @@ type options struct {
 	helloMS      int
 	deadMS       int
 	variant      string
+
+	advertising  string
+	routingHello int // seconds
+	routingDead  int
+	bfdMS        int
 }
 
 // checked holds the options that have a form of their own.
@@ -30,6 +36,9 @@ type checked struct {
 	variant vipa.Variant
 	hello   time.Duration
 	dead    time.Duration
+	// routing is the routing protocol that DVIPAs are advertised by, "" where owners answer for them on
+	// their adapters, and on inside stacks.
+	routing routing.Protocol
 }
 
 // variants are the conformance profiles of Figure 5 by name.
@@ -50,6 +59,19 @@ func (o options) check() (checked, error) {
 	}
 	if o.helloMS < 0 || o.deadMS < 0 {
 		return c, fmt.Errorf("--hello-ms %d --dead-ms %d: expected milliseconds, or 0 for the default", o.helloMS, o.deadMS)
+	}
+	if o.routingHello < 0 || o.routingDead < 0 || o.bfdMS < 0 {
+		return c, fmt.Errorf("--routing-hello-s %d --routing-dead-s %d --bfd-ms %d: expected seconds and milliseconds, or 0 for the default",
+			o.routingHello, o.routingDead, o.bfdMS)
+	}
+	switch o.advertising {
+	case "", "address":
+	case string(routing.OSPF), string(routing.RIP):
+		if len(o.outside) > 0 {
+			c.routing = routing.Protocol(o.advertising)
+		}
+	default:
+		return c, fmt.Errorf("--advertising %q: expected address, ospf or rip", o.advertising)
 	}
 	c.variant = variant
 	c.hello = time.Duration(o.helloMS) * time.Millisecond
