@@ -71,6 +71,7 @@ const (
 	StepStack       = wire.StepStack       // a stack's process was started
 	StepSettled     = wire.StepSettled     // every stack is ready and sees all others
 	StepApplication = wire.StepApplication // an application runs
+	StepRoutes      = wire.StepRoutes      // routers know the DVIPAs that are advertised to them
 	StepReady       = wire.StepReady       // the lab is ready
 )
 

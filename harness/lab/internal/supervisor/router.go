@@ -1,15 +1,20 @@
 package supervisor
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/plexlab-dev/plexlab/harness/impl"
 	"github.com/plexlab-dev/plexlab/harness/lab/internal/wire"
+	"github.com/plexlab-dev/plexlab/nodes/profile"
 )
 
 // routerPause is the pause before a router's BIRD that has ended is started again.
@@ -68,4 +73,84 @@ func (r *router) start() error {
 // path is that of a file of the router.
 func (r *router) path(name string) string {
 	return filepath.Join(wire.NodePath(r.node.plan.Name), name)
+}
+
+// knownTimeout bounds the wait until routers know the DVIPAs, beside four times their hello interval: OSPF
+// elects for 2 seconds, and changes what it has told of a link after 5 (RFC 2328, MinLSInterval).
+const knownTimeout = 15 * time.Second
+
+// awaitRoutes waits until the kernel of every router has a route to every DVIPA that a primary owns and
+// advertises, so that whoever uses the lab once it is ready finds them. A lab where that does not come about is
+// ready all the same: an implementation may have its reasons, and the log names what is missing.
+func (s *supervisor) awaitRoutes(ctx context.Context) error {
+	begin := time.Now()
+	missing := s.advertised()
+	wanted := len(missing)
+	if wanted == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, knownTimeout+4*time.Duration(s.plan.Advertising.HelloS)*time.Second, errRoutesMissing)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		var err error
+		missing = slices.DeleteFunc(missing, func(w wantedRoute) bool {
+			known, failed := s.fabric.HasRoute(w.router, w.to)
+			err = errors.Join(err, failed)
+			return known
+		})
+		switch {
+		case err != nil:
+			return err
+		case len(missing) == 0:
+			s.client.step(wire.StepRoutes, "", fmt.Sprintf("routers have %d", wanted), begin)
+			return nil
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			if context.Cause(ctx) != errRoutesMissing {
+				return context.Cause(ctx)
+			}
+			s.log.Warn("routers do not know every DVIPA", "missing", fmt.Sprint(missing))
+			s.client.step(wire.StepRoutes, "", fmt.Sprintf("missing: %v", missing), begin)
+			return nil
+		}
+	}
+}
+
+var errRoutesMissing = errors.New("routes are missing")
+
+// A wantedRoute is the host route of a DVIPA in a router.
+type wantedRoute struct {
+	router string
+	to     netip.Prefix
+}
+
+// String is what a person is told.
+func (w wantedRoute) String() string { return w.router + " to " + w.to.String() }
+
+// advertised is what routers are told once the plex has settled.
+func (s *supervisor) advertised() []wantedRoute {
+	var all []wantedRoute
+	for _, n := range s.order {
+		if n.stack == nil || len(n.plan.Stack.Outside) == 0 || !n.stack.manifest.Has(impl.Advertising) {
+			continue
+		}
+		parsed, err := profile.Parse(wire.ProfileName, []byte(n.plan.Stack.Profile), nil)
+		if err != nil {
+			continue // the implementation has seen it, and is settled
+		}
+		for _, define := range parsed.Defines {
+			for _, dvipa := range define.Addresses {
+				for _, r := range s.order {
+					if r.router != nil {
+						all = append(all, wantedRoute{r.plan.Name, netip.PrefixFrom(dvipa.Addr, dvipa.Addr.BitLen())})
+					}
+				}
+			}
+		}
+	}
+	return all
 }

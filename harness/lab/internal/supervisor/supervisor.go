@@ -147,6 +147,9 @@ func (s *supervisor) up(ctx context.Context) error {
 	if err := s.startApplications(ctx); err != nil {
 		return err
 	}
+	if err := s.awaitRoutes(ctx); err != nil {
+		return err
+	}
 	if s.setup.Names {
 		if err := s.nameNamespaces(); err != nil {
 			return err

@@ -66,6 +66,7 @@ const (
 	StepStack       StepKind = "stack"       // a stack's process was started
 	StepSettled     StepKind = "settled"     // every stack is ready and sees all others
 	StepApplication StepKind = "application" // an application runs
+	StepRoutes      StepKind = "routes"      // routers know the DVIPAs that are advertised to them
 	StepReady       StepKind = "ready"
 )
 
