@@ -136,6 +136,10 @@ func (o Options) check(plan *topo.Plan) (Options, error) {
 		if implementation == nil {
 			return o, fmt.Errorf("build lab %s: no implementation for stack %s", o.Name, node.Name)
 		}
+		if method := plan.Advertising.Method; method != "" && len(node.Stack.Outside) > 0 && !implementation.Has(impl.Advertising) {
+			return o, fmt.Errorf("build lab %s: the topology has DVIPAs advertised by %s, and implementation %s of stack %s does not declare the capability %s",
+				o.Name, method, implementation.Name, node.Name, impl.Advertising)
+		}
 		if err := implementation.FindProgram(impl.Parameters{Plex: plan.Name, Stack: node.Name}); err != nil {
 			return o, fmt.Errorf("build lab %s: start stack %s with implementation %s: %w", o.Name, node.Name, implementation.Name, err)
 		}

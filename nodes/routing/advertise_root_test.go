@@ -50,6 +50,13 @@ func TestTheRouterFollowsTheNewestOwner(t *testing.T) {
 			first.Advertise(other, 9)
 			t.Logf("one more beside it: %v", router.awaitWays(&older, converged, netip.PrefixFrom(other.Addr(), 32)))
 
+			// Sooner than OSPF would originate the same again (MinLSInterval), and with newer epochs each time.
+			second.Advertise(dva4, 9)
+			t.Logf("back again: %v", router.awaitWays(&newer, converged, host4))
+			first.Advertise(dva4, 10)
+			second.Withdraw(dva4.Addr())
+			t.Logf("and forth: %v", router.awaitWays(&older, converged, host4))
+
 			first.Withdraw(dva4.Addr())
 			first.Withdraw(dva6.Addr())
 			t.Logf("withdrawal of the older: %v", router.awaitWays(nil, converged, host4, host6, mask6))

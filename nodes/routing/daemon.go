@@ -18,8 +18,11 @@ const (
 	// openLimit bounds the start of BIRD, answerLimit one of its answers.
 	openLimit   = 5 * time.Second
 	answerLimit = 2 * time.Second
-	// closeLimit bounds each of the two steps of Close: that BIRD tells the network, and its end.
-	closeLimit = 80 * time.Millisecond
+	// closeLimit bounds two steps of Close: that BIRD takes the last change, and its end.
+	closeLimit = 60 * time.Millisecond
+	// farewell is the time until BIRD's RIP tells a change (proto/rip/rip.c, rip_iface_kick_timer), unless
+	// it told another within half a Config.Hello; its shutdown tells nothing.
+	farewell = 120 * time.Millisecond
 	// retry is the pause before a change is tried again that did not reach BIRD.
 	retry = 50 * time.Millisecond
 
@@ -143,7 +146,7 @@ func (d *Daemon) change(what func()) {
 }
 
 // Close withdraws everything, ends BIRD and removes the run directory and the rules. It takes at
-// most 0.2 seconds.
+// most 0.25 seconds.
 func (d *Daemon) Close() error {
 	var failed error
 	d.close.Do(func() {
@@ -151,6 +154,8 @@ func (d *Daemon) Close() error {
 		<-d.told
 		if err := d.tell(nil, closeLimit); err != nil {
 			d.config.Log.Warn("not withdrawn in order", "error", err)
+		} else if d.config.Protocol == RIP {
+			time.Sleep(farewell)
 		}
 		failed = d.end()
 	})

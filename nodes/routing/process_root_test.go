@@ -83,10 +83,20 @@ func TestBIRDEndsWithItsStack(t *testing.T) {
 
 func TestCloseLeavesNothing(t *testing.T) {
 	t.Parallel()
+	for _, p := range []Protocol{OSPF, RIP} {
+		t.Run(string(p), func(t *testing.T) {
+			t.Parallel()
+			closeLeavesNothing(t, p)
+		})
+	}
+}
+
+func closeLeavesNothing(t *testing.T, p Protocol) {
+	t.Helper()
 	lan := newLAN(t, 2)
 	stack, router := lan[0], lan[1]
-	router.route(OSPF)
-	daemon := stack.open(OSPF)
+	router.route(p)
+	daemon := stack.open(p)
 	daemon.Advertise(dva4, 1)
 	router.awaitWays(&stack, adjacent, host4)
 	bird, err := unix.PidfdOpen(daemon.pid(), 0)
@@ -95,7 +105,8 @@ func TestCloseLeavesNothing(t *testing.T) {
 
 	begin := time.Now()
 	check(t, daemon.Close())
-	t.Logf("closed within %v, route gone from the router after another %v", time.Since(begin), router.awaitWays(nil, converged, host4, mask4))
+	took := time.Since(begin)
+	t.Logf("closed within %v, route gone from the router after another %v", took, router.awaitWays(nil, converged, host4, mask4))
 	if n, err := unix.Poll([]unix.PollFd{{Fd: int32(bird), Events: unix.POLLIN}}, 0); n != 1 || err != nil {
 		t.Errorf("bird: still runs (%v)", err)
 	}

@@ -1,8 +1,7 @@
 package supervisor
 
 import (
-	"encoding/binary"
-	"hash/fnv"
+	"net"
 	"net/netip"
 	"strings"
 	"text/template"
@@ -13,13 +12,13 @@ import (
 // birdConfig is the configuration of a router's BIRD. The kernel's table follows what stacks advertise;
 // routes between the networks are in it already, from the plan.
 func birdConfig(plan topo.PlanNode, advertising topo.Advertising) string {
-	addresses := plan.Links[0].Addresses
-	for _, l := range plan.Links[1:] {
-		addresses = append(addresses[:len(addresses):len(addresses)], l.Addresses...)
+	var addresses []netip.Prefix
+	for _, l := range plan.Links {
+		addresses = append(addresses, l.Addresses...)
 	}
 	var text strings.Builder
 	err := birdTemplate.Execute(&text, map[string]any{
-		"ID": routerID(addresses[0].Addr()), "Links": plan.Links, "Advertising": advertising, "Families": birdFamilies(addresses),
+		"ID": routerID(plan.Links, addresses), "Links": plan.Links, "Advertising": advertising, "Families": birdFamilies(addresses),
 	})
 	if err != nil {
 		panic(err) // the template names what there is: its test says so
@@ -27,14 +26,15 @@ func birdConfig(plan topo.PlanNode, advertising topo.Advertising) string {
 	return text.String()
 }
 
-// routerID names a router by its first address, as an IPv4 address: of an IPv6 address it is a hash.
-func routerID(address netip.Addr) netip.Addr {
-	if address.Is4() {
-		return address
+// routerID names a router by its first IPv4 address, or else by the end of its first MAC address.
+func routerID(links []topo.PlanLink, addresses []netip.Prefix) netip.Addr {
+	for _, a := range addresses {
+		if a.Addr().Is4() {
+			return a.Addr()
+		}
 	}
-	h := fnv.New32a()
-	h.Write(address.AsSlice())
-	return netip.AddrFrom4([4]byte(binary.BigEndian.AppendUint32(nil, h.Sum32())))
+	mac, _ := net.ParseMAC(links[0].MAC) // the link was built with it
+	return netip.AddrFrom4([4]byte(mac[2:]))
 }
 
 // A birdFamily is a family of addresses in BIRD's words.

@@ -20,7 +20,7 @@ func TestConfigurationOfRouters(t *testing.T) {
 	t.Parallel()
 	both := []topo.PlanLink{
 		{Name: "ext0", Addresses: []netip.Prefix{netip.MustParsePrefix("192.168.44.1/24")}},
-		{Name: "ext1", Addresses: []netip.Prefix{netip.MustParsePrefix("2001:db8:46::1/64")}},
+		{Name: "ext1", MAC: "02:72:be:36:1a:89", Addresses: []netip.Prefix{netip.MustParsePrefix("2001:db8:46::1/64")}},
 	}
 	for name, c := range map[string]struct {
 		links       []topo.PlanLink

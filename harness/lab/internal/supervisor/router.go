@@ -12,7 +12,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/plexlab-dev/plexlab/harness/impl"
 	"github.com/plexlab-dev/plexlab/harness/lab/internal/wire"
 	"github.com/plexlab-dev/plexlab/nodes/profile"
 )
@@ -135,7 +134,7 @@ func (w wantedRoute) String() string { return w.router + " to " + w.to.String() 
 func (s *supervisor) advertised() []wantedRoute {
 	var all []wantedRoute
 	for _, n := range s.order {
-		if n.stack == nil || len(n.plan.Stack.Outside) == 0 || !n.stack.manifest.Has(impl.Advertising) {
+		if n.stack == nil || len(n.plan.Stack.Outside) == 0 {
 			continue
 		}
 		parsed, err := profile.Parse(wire.ProfileName, []byte(n.plan.Stack.Profile), nil)
