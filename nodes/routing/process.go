@@ -92,7 +92,8 @@ func (d *Daemon) enterNamespace() error {
 	return nil
 }
 
-// live is the life of one daemon. The error says how it ended.
+// live is the life of one daemon. The error says how it ended. It stays in the process group of the stack, so
+// that what stops the group stops both: a neighbour then misses the daemon within five times Config.BFD.
 func (d *Daemon) live() error {
 	said := &listener{log: d.config.Log}
 	command := exec.Command(d.config.Program, "-f", "-c", d.config.configPath(), "-s", d.config.controlPath())

@@ -77,6 +77,7 @@ func TestBIRDEndsWithItsStack(t *testing.T) {
 	// A pidfd is readable once its process has ended.
 	n, err := unix.Poll([]unix.PollFd{{Fd: int32(bird), Events: unix.POLLIN}}, 5000)
 	if n != 1 || err != nil {
+		_ = unix.PidfdSendSignal(bird, unix.SIGKILL, nil, 0)
 		t.Errorf("bird %d: still runs 5 s after its stack was killed (%v)", pid, err)
 	}
 }
