@@ -131,6 +131,9 @@ func (p *Program) socket(name string, options []string) string {
 
 func bind(socket string, at netip.AddrPort) string { return fmt.Sprintf("bind %s %s", socket, at) }
 
+// ginkgoLog is where programs write what is not an answer.
+var ginkgoLog = os.Stderr
+
 // errnoName is EADDRINUSE, say; "success" for none.
 func errnoName(errno unix.Errno) string {
 	if errno == 0 {

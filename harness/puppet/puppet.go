@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/plexlab-dev/plexlab/harness/bench/probe"
 )
 
 // Answer is what a program says after each order.
@@ -36,7 +38,8 @@ const (
 	Reuse       = "reuse"       // SO_REUSEADDR
 	Nonblocking = "nonblocking" // connect does not wait
 	Abortive    = "abortive"    // close by RST: SO_LINGER of 0 s
-	Dual        = "ipv6"        // of IPv6, which takes IPv4 too where it is bound to no address
+	IPv6        = "ipv6"        // of IPv6, which takes IPv4 too where it is bound to no address
+	V6Only      = "v6only"      // IPV6_V6ONLY: it does not
 )
 
 // Program is the state of one puppet.
@@ -116,9 +119,9 @@ func (p *Program) carryOut(line string) Answer {
 
 // timed makes a system call and says when, and what it answered.
 func timed(call func() error) Answer {
-	answer := Answer{Began: now()}
+	answer := Answer{Began: probe.Now()}
 	err := call()
-	answer.Ended = now()
+	answer.Ended = probe.Now()
 	if err != nil && !errors.As(err, &answer.Errno) {
 		answer.Problem = err.Error()
 	}
@@ -126,12 +129,3 @@ func timed(call func() error) Answer {
 }
 
 func problem(err error) Answer { return Answer{Problem: err.Error()} }
-
-// now is CLOCK_MONOTONIC, which all namespaces share.
-func now() int64 {
-	var ts unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
-		panic(err) // cannot fail on Linux
-	}
-	return ts.Nano()
-}

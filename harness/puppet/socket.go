@@ -52,6 +52,7 @@ const backlog = 128
 var options = map[string]struct{ level, name int }{
 	Shared: {unix.SOL_SOCKET, unix.SO_REUSEPORT},
 	Reuse:  {unix.SOL_SOCKET, unix.SO_REUSEADDR},
+	V6Only: {unix.IPPROTO_IPV6, unix.IPV6_V6ONLY},
 }
 
 // open makes a socket with options.
@@ -62,7 +63,7 @@ func (p *Program) open(name string, words []string) error {
 	family, kind := unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC
 	for _, word := range words {
 		switch word {
-		case Dual:
+		case IPv6:
 			family = unix.AF_INET6
 		case Nonblocking:
 			kind |= unix.SOCK_NONBLOCK
@@ -79,7 +80,7 @@ func (p *Program) open(name string, words []string) error {
 			err = errors.Join(err, unix.SetsockoptInt(fd, option.level, option.name, 1))
 		case word == Abortive:
 			err = errors.Join(err, unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}))
-		case word != Dual && word != Nonblocking:
+		case word != IPv6 && word != Nonblocking:
 			err = errors.Join(err, fmt.Errorf("socket %s: unknown option %q", name, word))
 		}
 	}
