@@ -24,6 +24,7 @@ type table struct {
 	foreign []cf.Conflict            // what Mark answers
 	alive   bool                     // what is to be reclaimed lives still
 	asked   int                      // to reclaim
+	lost    uint16                   // a port that nobody holds
 	broken  error
 }
 
@@ -42,7 +43,9 @@ func (f *table) Release(_ context.Context, _ netip.Addr, ports []cf.Release, unu
 	}
 	var numbers []uint16
 	for _, r := range ports {
-		numbers = append(numbers, r.Port)
+		if r.Port != f.lost {
+			numbers = append(numbers, r.Port)
+		}
 	}
 	return unused(numbers)
 }
@@ -143,6 +146,13 @@ func TestPortsAreGivenBackOnceNothingUsesThem(t *testing.T) {
 	o.expect(t, vipa.PortsReleased{DVIPA: dvipa.Addr(), Ports: []uint16{5000}})
 	o.kernel.close(5001) // nobody says so: a remnant ends without an event
 	o.expect(t, vipa.PortsReleased{DVIPA: dvipa.Addr(), Ports: []uint16{5001}})
+}
+
+func TestAPortThatTheCouplingFacilityDoesNotHaveIsLetGo(t *testing.T) {
+	o := newOffice(t)
+	o.facility.lost = 5000
+	o.ask(vipa.ReleasePorts{DVIPA: dvipa.Addr(), Ports: []vipa.Release{{Port: 5000}}})
+	o.expect(t, vipa.PortsReleased{DVIPA: dvipa.Addr(), Ports: []uint16{5000}})
 }
 
 func TestPortsAreGivenBackOnceTheCouplingFacilityIsThere(t *testing.T) {
