@@ -71,7 +71,9 @@ func (p *planner) checkProfiles() {
 			}
 		}
 		for _, r := range own.profile.Ranges {
-			if !own.reaches(func(s netip.Prefix) bool { return s.Overlaps(r.Prefix()) && s.Bits() <= r.Bits }) {
+			if !p.carries(r.Address.Addr) {
+				p.failProfile(own, r.Address.Pos, fmt.Sprintf("found the range %s, %s", r.Prefix(), p.expectedFamily()))
+			} else if !own.reaches(func(s netip.Prefix) bool { return s.Overlaps(r.Prefix()) && s.Bits() <= r.Bits }) {
 				p.failProfile(own, r.Address.Pos, fmt.Sprintf("found the range %s, %s", r.Prefix(), own.expected()))
 			}
 		}
@@ -92,6 +94,8 @@ func (p *planner) checkDVIPA(own stackProfile, a profile.Address) {
 		return s.Contains(a.Addr)
 	})
 	switch holder, real := p.held[a.Addr]; {
+	case !p.carries(a.Addr):
+		p.failProfile(own, a.Pos, fmt.Sprintf("found the DVIPA %s, %s", a, p.expectedFamily()))
 	case !inside:
 		p.failProfile(own, a.Pos, fmt.Sprintf("found the DVIPA %s, %s", a, own.expected()))
 	case problem != "":
@@ -99,6 +103,17 @@ func (p *planner) checkDVIPA(own stackProfile, a profile.Address) {
 	case real:
 		p.failProfile(own, a.Pos, fmt.Sprintf("found the DVIPA %s, which %s has as a real address", a, holder))
 	}
+}
+
+// carries reports whether packets to a DVIPA can go from stack to stack: an XCF network of IPv4 carries
+// both families, one of IPv6 itself alone (contract.NextHop).
+func (p *planner) carries(dvipa netip.Addr) bool {
+	xcf := p.networks[p.xcf].Subnet
+	return !xcf.IsValid() || xcf.Addr().Is4() || dvipa.Is6()
+}
+
+func (p *planner) expectedFamily() string {
+	return fmt.Sprintf("expected one of IPv6: the XCF network %s carries no IPv4 from stack to stack", p.networks[p.xcf].Subnet)
 }
 
 func (p *planner) checkTarget(own stackProfile, t profile.Target) {

@@ -18,8 +18,7 @@ const label = "lo:dvipa"
 // duplicates, since several stacks hold it, and is deprecated, so that no socket chooses it as
 // its source unasked; for IPv4 lo gives no source while another interface has one.
 func address(dvipa netip.Addr) *netlink.Addr {
-	bits := dvipa.BitLen()
-	a := &netlink.Addr{IPNet: &net.IPNet{IP: dvipa.AsSlice(), Mask: net.CIDRMask(bits, bits)}}
+	a := alone(dvipa)
 	if dvipa.Is4() {
 		a.Label = label
 		return a
@@ -27,6 +26,11 @@ func address(dvipa netip.Addr) *netlink.Addr {
 	a.Flags = unix.IFA_F_NODAD
 	a.PreferedLft, a.ValidLft = 0, forever
 	return a
+}
+
+// alone is an address alone in its prefix.
+func alone(a netip.Addr) *netlink.Addr {
+	return &netlink.Addr{IPNet: &net.IPNet{IP: a.AsSlice(), Mask: net.CIDRMask(a.BitLen(), a.BitLen())}}
 }
 
 // forever is INFINITY_LIFE_TIME (include/net/addrconf.h).

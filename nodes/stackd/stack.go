@@ -88,7 +88,9 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 			s.close()
 		}
 	}()
-	if s.home, err = home.Open(home.Config{XCFInterface: o.xcfInterface, Outside: o.outside}); err != nil {
+	if s.home, err = home.Open(home.Config{
+		XCF: s.self.XCF, XCFInterface: o.xcfInterface, Outside: o.outside, Log: log,
+	}); err != nil {
 		return nil, err
 	}
 	s.opened = append(s.opened, s.home.Close)
