@@ -187,7 +187,7 @@ func (h *Home) Activate(dvipa netip.Addr) error {
 		return fmt.Errorf("activate %v: put address on lo: %w", dvipa, err)
 	}
 	h.active[dvipa] = true
-	return nil
+	return h.awaitLocal(dvipa)
 }
 
 // Deactivate takes the DVIPA away from the stack, and ends its advertising. It succeeds where

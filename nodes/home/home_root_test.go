@@ -117,6 +117,24 @@ func TestHomeList(t *testing.T) {
 	must(t, h.Close())
 }
 
+// What is active receives: the route of an address is there when Activate returns.
+func TestActiveReceives(t *testing.T) {
+	t.Parallel()
+	stack, _ := newHosts(t)
+	h := stack.open("ext0")
+	defer h.Close()
+	for range 50 {
+		for _, dvipa := range []netip.Addr{dvipa4, dvipa6} {
+			must(t, h.Activate(dvipa))
+			routes, err := stack.nl.RouteGet(dvipa.AsSlice())
+			if err != nil || routes[0].Type != unix.RTN_LOCAL {
+				t.Fatalf("route to %v: %v, %v, want a local one", dvipa, routes, err)
+			}
+			must(t, h.Deactivate(dvipa))
+		}
+	}
+}
+
 // A process that was killed leaves its addresses; the next one does not take them over.
 func TestSweep(t *testing.T) {
 	t.Parallel()
