@@ -65,8 +65,8 @@ func DescribeFamilies(text string, describe func(Family), decorators ...any) boo
 	})...)
 }
 
-// needed ends a spec of a family that the implementation does not serve.
-func (f Family) needed() {
+// Needed ends a spec of a family that the implementation does not serve.
+func (f Family) Needed() {
 	ginkgo.GinkgoHelper()
 	if manifest := implementation(); f.Name == IPv6.Name && !manifest.Has(impl.IPv6) {
 		verdict.NeedsCapability(manifest.Capabilities, impl.IPv6)
@@ -76,7 +76,7 @@ func (f Family) needed() {
 // Unit starts a unit-level lab. Partners join when the spec says so (Join).
 func (f Family) Unit(c UnitConfig) *UnitTrial {
 	ginkgo.GinkgoHelper()
-	f.needed()
+	f.Needed()
 	return unit(f, c)
 }
 
@@ -84,7 +84,7 @@ func (f Family) Unit(c UnitConfig) *UnitTrial {
 // ("figure9.yaml", "figure9-ipv6.yaml"), changed if change is not nil.
 func (f Family) System(file string, change func(*topo.Topology)) *SystemTrial {
 	ginkgo.GinkgoHelper()
-	f.needed()
+	f.Needed()
 	return system(f, file, change)
 }
 
@@ -92,7 +92,7 @@ func (f Family) System(file string, change func(*topo.Topology)) *SystemTrial {
 // alone or with RST are recorded.
 func (f Family) Busy(file string, change func(*topo.Topology)) *SystemTrial {
 	ginkgo.GinkgoHelper()
-	f.needed()
+	f.Needed()
 	return system(f, file, change, f.beginsAndResets()...)
 }
 

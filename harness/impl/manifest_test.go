@@ -52,7 +52,7 @@ func TestReferenceCommands(t *testing.T) {
 	if diff := cmp.Diff(want, launch); diff != "" {
 		t.Errorf("launch command, want (-) got (+):\n%s", diff)
 	}
-	if got, want := manifest.Features(), profile.Weights; got != want {
+	if got, want := manifest.Features(), profile.Weights|profile.IPv6; got != want {
 		t.Errorf("features that profiles can ask for: got %b, want %b", got, want)
 	}
 	if !manifest.Has(impl.Core) || manifest.Has(impl.Takeover) {

@@ -235,23 +235,29 @@ func TestASocketOfAnotherKindIsRefused(t *testing.T) {
 	}
 }
 
-func TestAGratuitousAnnouncementMovesANeighbour(t *testing.T) {
+// facing is a scripted host that faces a port without a kernel's addresses.
+func facing(t *testing.T, address netip.Prefix) (*segment.Host, *segment.Port) {
+	t.Helper()
 	near, far := vethtest.New(t)
 	port, err := segment.NewPort(near.PacketSocket())
 	if err != nil {
 		t.Fatal(err)
 	}
-	host, err := segment.NewHost(port, scripted, netip.Addr{})
+	host, err := segment.NewHost(port, address, netip.Addr{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer host.Close()
+	t.Cleanup(func() { host.Close() })
 	other, err := segment.NewPort(far.PacketSocket())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer other.Close()
+	t.Cleanup(func() { other.Close() })
+	return host, other
+}
 
+func TestAGratuitousAnnouncementMovesANeighbour(t *testing.T) {
+	host, other := facing(t, scripted)
 	old, moved := net.HardwareAddr{2, 0, 0, 0, 0, 8}, net.HardwareAddr{2, 0, 0, 0, 0, 9}
 	say := func(a segment.ARP) {
 		t.Helper()
@@ -294,23 +300,8 @@ var (
 
 // The override flag alone replaces what is known of a neighbour (RFC 4861, section 7.2.5).
 func TestAnAdvertisementMovesANeighbour(t *testing.T) {
-	near, far := vethtest.New(t)
-	port, err := segment.NewPort(near.PacketSocket())
-	if err != nil {
-		t.Fatal(err)
-	}
 	me := netip.MustParsePrefix("2001:db8::1/64")
-	host, err := segment.NewHost(port, me, netip.Addr{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer host.Close()
-	other, err := segment.NewPort(far.PacketSocket())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
-
+	host, other := facing(t, me)
 	dvipa, everybody := netip.MustParseAddr("2001:db8::9"), netip.MustParseAddr("ff02::1")
 	toEverybody := net.HardwareAddr{0x33, 0x33, 0, 0, 0, 1}
 	say := func(n segment.NDP, to net.HardwareAddr) {

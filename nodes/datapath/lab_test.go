@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -127,6 +128,8 @@ type lab struct {
 	client host
 	hosts  []host // hosts[0] is the owner
 	paths  []*Path
+	// ports counts the source ports that connections were given.
+	ports atomic.Uint32
 }
 
 func newLab(t testing.TB, a addresses, targets int) *lab {

@@ -39,6 +39,27 @@ func TestFragments(t *testing.T) {
 	})
 }
 
+// TCP need not stand right behind the header of IPv6.
+func TestExtensionHeaders(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, everyFamily["IPv6"], 1)
+	p := l.open(Config{})
+	apply(t, p, append(l.own(), l.distribute(80, 2))...)
+	in := l.injector()
+	for n, header := range []byte{unix.IPPROTO_HOPOPTS, unix.IPPROTO_DSTOPTS} {
+		options := []byte{unix.IPPROTO_TCP, 0, 1, 4, 0, 0, 0, 0} // PadN
+		in.send(ip(l.remote, l.dvipa, header, append(options, l.segment(4000+uint16(n), 80, syn)...)))
+		eventually(t, patience, "the request is distributed", func() bool { return count(t, p, "fig12/146->150") == uint64(n+1) })
+		want(t, "target", l.xcf(2), find(t, p, l.from(4000+uint16(n))).Target)
+	}
+	// In a packet that is a fragment, behind options.
+	options := []byte{unix.IPPROTO_FRAGMENT, 0, 1, 4, 0, 0, 0, 0}
+	part := []byte{unix.IPPROTO_TCP, 0, 0, 1, 0, 0, 0, 1}
+	in.send(ip(l.remote, l.dvipa, unix.IPPROTO_DSTOPTS, slices.Concat(options, part, l.segment(4002, 80, syn))))
+	eventually(t, patience, "the fragment is counted", func() bool { return count(t, p, "I21") == 1 })
+	want(t, "entries", 2, len(entries(t, p)))
+}
+
 // A router's error about a packet that a target sent reaches that target.
 func TestICMPError(t *testing.T) {
 	eachFamily(t, func(t *testing.T, a addresses) {
@@ -189,7 +210,7 @@ func (l *lab) stations(address netip.Addr) []string {
 func TestAgainstModel(t *testing.T) {
 	eachFamily(t, func(t *testing.T, a addresses) {
 		l := newLab(t, a, 2)
-		p := l.open(Config{Ended: time.Millisecond})
+		p := l.open(Config{Embryonic: time.Hour, Ended: time.Millisecond})
 		apply(t, p, l.own()...)
 		model := vipa.NewTables(l.xcf(1))
 		in := l.injector()

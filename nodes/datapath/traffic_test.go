@@ -56,8 +56,12 @@ type connection struct {
 	served int
 }
 
-// connect opens a connection from a source port, 0 for any, and reads who serves it.
+// connect opens a connection from a source port, 0 for one that no other connection has or had, and
+// reads who serves it.
 func (l *lab) connect(source, port uint16) (c connection, err error) {
+	if source == 0 {
+		source = 20000 + uint16(l.ports.Add(1))
+	}
 	err = l.client.try(func() error {
 		c, err = l.dial(source, port)
 		return err
@@ -105,6 +109,7 @@ func (l *lab) served(source, port uint16) int {
 
 // echo proves that the connection still reaches who served it.
 func (c connection) echo() error {
+	c.SetDeadline(time.Now().Add(patience))
 	if _, err := c.Write([]byte("x")); err != nil {
 		return err
 	}
