@@ -72,7 +72,9 @@ func (p *planner) checkProfiles() {
 		}
 		for _, r := range own.profile.Ranges {
 			inside := own.reaches(func(s netip.Prefix) bool { return s.Overlaps(r.Prefix()) && s.Bits() <= r.Bits })
-			if !inside && !p.advertises(own) {
+			if !p.carries(r.Address.Addr) {
+				p.failProfile(own, r.Address.Pos, fmt.Sprintf("found the range %s, %s", r.Prefix(), p.expectedFamily()))
+			} else if !inside && !p.advertises(own) {
 				p.failProfile(own, r.Address.Pos, fmt.Sprintf("found the range %s, %s", r.Prefix(), own.expected()))
 			}
 		}
@@ -93,6 +95,8 @@ func (p *planner) checkDVIPA(own stackProfile, a profile.Address) {
 		return s.Contains(a.Addr)
 	})
 	switch holder, real := p.held[a.Addr]; {
+	case !p.carries(a.Addr):
+		p.failProfile(own, a.Pos, fmt.Sprintf("found the DVIPA %s, %s", a, p.expectedFamily()))
 	case !inside && !p.advertises(own):
 		p.failProfile(own, a.Pos, fmt.Sprintf("found the DVIPA %s, %s", a, own.expected()))
 	case !inside && p.networks[p.xcf].Subnet.Contains(a.Addr):
@@ -107,6 +111,17 @@ func (p *planner) checkDVIPA(own stackProfile, a profile.Address) {
 // advertises reports whether a stack speaks a routing protocol.
 func (p *planner) advertises(own stackProfile) bool {
 	return p.plan.Advertising.Method != "" && len(own.outside) > 0
+}
+
+// carries reports whether packets to a DVIPA can go from stack to stack: an XCF network of IPv4 carries
+// both families, one of IPv6 itself alone (contract.NextHop).
+func (p *planner) carries(dvipa netip.Addr) bool {
+	xcf := p.networks[p.xcf].Subnet
+	return !xcf.IsValid() || xcf.Addr().Is4() || dvipa.Is6()
+}
+
+func (p *planner) expectedFamily() string {
+	return fmt.Sprintf("expected one of IPv6: the XCF network %s carries no IPv4 from stack to stack", p.networks[p.xcf].Subnet)
 }
 
 func (p *planner) checkTarget(own stackProfile, t profile.Target) {

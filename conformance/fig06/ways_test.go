@@ -55,14 +55,14 @@ var _ = Describe("the port of a socket", func() {
 			if w.before != "" {
 				t.program.Do(w.before)
 			}
-			service := t.program.Binds("a", at(trial.DVA1, 0))
+			service := t.program.Binds("a", at(trial.IPv4.DVA1, 0))
 			t.ports.Expect(service, "unique MVS1")
 			t.ends(w, func() {
 				t.passes()
 				t.ports.Expect(service, "unique MVS1")
 			})
 			t.ports.Eventually(service, "available")
-			t.ports.ExpectClean(trial.DVA1)
+			t.ports.ExpectClean(trial.IPv4.DVA1)
 		},
 		Entry("closed", requirements.Covers("fig06/600->602", "I18"), closed),
 		Entry("by the end of its process", requirements.Covers("fig06/600->602", "I18"), killed),
@@ -81,7 +81,7 @@ var _ = Describe("the port of a socket", func() {
 			if w.before != "" {
 				t.program.Do(w.before)
 			}
-			service := t.program.Listens("a", at(trial.DVA1, 0))
+			service := t.program.Listens("a", at(trial.IPv4.DVA1, 0))
 			t.mvs2.ExpectMessage(peer.Is(t.Unique(service, true)))
 			visitor := t.mvs2.Visitor()
 			next := uint16(20000)
@@ -106,7 +106,7 @@ var _ = Describe("the port of a socket", func() {
 	// with the listener.
 	It("is given back when its last connection has gone", requirements.Covers("I18", "fig06/604-yes->608"), func() {
 		t := newTarget("", clustered)
-		service := t.program.Listens("a", at(trial.DVA1, 0))
+		service := t.program.Listens("a", at(trial.IPv4.DVA1, 0))
 		conn, err := t.mvs2.Visitor().Dial(t.Soon(), 20000, service)
 		verdict.Stimulus(err, "a connection to %s", service)
 		t.program.Do("accept a b", "close a")

@@ -13,25 +13,40 @@ import (
 
 func TestFigure11(t *testing.T) { trial.Suite(t, "fig11") }
 
-// The stack under test is MVS1, at XCF address 10.1.0.1
-// and, where it is not inside, 192.168.44.101.
-var (
-	self    = trial.XCF(1)
-	outside = netip.MustParseAddr("192.168.44.101")
-)
-
-// toAll and toSelf make the stack under test a candidate target, to others leaves it out.
-var (
-	toAll    = trial.ToAll
-	toSelf   = trial.To(1)
-	toOthers = trial.To(2)
-)
-
-var on, only, owned, at = trial.On, trial.Only, trial.Owned, trial.At
-
-// srvstat is what the stack under test says of a service.
-func srvstat(service netip.AddrPort, listening bool, epoch uint64) contract.SRVSTAT {
-	return contract.SRVSTAT{Service: service, XCF: self, Listening: listening, Epoch: epoch}
+// A plex is the lab of one family. The stack under test is MVS1.
+type plex struct {
+	trial.Family
+	// self is its XCF address, outside that on network 44 where it is not inside.
+	self, outside netip.Addr
+	// toSelf makes it a candidate target, toOthers leaves it out.
+	toSelf, toOthers contract.Distribution
 }
 
-var anyIPv4, anyIPv6 = netip.IPv4Unspecified(), netip.IPv6Unspecified()
+// toAll makes every stack a candidate target.
+var toAll = trial.ToAll
+
+// describe describes the same of both families.
+func describe(text string, body func(f plex)) bool {
+	return trial.DescribeFamilies(text, func(f trial.Family) {
+		to := func(n int) contract.Distribution {
+			return contract.Distribution{Targets: []contract.Target{{XCF: f.XCF(n), Weight: 1}}}
+		}
+		body(plex{Family: f, self: f.XCF(1), outside: f.Outside(1), toSelf: to(1), toOthers: to(2)})
+	})
+}
+
+// owned is the entry of a list by which its sender owns a DVIPA.
+func (f plex) owned(dvipa netip.Addr, epoch uint64, d contract.Distribution) contract.DVIPA {
+	return contract.DVIPA{
+		Prefix: f.OnNetwork44(dvipa), Role: contract.RolePrimary, Owner: true, Epoch: epoch, Distribution: &d,
+	}
+}
+
+var on, only, at = trial.On, trial.Only, trial.At
+
+// srvstat is what the stack under test says of a service.
+func (f plex) srvstat(service netip.AddrPort, listening bool, epoch uint64) contract.SRVSTAT {
+	return contract.SRVSTAT{Service: service, XCF: f.self, Listening: listening, Epoch: epoch}
+}
+
+var anyIPv4, anyIPv6 = trial.IPv4.Any, trial.IPv6.Any

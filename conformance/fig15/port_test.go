@@ -22,12 +22,12 @@ var _ = Describe("blocks 203 to 208: the port of a bind", func() {
 		requirements.Covers("fig15/200-yes->203", "fig15/203-no->204", "fig15/204-yes->208", "fig15/208->210", "fig15/210-yes->216",
 			"fig15/216-yes->220", "fig15/220-yes->224", "fig15/224->228", "fig15/228->end", "I12", "I15", "I19", "T32"), func() {
 			s := newStack(trial.UnitConfig{Inside: true}, clustered)
-			service := at(trial.DVA1, 5000)
+			service := at(trial.IPv4.DVA1, 5000)
 			s.ports.Expect(service, "available")
 			Expect(s.binds("a", service, named)).To(Equal(service))
 			s.ports.Expect(service, "unique MVS1")
 			s.mvs2.ExpectMessage(trial.Holder(service))
-			s.ports.ExpectClean(trial.DVA1)
+			s.ports.ExpectClean(trial.IPv4.DVA1)
 		})
 
 	// A port that is distributed is shared (I15): the coupling facility notes who uses it, so that
@@ -35,9 +35,9 @@ var _ = Describe("blocks 203 to 208: the port of a bind", func() {
 	// unique ports alone follows; a listener on a shared port is told of by itself.
 	It("that is distributed is shared with others", requirements.Covers("I15", "fig15/204-yes->208", "T32"), func() {
 		s := newStack(trial.UnitConfig{Inside: true}, clustered)
-		service := at(trial.DVA1, 80)
+		service := at(trial.IPv4.DVA1, 80)
 		mvs2 := s.Tenant(2)
-		mvs2.Take(trial.DVA1, false, 80)
+		mvs2.Take(trial.IPv4.DVA1, false, 80)
 		s.binds("a", service, named)
 		s.ports.Expect(service, "shared MVS1 MVS2")
 		s.program.Do("close a")
@@ -50,10 +50,10 @@ var _ = Describe("blocks 203 to 208: the port of a bind", func() {
 	DescribeTable("that another stack holds is refused",
 		func(port uint16, unique bool) {
 			s := newStack(trial.UnitConfig{Inside: true}, clustered)
-			s.Tenant(2).Take(trial.DVA1, unique, port)
-			s.ports.ExpectUnchanged(trial.DVA1, func() {
+			s.Tenant(2).Take(trial.IPv4.DVA1, unique, port)
+			s.ports.ExpectUnchanged(trial.IPv4.DVA1, func() {
 				s.ExpectPath("fig15", "200-yes->203 203-no->204 204-no->206 206->end", func() {
-					s.program.Refused(unix.EADDRINUSE, at(trial.DVA1, port))
+					s.program.Refused(unix.EADDRINUSE, at(trial.IPv4.DVA1, port))
 				})
 			})
 		},
@@ -64,26 +64,26 @@ var _ = Describe("blocks 203 to 208: the port of a bind", func() {
 
 	// A port of one DVIPA is none of another (T43): there is an entry for each.
 	It("is that of its DVIPA alone", requirements.Covers("T43", "fig15/204-yes->208"), func() {
-		second := trial.Clustered(trial.DVB1, 1, trial.On(trial.ToAll, trial.Only(80)))
+		second := trial.Clustered(trial.IPv4.DVB1, 1, trial.On(trial.ToAll, trial.Only(80)))
 		s := newStack(trial.UnitConfig{Inside: true}, clustered, second)
-		s.Tenant(2).Take(trial.DVA1, true, 5000)
-		s.program.Refused(unix.EADDRINUSE, at(trial.DVA1, 5000))
-		s.binds("a", at(trial.DVB1, 5000), named)
-		s.ports.Expect(at(trial.DVA1, 5000), "unique MVS2")
-		s.ports.Expect(at(trial.DVB1, 5000), "unique MVS1")
+		s.Tenant(2).Take(trial.IPv4.DVA1, true, 5000)
+		s.program.Refused(unix.EADDRINUSE, at(trial.IPv4.DVA1, 5000))
+		s.binds("a", at(trial.IPv4.DVB1, 5000), named)
+		s.ports.Expect(at(trial.IPv4.DVA1, 5000), "unique MVS2")
+		s.ports.Expect(at(trial.IPv4.DVB1, 5000), "unique MVS1")
 	})
 
 	// What the stack holds already passes (I18); then its kernel decides, by SO_REUSEPORT say. The
 	// port is noted once, and stays noted until the last socket has gone.
 	It("that the stack holds itself is left to its kernel", requirements.Covers("I18", "fig15/204-yes->208"), func() {
 		s := newStack(trial.UnitConfig{Inside: true}, clustered)
-		service := s.program.Binds("a", at(trial.DVA1, 0), "shared")
-		s.ports.ExpectUnchanged(trial.DVA1, func() {
+		service := s.program.Binds("a", at(trial.IPv4.DVA1, 0), "shared")
+		s.ports.ExpectUnchanged(trial.IPv4.DVA1, func() {
 			s.program.Binds("b", service, "shared")
 			s.program.Refused(unix.EADDRINUSE, service)
 		})
 		s.program.Do("close a")
-		marker := s.program.Binds("c", at(trial.DVA1, 0))
+		marker := s.program.Binds("c", at(trial.IPv4.DVA1, 0))
 		s.program.Do("close c")
 		s.ports.Eventually(marker, "available")
 		s.ports.Expect(service, "unique MVS1")
@@ -101,7 +101,7 @@ var _ = Describe("block 205: port 0", func() {
 	It("is answered by a port of the pool that becomes the stack's",
 		requirements.Covers("fig15/203-yes->205", "fig15/205-selected->208", "T6", "I19"), func() {
 			s := newStack(trial.UnitConfig{Inside: true, ClusterPorts: pool}, clustered)
-			service := s.binds("a", at(trial.DVA1, 0), selected)
+			service := s.binds("a", at(trial.IPv4.DVA1, 0), selected)
 			Expect(service.Port()).To(And(BeNumerically(">=", pool.First), BeNumerically("<=", pool.Last)))
 			s.ports.Expect(service, "unique MVS1")
 			s.mvs2.ExpectMessage(trial.Holder(service))
@@ -113,7 +113,7 @@ var _ = Describe("block 205: port 0", func() {
 		s := newStack(trial.UnitConfig{Inside: true, ClusterPorts: pool}, clustered)
 		var round []uint16
 		for range 8 {
-			service := s.program.Binds("a", at(trial.DVA1, 0))
+			service := s.program.Binds("a", at(trial.IPv4.DVA1, 0))
 			round = append(round, service.Port())
 			s.program.Do("close a")
 			s.ports.Eventually(service, "available")
@@ -126,31 +126,31 @@ var _ = Describe("block 205: port 0", func() {
 	// a server may come for (I15). When nothing is left "the bind request fails" (I13).
 	It("is refused when no port is left, and served when one is again",
 		requirements.Covers("fig15/205-none->206", "fig15/206->end", "I13", "I15"), func() {
-			list := trial.Clustered(trial.DVA1, 1, trial.On(trial.ToAll, trial.Only(5002)))
+			list := trial.Clustered(trial.IPv4.DVA1, 1, trial.On(trial.ToAll, trial.Only(5002)))
 			s := newStack(trial.UnitConfig{Inside: true, ClusterPorts: pool}, list)
 			mvs2 := s.Tenant(2)
-			mvs2.Take(trial.DVA1, true, 5000)
-			mvs2.Take(trial.DVA1, false, 5001)
-			Expect(s.program.Binds("a", at(trial.DVA1, 0))).To(Equal(at(trial.DVA1, 5003)))
-			s.ports.ExpectUnchanged(trial.DVA1, func() {
+			mvs2.Take(trial.IPv4.DVA1, true, 5000)
+			mvs2.Take(trial.IPv4.DVA1, false, 5001)
+			Expect(s.program.Binds("a", at(trial.IPv4.DVA1, 0))).To(Equal(at(trial.IPv4.DVA1, 5003)))
+			s.ports.ExpectUnchanged(trial.IPv4.DVA1, func() {
 				s.ExpectPath("fig15", "200-yes->203 203-yes->205 205-none->206 206->end", func() {
-					s.program.Refused(unix.EADDRINUSE, at(trial.DVA1, 0))
+					s.program.Refused(unix.EADDRINUSE, at(trial.IPv4.DVA1, 0))
 				})
 			})
-			mvs2.Free(at(trial.DVA1, 5001))
-			Expect(s.program.Binds("b", at(trial.DVA1, 0))).To(Equal(at(trial.DVA1, 5001)))
+			mvs2.Free(at(trial.IPv4.DVA1, 5001))
+			Expect(s.program.Binds("b", at(trial.IPv4.DVA1, 0))).To(Equal(at(trial.IPv4.DVA1, 5001)))
 		})
 
 	// A server on the unspecified address has its port on every address of its stack, of which the
 	// coupling facility knows nothing: the next port is tried.
 	It("passes over what only the kernel knows to be in use", requirements.Covers("fig15/205-selected->208"), func() {
 		s := newStack(trial.UnitConfig{Inside: true, ClusterPorts: topo.ClusterPorts{First: 5000, Last: 5001}}, clustered)
-		first := s.program.Binds("a", at(trial.DVA1, 0))
+		first := s.program.Binds("a", at(trial.IPv4.DVA1, 0))
 		s.program.Do("close a")
 		s.ports.Eventually(first, "available")
 		other := uint16(5000 + 5001 - int(first.Port()))
 		s.program.Listens("w", at(netip.IPv4Unspecified(), other))
-		Expect(s.program.Binds("b", at(trial.DVA1, 0))).To(Equal(first))
-		s.ports.Expect(at(trial.DVA1, other), "available")
+		Expect(s.program.Binds("b", at(trial.IPv4.DVA1, 0))).To(Equal(first))
+		s.ports.Expect(at(trial.IPv4.DVA1, other), "available")
 	})
 })

@@ -19,12 +19,12 @@ var _ = Describe("a unique port at the routing stack", func() {
 	// workload distribution" (T12): one holder here, one on MVS2, and a port that both share.
 	It("stands beside distributed ones", requirements.Covers("T12", "T5", "T6", "I15", "fig15/224->228"), func() {
 		s := newStack(trial.UnitConfig{Profile: owner})
-		shared := s.program.Listens("a", at(trial.DVA1, 80))
-		own := s.program.Listens("b", at(trial.DVA1, 0))
-		theirs := at(trial.DVA1, 6000)
+		shared := s.program.Listens("a", at(trial.IPv4.DVA1, 80))
+		own := s.program.Listens("b", at(trial.IPv4.DVA1, 0))
+		theirs := at(trial.IPv4.DVA1, 6000)
 		mvs2 := s.Tenant(2)
-		mvs2.Take(trial.DVA1, true, 6000)
-		mvs2.Take(trial.DVA1, false, 80)
+		mvs2.Take(trial.IPv4.DVA1, true, 6000)
+		mvs2.Take(trial.IPv4.DVA1, false, 80)
 		s.mvs2.Say(s.mvs2.SRVSTAT(shared, true), s.mvs2.Unique(theirs, true))
 		s.EventuallyForwarded(theirs, s.mvs2)
 		s.EventuallyForwarded(shared, s.mvs2)
@@ -34,14 +34,14 @@ var _ = Describe("a unique port at the routing stack", func() {
 		Expect(s.Shares(own, 3, s.mvs2)).To(Equal(map[string]int{trial.Self: 3}))
 		Expect(s.Shares(theirs, 3, s.mvs2)).To(Equal(map[string]int{s.mvs2.Link: 3}))
 		s.ports.Expect(shared, "shared MVS1 MVS2")
-		s.ports.ExpectClean(trial.DVA1)
+		s.ports.ExpectClean(trial.IPv4.DVA1)
 	})
 
 	// "NEWCONN messages, rather than SRVSTAT messages, could be utilized to send information for
 	// cluster-wide ports" (T38): a connection of which only the own end is named.
 	It("may be announced by NEWCONN", requirements.Covers("T38"), func() {
 		s := newStack(trial.UnitConfig{Profile: owner})
-		theirs := at(trial.DVA1, 6000)
+		theirs := at(trial.IPv4.DVA1, 6000)
 		every := contract.Connection{Remote: at(netip.IPv4Unspecified(), 0), Local: theirs}
 		s.mvs2.Say(s.mvs2.NEWCONN(every))
 		s.EventuallyForwarded(theirs, s.mvs2)
@@ -53,7 +53,7 @@ var _ = Describe("a unique port at the routing stack", func() {
 	// listens (I19). Before that a request is refused, whoever is asked.
 	It("is refused until its socket listens", requirements.Covers("I19", "fig15/228->end"), func() {
 		s := newStack(trial.UnitConfig{Profile: owner})
-		service := s.program.Binds("a", at(trial.DVA1, 0))
+		service := s.program.Binds("a", at(trial.IPv4.DVA1, 0))
 		s.ports.Expect(service, "unique MVS1")
 		s.ExpectReset(segment.NewSYN(s.From(), service))
 		s.program.Do("listen a")
@@ -64,7 +64,7 @@ var _ = Describe("a unique port at the routing stack", func() {
 	// time a client could come (506).
 	It("is told to the owner by the time its socket listens", requirements.Covers("I19", "fig15/224->228"), func() {
 		s := newStack(trial.UnitConfig{Inside: true}, clustered)
-		service := s.program.Binds("a", at(trial.DVA1, 0))
+		service := s.program.Binds("a", at(trial.IPv4.DVA1, 0))
 		s.mvs2.ExpectMessage(trial.Holder(service))
 		s.program.Do("listen a")
 		Expect(s.mvs2.Tell(clustered)).To(ContainElement(s.Unique(service, true)))

@@ -23,10 +23,10 @@ type tenancy struct {
 func newTenancy() *tenancy {
 	GinkgoHelper()
 	s := newOwner(trial.UnitConfig{Profile: owner("VIPADEFINE CLUSTERPORTS 255.255.255.0 DVB1")})
-	s.program.Binds("a", at(trial.DVA1, 5000))
-	s.program.Listens("l", at(trial.DVA1, 80))
-	client, err := s.Client().Dial(s.Soon(), 30000, at(trial.DVA1, 80))
-	verdict.Stimulus(err, "a connection to %s", at(trial.DVA1, 80))
+	s.program.Binds("a", at(trial.IPv4.DVA1, 5000))
+	s.program.Listens("l", at(trial.IPv4.DVA1, 80))
+	client, err := s.Client().Dial(s.Soon(), 30000, at(trial.IPv4.DVA1, 80))
+	verdict.Stimulus(err, "a connection to %s", at(trial.IPv4.DVA1, 80))
 	s.program.Do("accept l c")
 	return &tenancy{stack: s, client: client}
 }
@@ -48,11 +48,11 @@ func (t *tenancy) recovers() {
 	GinkgoHelper()
 	t.EventuallyPorts(t.Stack, control.PortsOK)
 	ports := t.PortFile()
-	ports.Eventually(at(trial.DVA1, 5000), "unique MVS1")
-	ports.Eventually(at(trial.DVA1, 80), "shared MVS1")
-	ports.ExpectClean(trial.DVA1, trial.DVB1)
+	ports.Eventually(at(trial.IPv4.DVA1, 5000), "unique MVS1")
+	ports.Eventually(at(trial.IPv4.DVA1, 80), "shared MVS1")
+	ports.ExpectClean(trial.IPv4.DVA1, trial.IPv4.DVB1)
 	Eventually(func() portfile.FileState { return ports.Header().State }).Should(Equal(portfile.Settled), "state of the file")
-	ports.Expect(t.program.Binds("z", at(trial.DVA1, 0)), "unique MVS1")
+	ports.Expect(t.program.Binds("z", at(trial.IPv4.DVA1, 0)), "unique MVS1")
 	t.goesOn()
 }
 
@@ -70,9 +70,9 @@ var _ = Describe("a port file that is damaged", func() {
 			damage(ports)
 			told := t.EventuallyPorts(t.Stack, control.PortsDegraded)
 			Expect(told.Problem).NotTo(BeEmpty(), "what the stack says of the damage")
-			t.program.Refused(unix.EIO, at(trial.DVA1, 0))
-			t.program.Refused(unix.EIO, at(trial.DVB1, 5000))
-			t.program.Binds("free", at(trial.XCF(1), 0))
+			t.program.Refused(unix.EIO, at(trial.IPv4.DVA1, 0))
+			t.program.Refused(unix.EIO, at(trial.IPv4.DVB1, 5000))
+			t.program.Binds("free", at(trial.IPv4.XCF(1), 0))
 			t.EventuallyLogged(t.Stack, "/ports")
 			t.goesOn()
 			ports.Unlink()
@@ -88,16 +88,16 @@ var _ = Describe("a port file that is damaged", func() {
 	It("in one entry fails binds to that DVIPA", requirements.Covers("I24", "T43"), func() {
 		t := newTenancy()
 		ports := t.PortFile()
-		ports.DamageEntry(trial.DVA1)
-		t.program.Refused(unix.EIO, at(trial.DVA1, 0))
-		ports.Expect(t.program.Binds("b", at(trial.DVB1, 0)), "unique MVS1")
+		ports.DamageEntry(trial.IPv4.DVA1)
+		t.program.Refused(unix.EIO, at(trial.IPv4.DVA1, 0))
+		ports.Expect(t.program.Binds("b", at(trial.IPv4.DVB1, 0)), "unique MVS1")
 		Eventually(func() map[string]string {
 			states := map[string]string{}
 			for _, d := range t.Ports(t.Stack).DVIPAs {
 				states[d.DVIPA.String()] = d.State
 			}
 			return states
-		}).Should(Equal(map[string]string{trial.DVA1.String(): control.PortsDegraded, trial.DVB1.String(): control.PortsOK}))
+		}).Should(Equal(map[string]string{trial.IPv4.DVA1.String(): control.PortsDegraded, trial.IPv4.DVB1.String(): control.PortsOK}))
 		t.goesOn()
 		ports.Unlink()
 		t.recovers()
@@ -118,11 +118,11 @@ var _ = Describe("a port file that is damaged", func() {
 	It("is not used before every stack has filled it", requirements.Covers("I24"), func() {
 		t := newTenancy()
 		tenant := t.Tenant(2)
-		tenant.Take(trial.DVA1, true, 5001)
+		tenant.Take(trial.IPv4.DVA1, true, 5001)
 		tenant.Unlink()
 		t.EventuallyPorts(t.Stack, control.PortsFilling)
 		Eventually(func() string { return t.Ports(t.Stack).Problem }).Should(ContainSubstring("MVS2"), "whom the stack waits for")
-		t.program.Refused(unix.EAGAIN, at(trial.DVA1, 5001))
+		t.program.Refused(unix.EAGAIN, at(trial.IPv4.DVA1, 5001))
 		t.goesOn()
 		tenant.End()
 		t.mvs2.Close()
@@ -135,7 +135,7 @@ var _ = Describe("a port file that is damaged", func() {
 		drain := t.FillDisk(t.Stack)
 		t.PortFile().Unlink()
 		t.EventuallyPorts(t.Stack, control.PortsDegraded)
-		t.program.Refused(unix.ENOSPC, at(trial.DVA1, 0))
+		t.program.Refused(unix.ENOSPC, at(trial.IPv4.DVA1, 0))
 		t.goesOn()
 		drain()
 		t.recovers()

@@ -23,14 +23,14 @@ var byOwner = topo.ClusterPorts{First: 5000, Last: 5003, Sharing: topo.SharingDi
 // asks has a partner claim a port of DVA1 and returns what the owner answers.
 func asks(p *trial.Partner, id uint64, port uint16, unique bool) contract.PortAnswer {
 	GinkgoHelper()
-	p.Say(contract.PortClaim{ID: id, DVIPA: trial.DVA1, XCF: p.XCF, Port: port, Unique: unique, Epoch: p.Epoch(trial.DVA1)})
+	p.Say(contract.PortClaim{ID: id, DVIPA: trial.IPv4.DVA1, XCF: p.XCF, Port: port, Unique: unique, Epoch: p.Epoch(trial.IPv4.DVA1)})
 	return p.ExpectMessage(peer.Of(fmt.Sprintf("of claim %d", id), func(a contract.PortAnswer) bool { return a.ID == id })).(contract.PortAnswer)
 }
 
 // releases has a partner give ports of DVA1 back.
 func releases(p *trial.Partner, rest bool, ports ...uint16) {
 	GinkgoHelper()
-	p.Say(contract.PortRelease{DVIPA: trial.DVA1, XCF: p.XCF, Ports: ports, Rest: rest, Epoch: p.Epoch(trial.DVA1)})
+	p.Say(contract.PortRelease{DVIPA: trial.IPv4.DVA1, XCF: p.XCF, Ports: ports, Rest: rest, Epoch: p.Epoch(trial.IPv4.DVA1)})
 }
 
 var _ = Describe("the owner of a DVIPA that keeps its table of ports", func() {
@@ -40,16 +40,16 @@ var _ = Describe("the owner of a DVIPA that keeps its table of ports", func() {
 	// one any number, and what is given back is available.
 	It("gives each port one holder", requirements.Covers("T35", "I15", "I18"), func() {
 		s := newOwner(trial.UnitConfig{Profile: owner(), ClusterPorts: byOwner})
-		own := s.program.Binds("a", at(trial.DVA1, 0))
+		own := s.program.Binds("a", at(trial.IPv4.DVA1, 0))
 		Expect(asks(s.mvs2, 1, own.Port(), true)).To(Equal(contract.PortAnswer{ID: 1, Outcome: contract.PortInUse, Holder: "MVS1"}))
 		Expect(asks(s.mvs2, 2, 6000, true)).To(Equal(contract.PortAnswer{ID: 2, Outcome: contract.PortGranted, Port: 6000}))
 		Expect(asks(s.mvs2, 3, 6000, true).Outcome).To(Equal(contract.PortGranted), "what the sender holds itself")
-		s.program.Refused(unix.EADDRINUSE, at(trial.DVA1, 6000))
+		s.program.Refused(unix.EADDRINUSE, at(trial.IPv4.DVA1, 6000))
 		Expect(asks(s.mvs2, 4, 80, false).Outcome).To(Equal(contract.PortGranted))
-		s.program.Binds("b", at(trial.DVA1, 80))
+		s.program.Binds("b", at(trial.IPv4.DVA1, 80))
 
 		releases(s.mvs2, false, 6000)
-		s.EventuallyBinds(s.program, "c", at(trial.DVA1, 6000))
+		s.EventuallyBinds(s.program, "c", at(trial.IPv4.DVA1, 6000))
 		s.program.Do("close a")
 		Eventually(func() contract.PortOutcome { return asks(s.mvs2, nextID(), own.Port(), true).Outcome }).Should(Equal(contract.PortGranted))
 	})
@@ -66,9 +66,9 @@ var _ = Describe("the owner of a DVIPA that keeps its table of ports", func() {
 		}
 		Expect(got).To(HaveLen(4), "ports of four claims")
 		Expect(asks(s.mvs2, 5, 0, true).Outcome).To(Equal(contract.PortNoneLeft))
-		s.program.Refused(unix.EADDRINUSE, at(trial.DVA1, 0))
+		s.program.Refused(unix.EADDRINUSE, at(trial.IPv4.DVA1, 0))
 		releases(s.mvs2, false, 5002)
-		Expect(s.EventuallyBinds(s.program, "a", at(trial.DVA1, 0))).To(Equal(at(trial.DVA1, 5002)))
+		Expect(s.EventuallyBinds(s.program, "a", at(trial.IPv4.DVA1, 0))).To(Equal(at(trial.IPv4.DVA1, 5002)))
 	})
 
 	// A port that is released with rest is given by number only (I22).
@@ -86,26 +86,26 @@ var _ = Describe("the owner of a DVIPA that keeps its table of ports", func() {
 	It("frees the ports of a stack that is lost", requirements.Covers("T35", "I30"), func() {
 		s := newOwner(trial.UnitConfig{Profile: owner(), ClusterPorts: byOwner})
 		asks(s.mvs2, 1, 6000, true)
-		s.program.Refused(unix.EADDRINUSE, at(trial.DVA1, 6000))
+		s.program.Refused(unix.EADDRINUSE, at(trial.IPv4.DVA1, 6000))
 		s.mvs2.Close()
-		s.EventuallyBinds(s.program, "a", at(trial.DVA1, 6000))
+		s.EventuallyBinds(s.program, "a", at(trial.IPv4.DVA1, 6000))
 	})
 
 	// A new owner learns from every living stack what that holds before it gives out anything (I24).
 	It("waits until every stack has told what it holds", requirements.Covers("T35", "I24"), func() {
-		u := trial.Unit(trial.UnitConfig{Profile: owner(), Partners: []int{2}, ClusterPorts: byOwner})
+		u := trial.IPv4.Unit(trial.UnitConfig{Profile: owner(), Partners: []int{2}, ClusterPorts: byOwner})
 		mvs2 := u.Introduce(2, nil)
 		mvs2.WaitMember()
 		mvs2.ExpectList()
 		Expect(asks(mvs2, 1, 6000, true)).To(HaveField("Outcome", contract.PortBusy))
 		program := u.Program(u.Stack, "APPA")
-		program.Refused(unix.EAGAIN, at(trial.DVA1, 0))
+		program.Refused(unix.EAGAIN, at(trial.IPv4.DVA1, 0))
 		mvs2.Say(contract.PortsHeld{
-			DVIPA: trial.DVA1, XCF: mvs2.XCF, Shared: []uint16{80}, Unique: []uint16{5000}, Epoch: mvs2.Epoch(trial.DVA1),
+			DVIPA: trial.IPv4.DVA1, XCF: mvs2.XCF, Shared: []uint16{80}, Unique: []uint16{5000}, Epoch: mvs2.Epoch(trial.IPv4.DVA1),
 		}, contract.EndOfList{})
-		u.EventuallyBinds(program, "a", at(trial.DVA1, 0))
-		program.Refused(unix.EADDRINUSE, at(trial.DVA1, 5000))
-		program.Binds("b", at(trial.DVA1, 80))
+		u.EventuallyBinds(program, "a", at(trial.IPv4.DVA1, 0))
+		program.Refused(unix.EADDRINUSE, at(trial.IPv4.DVA1, 5000))
+		program.Binds("b", at(trial.IPv4.DVA1, 80))
 	})
 })
 
@@ -122,7 +122,7 @@ var _ = Describe("a stack that asks the owner for ports", func() {
 	claims := func(s *stack, port uint16, answer contract.PortAnswer) (contract.PortClaim, unix.Errno, netip.AddrPort) {
 		GinkgoHelper()
 		s.program.Do("socket a")
-		s.program.Begin("bind a " + at(trial.DVA1, port).String())
+		s.program.Begin("bind a " + at(trial.IPv4.DVA1, port).String())
 		claim := s.mvs2.ExpectMessage(peer.Of[contract.PortClaim]("", nil)).(contract.PortClaim)
 		answer.ID = claim.ID
 		s.mvs2.Say(answer)
@@ -136,11 +136,11 @@ var _ = Describe("a stack that asks the owner for ports", func() {
 		func(port, granted uint16, unique bool) {
 			s := target()
 			claim, errno, local := claims(s, port, contract.PortAnswer{Outcome: contract.PortGranted, Port: granted})
-			Expect(claim).To(Equal(contract.PortClaim{ID: claim.ID, DVIPA: trial.DVA1, XCF: trial.XCF(1), Port: port, Unique: unique, Epoch: 1}))
+			Expect(claim).To(Equal(contract.PortClaim{ID: claim.ID, DVIPA: trial.IPv4.DVA1, XCF: trial.IPv4.XCF(1), Port: port, Unique: unique, Epoch: 1}))
 			Expect(errno).To(BeZero())
-			Expect(local).To(Equal(at(trial.DVA1, granted)))
+			Expect(local).To(Equal(at(trial.IPv4.DVA1, granted)))
 			s.program.Do("close a")
-			s.mvs2.ExpectMessage(peer.Is(contract.PortRelease{DVIPA: trial.DVA1, XCF: trial.XCF(1), Ports: []uint16{granted}, Epoch: 1}))
+			s.mvs2.ExpectMessage(peer.Is(contract.PortRelease{DVIPA: trial.IPv4.DVA1, XCF: trial.IPv4.XCF(1), Ports: []uint16{granted}, Epoch: 1}))
 		},
 		Entry("a port it names", requirements.Covers("T35", "I15"), uint16(6000), uint16(6000), true),
 		Entry("a port that is distributed", requirements.Covers("T35", "I15"), uint16(80), uint16(80), false),
@@ -163,7 +163,7 @@ var _ = Describe("a stack that asks the owner for ports", func() {
 	It("does not wait for the owner for long", requirements.Covers("T35", "I23"), func() {
 		s := target()
 		s.program.Do("socket a")
-		s.program.Begin("bind a " + at(trial.DVA1, 6000).String())
+		s.program.Begin("bind a " + at(trial.IPv4.DVA1, 6000).String())
 		claim := s.mvs2.ExpectMessage(peer.Of[contract.PortClaim]("", nil)).(contract.PortClaim)
 		answer := s.program.Answer()
 		Expect(answer.Errno).To(Equal(unix.EAGAIN))
@@ -177,8 +177,8 @@ var _ = Describe("a stack that asks the owner for ports", func() {
 	It("tells a new owner what it holds", requirements.Covers("T35", "I24"), func() {
 		s := target()
 		claims(s, 6000, contract.PortAnswer{Outcome: contract.PortGranted, Port: 6000})
-		answers := s.mvs2.Tell(trial.Clustered(trial.DVA1, 2, trial.On(trial.ToAll, trial.Only(80))))
-		Expect(answers).To(ContainElement(contract.PortsHeld{DVIPA: trial.DVA1, XCF: trial.XCF(1), Unique: []uint16{6000}, Epoch: 2}))
+		answers := s.mvs2.Tell(trial.Clustered(trial.IPv4.DVA1, 2, trial.On(trial.ToAll, trial.Only(80))))
+		Expect(answers).To(ContainElement(contract.PortsHeld{DVIPA: trial.IPv4.DVA1, XCF: trial.IPv4.XCF(1), Unique: []uint16{6000}, Epoch: 2}))
 		Expect(answers[len(answers)-1]).To(Equal(contract.EndOfList{}))
 	})
 
@@ -190,12 +190,12 @@ var _ = Describe("a stack that asks the owner for ports", func() {
 		s.program.Begin("connect a " + server.String())
 		claim := s.mvs2.ExpectMessage(peer.Of[contract.PortClaim]("", nil)).(contract.PortClaim)
 		s.mvs2.Say(contract.PortAnswer{ID: claim.ID, Outcome: contract.PortGranted, Port: 5002})
-		Expect(s.acknowledge().Local).To(Equal(at(trial.DVA1, 5002)))
+		Expect(s.acknowledge().Local).To(Equal(at(trial.IPv4.DVA1, 5002)))
 		syn := s.outgoing(since)
 		s.reply(syn.Answer(segment.SYN, 5000))
 		Expect(s.program.Answer().Errno).To(BeZero())
 		s.reset(connection{local: syn.Src, next: 5001})
 		s.program.Do("close a")
-		s.mvs2.ExpectMessage(peer.Is(contract.PortRelease{DVIPA: trial.DVA1, XCF: trial.XCF(1), Ports: []uint16{5002}, Rest: true, Epoch: 1}))
+		s.mvs2.ExpectMessage(peer.Is(contract.PortRelease{DVIPA: trial.IPv4.DVA1, XCF: trial.IPv4.XCF(1), Ports: []uint16{5002}, Rest: true, Epoch: 1}))
 	})
 })

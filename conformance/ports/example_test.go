@@ -53,7 +53,7 @@ var _ = Describe("instances of one application that connect to one server", Spec
 			for _, p := range dialling(s) {
 				answer := p.Answer()
 				Expect(answer.Errno).To(BeZero(), "connect from %s", p.Stack)
-				Expect(answer.Local.Addr()).To(Equal(trial.DVB1), "source on %s", p.Stack)
+				Expect(answer.Local.Addr()).To(Equal(trial.IPv4.DVB1), "source on %s", p.Stack)
 				ports[answer.Local.Port()] = true
 				p.Do("send a "+p.Stack, "shutdown a")
 			}
@@ -64,7 +64,7 @@ var _ = Describe("instances of one application that connect to one server", Spec
 				for _, link := range []string{"MVS1/ext0", "MVS5/ext0"} {
 					for _, packet := range s.Capture.On(link).Sent().After(begin).Matching(request) {
 						syn := packet.Decode().Segment
-						Expect(syn.Src.Addr()).To(Equal(trial.DVB1), "source of a request that the network sees")
+						Expect(syn.Src.Addr()).To(Equal(trial.IPv4.DVB1), "source of a request that the network sees")
 						seen[syn.Src.Port()] = true
 					}
 				}
@@ -84,7 +84,7 @@ var _ = Describe("instances of one application that connect to one server", Spec
 	// same connection 4-tuple" (T40). With one ephemeral port on each stack it is certain: the network
 	// sees one 4-tuple from two stacks.
 	It("collide where ports are not assigned cluster-wide", requirements.Covers("T40"), func() {
-		s := trial.System("figure9.yaml", func(t *topo.Topology) {
+		s := trial.IPv4.System("figure9.yaml", func(t *topo.Topology) {
 			for i := range t.Stacks {
 				t.Stacks[i].Profile = strings.ReplaceAll(t.Stacks[i].Profile, "CLUSTERPORTS", "")
 			}
@@ -98,7 +98,7 @@ var _ = Describe("instances of one application that connect to one server", Spec
 		for _, stack := range []string{"MVS2", "MVS3"} {
 			packet, err := s.Capture.On(stack+"/xcf0").Sent().After(begin).Await(s.Soon(), request)
 			Expect(err).NotTo(HaveOccurred())
-			Expect(packet.Decode().Segment.Src).To(Equal(at(trial.DVB1, 40000)), "source of the request of %s", stack)
+			Expect(packet.Decode().Segment.Src).To(Equal(at(trial.IPv4.DVB1, 40000)), "source of the request of %s", stack)
 		}
 	})
 })
@@ -111,15 +111,15 @@ var _ = Describe("in the worked example", SpecPriority(1), func() {
 		It("a server with a port of its own gets every request to it", requirements.Covers("T42", "T5", "T6", "T35"), func() {
 			s := plex(sharing)
 			program, client := s.Program("MVS2", "APPC"), s.Program(s.Client, "")
-			own := program.Listens("l", at(trial.DVB1, 0))
+			own := program.Listens("l", at(trial.IPv4.DVB1, 0))
 			for _, name := range []string{"a", "b", "c"} {
 				s.EventuallyConnects(client, name, own)
 				client.Do("send " + name + " " + name)
 				program.Do("accept l " + name)
 				Expect(program.Do("receive " + name).Text).To(Equal(name))
 			}
-			s.EventuallyTargets("MVS5", at(trial.DVB1, 60), "MVS2", "MVS3", "MVS5")
-			Expect(s.Answers(at(trial.DVB1, 60), 3)).To(Equal(map[string]int{"MVS2": 1, "MVS3": 1, "MVS5": 1}))
+			s.EventuallyTargets("MVS5", at(trial.IPv4.DVB1, 60), "MVS2", "MVS3", "MVS5")
+			Expect(s.Answers(at(trial.IPv4.DVB1, 60), 3)).To(Equal(map[string]int{"MVS2": 1, "MVS3": 1, "MVS5": 1}))
 		})
 	})
 })

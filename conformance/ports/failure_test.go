@@ -20,24 +20,24 @@ var _ = Describe("the ports of a stack that fails", func() {
 	// What others hold stays.
 	It("become available", requirements.Covers("T32", "I30"), func() {
 		s := newOwner(trial.UnitConfig{Profile: owner()})
-		own := s.program.Binds("a", at(trial.DVA1, 6000))
-		s.program.Binds("b", at(trial.DVA1, 80))
+		own := s.program.Binds("a", at(trial.IPv4.DVA1, 6000))
+		s.program.Binds("b", at(trial.IPv4.DVA1, 80))
 		tenant := s.Tenant(2)
-		tenant.Take(trial.DVA1, true, 5000, 5001)
-		tenant.Take(trial.DVA1, false, 80)
-		s.mvs2.Say(s.mvs2.Unique(at(trial.DVA1, 5000), true))
-		s.EventuallyForwarded(at(trial.DVA1, 5000), s.mvs2)
+		tenant.Take(trial.IPv4.DVA1, true, 5000, 5001)
+		tenant.Take(trial.IPv4.DVA1, false, 80)
+		s.mvs2.Say(s.mvs2.Unique(at(trial.IPv4.DVA1, 5000), true))
+		s.EventuallyForwarded(at(trial.IPv4.DVA1, 5000), s.mvs2)
 		tenant.End()
 		s.mvs2.Close()
 
 		ports := s.PortFile()
-		ports.EventuallyFree(at(trial.DVA1, 5000))
-		ports.EventuallyFree(at(trial.DVA1, 5001))
-		ports.Eventually(at(trial.DVA1, 80), "shared MVS1")
+		ports.EventuallyFree(at(trial.IPv4.DVA1, 5000))
+		ports.EventuallyFree(at(trial.IPv4.DVA1, 5001))
+		ports.Eventually(at(trial.IPv4.DVA1, 80), "shared MVS1")
 		ports.Expect(own, "unique MVS1")
-		ports.ExpectClean(trial.DVA1)
-		s.EventuallyReset(at(trial.DVA1, 5000))
-		s.program.Binds("c", at(trial.DVA1, 5000))
+		ports.ExpectClean(trial.IPv4.DVA1)
+		s.EventuallyReset(at(trial.IPv4.DVA1, 5000))
+		s.program.Binds("c", at(trial.IPv4.DVA1, 5000))
 	})
 
 	// A stack that is merely not heard lives, as the lock of its slot tells: its ports are its own
@@ -45,13 +45,13 @@ var _ = Describe("the ports of a stack that fails", func() {
 	It("stay its own while it lives", requirements.Covers("I30", "T32"), func() {
 		s := newOwner(trial.UnitConfig{Profile: owner()})
 		tenant := s.Tenant(2)
-		tenant.Take(trial.DVA1, true, 5000)
+		tenant.Take(trial.IPv4.DVA1, true, 5000)
 		s.mvs2.Close()
 		s.EventuallyWithout(s.Stack, "MVS2")
-		s.program.Refused(unix.EADDRINUSE, at(trial.DVA1, 5000))
-		s.PortFile().Expect(at(trial.DVA1, 5000), "unique MVS2")
+		s.program.Refused(unix.EADDRINUSE, at(trial.IPv4.DVA1, 5000))
+		s.PortFile().Expect(at(trial.IPv4.DVA1, 5000), "unique MVS2")
 		tenant.End()
-		s.PortFile().EventuallyFree(at(trial.DVA1, 5000))
+		s.PortFile().EventuallyFree(at(trial.IPv4.DVA1, 5000))
 	})
 
 	// One that comes back before the others have noticed frees itself what it left, and takes ports
@@ -59,23 +59,23 @@ var _ = Describe("the ports of a stack that fails", func() {
 	It("are its own when it comes back at that moment", requirements.Covers("I30"), func() {
 		s := newOwner(trial.UnitConfig{Profile: owner()})
 		tenant := s.Tenant(2)
-		tenant.Take(trial.DVA1, true, 5000, 5001)
+		tenant.Take(trial.IPv4.DVA1, true, 5000, 5001)
 		tenant.End()
-		back := tenant.Return(trial.DVA1)
-		back.Take(trial.DVA1, true, 5001)
+		back := tenant.Return(trial.IPv4.DVA1)
+		back.Take(trial.IPv4.DVA1, true, 5001)
 		s.mvs2.Close()
 		s.EventuallyWithout(s.Stack, "MVS2")
-		s.program.Binds("a", at(trial.DVA1, 5000))
-		s.program.Refused(unix.EADDRINUSE, at(trial.DVA1, 5001))
-		s.PortFile().Expect(at(trial.DVA1, 5001), "unique MVS2")
-		s.PortFile().ExpectClean(trial.DVA1)
+		s.program.Binds("a", at(trial.IPv4.DVA1, 5000))
+		s.program.Refused(unix.EADDRINUSE, at(trial.IPv4.DVA1, 5001))
+		s.PortFile().Expect(at(trial.IPv4.DVA1, 5001), "unique MVS2")
+		s.PortFile().ExpectClean(trial.IPv4.DVA1)
 	})
 })
 
 // plex starts the Sysplex of Figure 9 with a sharing technique.
 func plex(sharing string) *trial.SystemTrial {
 	GinkgoHelper()
-	s := trial.System("figure9.yaml", func(t *topo.Topology) { t.ClusterPorts.Sharing = sharing })
+	s := trial.IPv4.System("figure9.yaml", func(t *topo.Topology) { t.ClusterPorts.Sharing = sharing })
 	Expect(s.Ports("MVS5").Sharing).To(Equal(sharing), "how the stacks share ports")
 	if sharing == topo.SharingDistributor { // for clusters that have no memory in common
 		Expect(s.Lab.PortFile()).NotTo(BeAnExistingFile())
@@ -88,7 +88,7 @@ func takes(p *trial.Program, names ...string) []netip.AddrPort {
 	GinkgoHelper()
 	var held []netip.AddrPort
 	for _, name := range names {
-		held = append(held, p.Binds(name, at(trial.DVB1, 0)))
+		held = append(held, p.Binds(name, at(trial.IPv4.DVB1, 0)))
 	}
 	return held
 }
@@ -137,7 +137,7 @@ var _ = Describe("in the Sysplex of Figure 9", SpecPriority(1), func() {
 			s.EventuallyWithout("MVS2", "MVS5")
 			verdict.Engine(s.Lab.StartStack(s.Context(), "MVS5"), "start MVS5")
 			mvs5 := s.Program("MVS5", "APPC")
-			s.EventuallyBinds(mvs5, "a", at(trial.DVB1, 0))
+			s.EventuallyBinds(mvs5, "a", at(trial.IPv4.DVB1, 0))
 			mvs5.Refused(unix.EADDRINUSE, held)
 			s.Program("MVS3", "APPC").Refused(unix.EADDRINUSE, held)
 			mvs2.Do("close a")

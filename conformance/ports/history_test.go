@@ -134,7 +134,7 @@ func (h *history) live(program *trial.Program, number int, random *rand.Rand) {
 			continue // its own socket has it: that is between the process and its kernel
 		}
 		program.Do("socket " + name)
-		answer := program.Try(fmt.Sprintf("bind %s %s", name, at(trial.DVB1, port)))
+		answer := program.Try(fmt.Sprintf("bind %s %s", name, at(trial.IPv4.DVB1, port)))
 		if port == 0 && answer.Errno == 0 {
 			port = answer.Local.Port()
 		}
@@ -192,15 +192,15 @@ var _ = Describe("sixteen processes of four stacks", SpecPriority(1), func() {
 
 			last := s.Program("MVS5", "APPZ")
 			for n := range uint16(numbers) {
-				s.EventuallyBinds(last, fmt.Sprintf("s%d", n), at(trial.DVB1, firstPort+n))
+				s.EventuallyBinds(last, fmt.Sprintf("s%d", n), at(trial.IPv4.DVB1, firstPort+n))
 			}
 			last.Kill()
 			if sharing == topo.SharingPortFile {
 				ports := s.PortFile()
 				for port := uint16(firstPort); port < firstPort+numbers; port++ {
-					ports.EventuallyFree(at(trial.DVB1, port))
+					ports.EventuallyFree(at(trial.IPv4.DVB1, port))
 				}
-				ports.ExpectClean(trial.DVB1)
+				ports.ExpectClean(trial.IPv4.DVB1)
 			}
 		})
 	})

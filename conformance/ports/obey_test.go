@@ -43,8 +43,8 @@ func inUse() *stack {
 	GinkgoHelper()
 	s := newOwner(trial.UnitConfig{Profile: block("VIPADEFINE 255.255.255.0 DVA1 VIPADISTRIBUTE DVA1 PORT 80 DESTIP ALL")})
 	for _, port := range []uint16{80, 7000} {
-		s.program.Listens("l", at(trial.DVA1, port))
-		_, err := s.Client().Dial(s.Soon(), 30000+port, at(trial.DVA1, port))
+		s.program.Listens("l", at(trial.IPv4.DVA1, port))
+		_, err := s.Client().Dial(s.Soon(), 30000+port, at(trial.IPv4.DVA1, port))
 		verdict.Stimulus(err, "a connection to port %d", port)
 		if port == 7000 {
 			s.program.Do("accept l c", "close l")
@@ -52,10 +52,10 @@ func inUse() *stack {
 			s.program.Do("dup l kept", "close l")
 		}
 	}
-	s.program.Listens("idle", at(trial.DVA1, 7002))
+	s.program.Listens("idle", at(trial.IPv4.DVA1, 7002))
 	s.mvs2.Say(s.mvs2.NEWCONN(
-		contract.Connection{Remote: at(trial.ClientAddress, 9000), Local: at(trial.DVA1, 80)},
-		contract.Connection{Remote: at(trial.ClientAddress, 9000), Local: at(trial.DVA1, 7001)}))
+		contract.Connection{Remote: at(trial.IPv4.Client, 9000), Local: at(trial.IPv4.DVA1, 80)},
+		contract.Connection{Remote: at(trial.IPv4.Client, 9000), Local: at(trial.IPv4.DVA1, 7001)}))
 	s.Settled(s.mvs2)
 	return s
 }
@@ -70,33 +70,33 @@ var _ = Describe("CLUSTERPORTS added at run time", func() {
 	// them, and they come back when they are used no more.
 	It("marks the ports that are in use", requirements.Covers("T21", "T20", "T19", "I15"), func() {
 		s := inUse()
-		Expect(s.PortFile().HasEntry(trial.DVA1)).To(BeFalse(), "an entry before")
+		Expect(s.PortFile().HasEntry(trial.IPv4.DVA1)).To(BeFalse(), "an entry before")
 		s.Tenant(2)
 		s.mvs2.Passed()
 		s.Obeys(block(added))
-		s.listed(trial.DVA1, "one with cluster-wide ports", withClusterPorts)
+		s.listed(trial.IPv4.DVA1, "one with cluster-wide ports", withClusterPorts)
 		ports := s.PortFile()
-		ports.Eventually(at(trial.DVA1, 80), "shared MVS1 MVS2")
-		ports.Eventually(at(trial.DVA1, 7000), "unique MVS1")
-		ports.Eventually(at(trial.DVA1, 7001), "unique MVS2")
-		ports.Eventually(at(trial.DVA1, 7002), "unique MVS1")
-		ports.ExpectClean(trial.DVA1)
-		s.program.Refused(unix.EADDRINUSE, at(trial.DVA1, 7001))
+		ports.Eventually(at(trial.IPv4.DVA1, 80), "shared MVS1 MVS2")
+		ports.Eventually(at(trial.IPv4.DVA1, 7000), "unique MVS1")
+		ports.Eventually(at(trial.IPv4.DVA1, 7001), "unique MVS2")
+		ports.Eventually(at(trial.IPv4.DVA1, 7002), "unique MVS1")
+		ports.ExpectClean(trial.IPv4.DVA1)
+		s.program.Refused(unix.EADDRINUSE, at(trial.IPv4.DVA1, 7001))
 		s.program.Do("close idle")
-		ports.Eventually(at(trial.DVA1, 7002), "available")
+		ports.Eventually(at(trial.IPv4.DVA1, 7002), "available")
 	})
 
 	// A target that hears of it marks what it holds itself.
 	It("marks what a target has in use", requirements.Covers("T21"), func() {
-		plain := trial.Owned(trial.DVA1, 1, trial.On(trial.ToAll, trial.Only(80)))
+		plain := trial.Owned(trial.IPv4.DVA1, 1, trial.On(trial.ToAll, trial.Only(80)))
 		s := newTarget(trial.UnitConfig{})
 		s.mvs2.TellAll(contract.VIPAList{DVIPAs: []contract.DVIPA{plain}})
-		s.program.Binds("a", at(trial.DVA1, 7000))
-		s.program.Binds("b", at(trial.DVA1, 80))
+		s.program.Binds("a", at(trial.IPv4.DVA1, 7000))
+		s.program.Binds("b", at(trial.IPv4.DVA1, 80))
 		s.tell()
 		ports := s.PortFile()
-		ports.Eventually(at(trial.DVA1, 7000), "unique MVS1")
-		ports.Eventually(at(trial.DVA1, 80), "shared MVS1")
+		ports.Eventually(at(trial.IPv4.DVA1, 7000), "unique MVS1")
+		ports.Eventually(at(trial.IPv4.DVA1, 80), "shared MVS1")
 	})
 
 	// A dry run says what would change in the plex, and changes nothing (I28): neither the list nor the
@@ -109,7 +109,7 @@ var _ = Describe("CLUSTERPORTS added at run time", func() {
 		Expect(answer.Applied).To(BeFalse())
 		Expect(answer.Changes).To(ContainElement(HaveField("Statement", ContainSubstring("CLUSTERPORTS"))))
 		s.unchanged()
-		Expect(s.PortFile().HasEntry(trial.DVA1)).To(BeFalse(), "an entry after a dry run")
+		Expect(s.PortFile().HasEntry(trial.IPv4.DVA1)).To(BeFalse(), "an entry after a dry run")
 	})
 
 	// Two stacks that use one port which is to be unique are a conflict: a dry run names it, and the
@@ -117,13 +117,13 @@ var _ = Describe("CLUSTERPORTS added at run time", func() {
 	It("conflicts where two stacks use one port", requirements.Covers("I28", "T21"), func() {
 		s := inUse()
 		s.Tenant(2)
-		s.mvs2.Say(s.mvs2.NEWCONN(contract.Connection{Remote: at(trial.ClientAddress, 9001), Local: at(trial.DVA1, 7000)}))
+		s.mvs2.Say(s.mvs2.NEWCONN(contract.Connection{Remote: at(trial.IPv4.Client, 9001), Local: at(trial.IPv4.DVA1, 7000)}))
 		s.Settled(s.mvs2)
 		dry, err := s.Obey(block(added), true)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(dry.Conflicts).To(ContainElement(HaveField("Text", ContainSubstring("7000"))))
 		Expect(s.Obeys(block(added)).Conflicts).To(ContainElement(HaveField("Text", ContainSubstring("7000"))))
-		s.PortFile().Eventually(at(trial.DVA1, 7000), "unique MVS1 MVS2")
+		s.PortFile().Eventually(at(trial.IPv4.DVA1, 7000), "unique MVS1 MVS2")
 	})
 })
 
@@ -147,7 +147,7 @@ var _ = Describe("statements at run time", func() {
 			Expect(refused.Status).To(Equal(http.StatusBadRequest))
 			Expect(refused.Errors).To(ContainElement(And(HaveField("File", "obey.profile"), HaveField("Line", line), HaveField("Column", column))))
 			s.unchanged()
-			s.program.Refused(unix.EADDRNOTAVAIL, at(trial.DVB1, 5000))
+			s.program.Refused(unix.EADDRNOTAVAIL, at(trial.IPv4.DVB1, 5000))
 		},
 		Entry("of the language", requirements.Covers("I28"), "VIPADYNAMIC VIPADEFINE 255.255.255.0 DVB1\nVIPADEFFFINE ENDVIPADYNAMIC", 2, 1),
 		Entry("of what the statements add up to", requirements.Covers("I28", "I14"),
@@ -160,8 +160,8 @@ var _ = Describe("statements at run time", func() {
 		s := newOwner(trial.UnitConfig{Profile: owner()})
 		s.mvs2.Passed()
 		s.Obeys(block("VIPADEFINE CLUSTERPORTS 255.255.255.0 DVB1 VIPADISTRIBUTE DVB1 PORT 60 DESTIP XCF1, XCF2"))
-		s.listed(trial.DVB1, "distributed", func(d contract.DVIPA) bool { return d.ClusterPorts && d.Distribution != nil && d.Owner })
-		service := s.program.Listens("a", at(trial.DVB1, 60))
+		s.listed(trial.IPv4.DVB1, "distributed", func(d contract.DVIPA) bool { return d.ClusterPorts && d.Distribution != nil && d.Owner })
+		service := s.program.Listens("a", at(trial.IPv4.DVB1, 60))
 		s.EventuallyServed(service)
 		s.mvs2.Say(s.mvs2.SRVSTAT(service, true))
 		s.EventuallyForwarded(service, s.mvs2)
@@ -172,12 +172,12 @@ var _ = Describe("statements at run time", func() {
 	// facility is not asked any more.
 	It("replace what was said before", requirements.Covers("I28", "T19"), func() {
 		s := newOwner(trial.UnitConfig{Profile: block("VIPADEFINE CLUSTERPORTS 255.255.255.0 DVA1")})
-		s.Tenant(2).Take(trial.DVA1, true, 5000)
-		s.program.Refused(unix.EADDRINUSE, at(trial.DVA1, 5000))
+		s.Tenant(2).Take(trial.IPv4.DVA1, true, 5000)
+		s.program.Refused(unix.EADDRINUSE, at(trial.IPv4.DVA1, 5000))
 		s.mvs2.Passed()
 		s.Obeys(block("VIPADEFINE 255.255.255.0 DVA1"))
-		s.listed(trial.DVA1, "one without cluster-wide ports", func(d contract.DVIPA) bool { return !d.ClusterPorts })
-		s.program.Binds("a", at(trial.DVA1, 5000))
+		s.listed(trial.IPv4.DVA1, "one without cluster-wide ports", func(d contract.DVIPA) bool { return !d.ClusterPorts })
+		s.program.Binds("a", at(trial.IPv4.DVA1, 5000))
 	})
 
 	// A rule for sources that is added concerns connections from then on.
@@ -185,7 +185,7 @@ var _ = Describe("statements at run time", func() {
 		s := newOwner(trial.UnitConfig{Profile: owner()})
 		s.opens(source{"APPB", self}, nil)
 		s.Obeys(block("SOURCEIPA DVA1 APPB"))
-		s.opens(source{"APPB", trial.DVA1}, nil)
+		s.opens(source{"APPB", trial.IPv4.DVA1}, nil)
 	})
 })
 

@@ -26,7 +26,7 @@ var _ = Describe("a connection that an application opens", func() {
 	It("gets source address and port from its stack", requirements.Covers("T39", "T25", "I15", "T9", "profile/SOURCEIPA"), func() {
 		s := newOwner(trial.UnitConfig{Profile: owner("SOURCEIPA DVA1 APPA")})
 		c := s.connects("a")
-		Expect(c.local.Addr()).To(Equal(trial.DVA1))
+		Expect(c.local.Addr()).To(Equal(trial.IPv4.DVA1))
 		s.PortFile().Expect(c.local, "unique MVS1")
 		s.reply(segment.NewData(server, c.local, c.next, segment.InitialSequence, []byte("hello")))
 		s.program.Do("send a request")
@@ -49,7 +49,7 @@ var _ = Describe("a connection that an application opens", func() {
 			s.program.Begin("connect a " + server.String())
 			told := s.mvs2.ExpectMessage(newconn).(contract.NEWCONN)
 			Expect(told).To(And(
-				HaveField("DVIPA", trial.DVA1), HaveField("XCF", trial.XCF(1)), HaveField("Epoch", uint64(1))))
+				HaveField("DVIPA", trial.IPv4.DVA1), HaveField("XCF", trial.IPv4.XCF(1)), HaveField("Epoch", uint64(1))))
 			connection := told.Connections[0]
 			// Whatever had left with the message would have left before the answer to this.
 			stray := segment.NewACK(s.From(), at(self, trial.MarkerPort), 1, 1)
@@ -64,9 +64,9 @@ var _ = Describe("a connection that an application opens", func() {
 			Expect(s.program.Answer().Errno).To(BeZero(), "connect to %s", server)
 		},
 		Entry("without a bind", requirements.Covers("T31", "I25", "T39"), netip.AddrPort{}),
-		Entry("bound to port 0", requirements.Covers("T31", "I25"), at(trial.DVA1, 0)),
-		Entry("bound to a port", requirements.Covers("T31", "I25"), at(trial.DVA1, 5000)),
-		Entry("bound to a port that is distributed", requirements.Covers("T31", "I25"), at(trial.DVA1, 80)),
+		Entry("bound to port 0", requirements.Covers("T31", "I25"), at(trial.IPv4.DVA1, 0)),
+		Entry("bound to a port", requirements.Covers("T31", "I25"), at(trial.IPv4.DVA1, 5000)),
+		Entry("bound to a port that is distributed", requirements.Covers("T31", "I25"), at(trial.IPv4.DVA1, 80)),
 	)
 
 	// "When either of the connections ends, the VIPA distribution function sends a TERMCONN message"
@@ -78,12 +78,12 @@ var _ = Describe("a connection that an application opens", func() {
 		s.PortFile().Expect(c.local, "unique MVS1")
 		s.reset(c)
 		s.mvs2.ExpectMessage(peer.Is(contract.TERMCONN{
-			DVIPA: trial.DVA1, XCF: trial.XCF(1), Epoch: 1,
+			DVIPA: trial.IPv4.DVA1, XCF: trial.IPv4.XCF(1), Epoch: 1,
 			Connections: []contract.Connection{{Remote: server, Local: c.local}},
 		}))
 		s.program.Do("close a")
 		s.PortFile().Eventually(c.local, "resting")
-		s.PortFile().ExpectClean(trial.DVA1)
+		s.PortFile().ExpectClean(trial.IPv4.DVA1)
 	})
 
 	// A connection that does not come about ends as well: refused, or given up by a program that dies
@@ -97,7 +97,7 @@ var _ = Describe("a connection that an application opens", func() {
 			connection := s.acknowledge()
 			fail(s, s.outgoing(since))
 			s.mvs2.ExpectMessage(peer.Is(contract.TERMCONN{
-				DVIPA: trial.DVA1, XCF: trial.XCF(1), Epoch: 1, Connections: []contract.Connection{connection},
+				DVIPA: trial.IPv4.DVA1, XCF: trial.IPv4.XCF(1), Epoch: 1, Connections: []contract.Connection{connection},
 			}))
 			s.PortFile().EventuallyFree(connection.Local)
 		},
@@ -113,7 +113,7 @@ var _ = Describe("a connection that an application opens", func() {
 	// up, with "address not available" (I27); no SYN leaves.
 	It("is refused when no port is left", requirements.Covers("I27"), func() {
 		s := newTarget(trial.UnitConfig{ClusterPorts: topo.ClusterPorts{First: 5000, Last: 5001}})
-		s.Tenant(2).Take(trial.DVA1, true, 5000, 5001)
+		s.Tenant(2).Take(trial.IPv4.DVA1, true, 5000, 5001)
 		since := s.Capture.Mark()
 		s.program.Do("socket a")
 		Expect(s.program.Try("connect a " + server.String()).Errno).To(Equal(unix.EADDRNOTAVAIL))
@@ -123,7 +123,7 @@ var _ = Describe("a connection that an application opens", func() {
 	// The port that a program bound itself stays its own through any number of failed attempts.
 	It("keeps the port that the program bound", requirements.Covers("I18", "T41"), func() {
 		s := newTarget(trial.UnitConfig{})
-		local := s.program.Binds("a", at(trial.DVA1, 0))
+		local := s.program.Binds("a", at(trial.IPv4.DVA1, 0))
 		since := s.Capture.Mark()
 		s.program.Begin("connect a " + server.String())
 		connection := s.acknowledge()
@@ -174,19 +174,19 @@ var _ = Describe("SOURCEIPA", func() {
 	// a stack that has no profile (I26).
 	It("chooses by the most specific rule, on a stack without a profile", requirements.Covers("I26", "T25", "profile/SOURCEIPA"), func() {
 		s := newTarget(trial.UnitConfig{})
-		second := trial.Clustered(trial.DVB1, 1, trial.ToAll)
+		second := trial.Clustered(trial.IPv4.DVB1, 1, trial.ToAll)
 		s.mvs2.TellAll(contract.VIPAList{DVIPAs: []contract.DVIPA{clustered, second}, SourceIPAs: []contract.SourceIPA{
-			{Address: trial.DVA1, Application: "AP*"},
-			{Address: trial.DVB1, Application: "APP*"},
-			{Address: trial.DVA1, Application: "APPB"},
+			{Address: trial.IPv4.DVA1, Application: "AP*"},
+			{Address: trial.IPv4.DVB1, Application: "APP*"},
+			{Address: trial.IPv4.DVA1, Application: "APPB"},
 		}})
-		for _, src := range []source{{"APPB", trial.DVA1}, {"APPC", trial.DVB1}, {"APX", trial.DVA1}, {"OTHER", self}} {
+		for _, src := range []source{{"APPB", trial.IPv4.DVA1}, {"APPC", trial.IPv4.DVB1}, {"APX", trial.IPv4.DVA1}, {"OTHER", self}} {
 			s.opens(src, s.mvs2)
 		}
 		s.mvs2.TellAll(contract.VIPAList{DVIPAs: []contract.DVIPA{clustered, second}, SourceIPAs: []contract.SourceIPA{
-			{Address: trial.DVB1, Application: "*"},
+			{Address: trial.IPv4.DVB1, Application: "*"},
 		}})
-		s.opens(source{"OTHER", trial.DVB1}, s.mvs2)
+		s.opens(source{"OTHER", trial.IPv4.DVB1}, s.mvs2)
 	})
 
 	// A rule of the own profile comes before what others say, and a rule whose address is not active
@@ -197,10 +197,10 @@ var _ = Describe("SOURCEIPA", func() {
 			VIPADEFINE CLUSTERPORTS 255.255.255.0 DVB1
 			SOURCEIPA DVB1 APPA
 			ENDVIPADYNAMIC`})
-		s.tell(contract.SourceIPA{Address: trial.DVA1, Application: "APPA"}, contract.SourceIPA{Address: trial.DVA1, Application: "APPB"})
-		s.opens(source{"APPA", trial.DVB1}, nil)
-		s.opens(source{"APPB", trial.DVA1}, s.mvs2)
-		s.mvs2.TellAll(contract.VIPAList{SourceIPAs: []contract.SourceIPA{{Address: trial.DVA1, Application: "APPB"}}})
+		s.tell(contract.SourceIPA{Address: trial.IPv4.DVA1, Application: "APPA"}, contract.SourceIPA{Address: trial.IPv4.DVA1, Application: "APPB"})
+		s.opens(source{"APPA", trial.IPv4.DVB1}, nil)
+		s.opens(source{"APPB", trial.IPv4.DVA1}, s.mvs2)
+		s.mvs2.TellAll(contract.VIPAList{SourceIPAs: []contract.SourceIPA{{Address: trial.IPv4.DVA1, Application: "APPB"}}})
 		s.opens(source{"APPB", self}, nil)
 	})
 
@@ -213,10 +213,10 @@ var _ = Describe("SOURCEIPA", func() {
 			local := s.program.Connects(name, at(to, listener.Port()))
 			Expect(local.Addr()).To(Equal(to), "source of a connection to %s", to)
 		}
-		theirs, err := s.Lab.Listen(s.Context(), "MVS2", "tcp", at(trial.XCF(2), 7000))
+		theirs, err := s.Lab.Listen(s.Context(), "MVS2", "tcp", at(trial.IPv4.XCF(2), 7000))
 		verdict.Engine(err, "listen on MVS2")
 		DeferCleanup(func() { theirs.Close() })
-		Expect(s.program.Connects("xcf", at(trial.XCF(2), 7000)).Addr()).To(Equal(trial.XCF(1)), "source of a connection to a stack")
+		Expect(s.program.Connects("xcf", at(trial.IPv4.XCF(2), 7000)).Addr()).To(Equal(trial.IPv4.XCF(1)), "source of a connection to a stack")
 
 		s.program.Do("socket b nonblocking", "bind b "+at(self, 0).String())
 		since := s.Capture.Mark()
@@ -239,9 +239,9 @@ var _ = Describe("a port that carried an outbound connection", func() {
 		s.program.Do("close a")
 		ports.Eventually(first.local, "resting")
 
-		other := s.program.Binds("b", at(trial.DVA1, 0))
+		other := s.program.Binds("b", at(trial.IPv4.DVA1, 0))
 		Expect(other).NotTo(Equal(first.local))
-		s.program.Refused(unix.EADDRINUSE, at(trial.DVA1, 0))
+		s.program.Refused(unix.EADDRINUSE, at(trial.IPv4.DVA1, 0))
 		s.program.Binds("c", first.local)
 		ports.Expect(first.local, "unique MVS1")
 		s.program.Do("close c")
@@ -256,9 +256,9 @@ var _ = Describe("a port that carried an outbound connection", func() {
 		s.reset(first)
 		s.program.Do("close a")
 		s.PortFile().Eventually(first.local, "resting")
-		s.program.Refused(unix.EADDRINUSE, at(trial.DVA1, 0))
+		s.program.Refused(unix.EADDRINUSE, at(trial.IPv4.DVA1, 0))
 		s.PortFile().Eventually(first.local, "available")
-		Expect(s.program.Binds("b", at(trial.DVA1, 0))).To(Equal(first.local))
+		Expect(s.program.Binds("b", at(trial.IPv4.DVA1, 0))).To(Equal(first.local))
 	})
 
 	// The end that closes first is in TIME_WAIT. Where that is the stack's own, the port is still in
@@ -273,7 +273,7 @@ var _ = Describe("a port that carried an outbound connection", func() {
 		s.reply(packet.Decode().Segment.Answer(segment.FIN, c.next))
 		s.PortFile().Expect(c.local, "unique MVS1")
 		s.EventuallyRemnant(s.Stack, c.local)
-		marker := s.program.Binds("m", at(trial.DVA1, 0))
+		marker := s.program.Binds("m", at(trial.IPv4.DVA1, 0))
 		s.program.Do("close m")
 		s.PortFile().Eventually(marker, "available")
 		s.PortFile().Expect(c.local, "unique MVS1")

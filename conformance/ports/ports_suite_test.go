@@ -27,7 +27,7 @@ func TestPorts(t *testing.T) { trial.Suite(t, "ports", impl.ClusterPorts, impl.O
 var at = trial.At
 
 // server is where programs of the stack under test connect to: a scripted one on network 44.
-var server = at(trial.ClientAddress, 9000)
+var server = at(trial.IPv4.Client, 9000)
 
 // both runs a spec with either sharing technique.
 func both(spec func(sharing string)) {
@@ -47,7 +47,7 @@ func owner(more ...string) string {
 }
 
 // clustered is what MVS2 lists where it is the owner, with rules for sources.
-var clustered = trial.Clustered(trial.DVA1, 1, trial.On(trial.ToAll, trial.Only(80)))
+var clustered = trial.Clustered(trial.IPv4.DVA1, 1, trial.On(trial.ToAll, trial.Only(80)))
 
 // A stack is the one under test, with a program on it.
 type stack struct {
@@ -62,7 +62,7 @@ type stack struct {
 func newOwner(c trial.UnitConfig) *stack {
 	GinkgoHelper()
 	c.Partners = []int{2}
-	u := trial.Unit(c)
+	u := trial.IPv4.Unit(c)
 	return &stack{UnitTrial: u, mvs2: u.Join(2), program: u.Program(u.Stack, "APPA")}
 }
 
@@ -71,9 +71,9 @@ func newTarget(c trial.UnitConfig) *stack {
 	GinkgoHelper()
 	s := newOwner(c)
 	s.visitor = s.mvs2.Visitor()
-	s.tell(contract.SourceIPA{Address: trial.DVA1, Application: "APPA"})
+	s.tell(contract.SourceIPA{Address: trial.IPv4.DVA1, Application: "APPA"})
 	if c.ClusterPorts.Sharing != topo.SharingDistributor {
-		s.PortFile().Activate(trial.DVA1)
+		s.PortFile().Activate(trial.IPv4.DVA1)
 	}
 	return s
 }

@@ -53,7 +53,7 @@ var _ = DescribeTable("a form of cluster-wide ports, as the list tells it",
 var _ = DescribeTable("a form of VIPARange, as the list tells it once an application has bound",
 	func(statement string, want contract.DVIPA) {
 		trial.Needs(impl.ClusterPorts)
-		u := trial.Unit(trial.UnitConfig{Partners: []int{2}, Verbatim: true, Profile: "VIPADYNamic " + statement + " ENDVIPADYNamic"})
+		u := trial.IPv4.Unit(trial.UnitConfig{Partners: []int{2}, Verbatim: true, Profile: "VIPADYNamic " + statement + " ENDVIPADYNamic"})
 		mvs2 := u.Introduce(2, nil)
 		mvs2.WaitMember()
 		Expect(mvs2.ExpectList().DVIPAs).To(BeEmpty())
@@ -89,7 +89,7 @@ func ranged(prefix string, clusterPorts bool, d *contract.Distribution) contract
 // "SOURCEIPA DVB1 APPB": the list carries the rules as they stand, to stacks without a profile.
 var _ = It("SOURCEIPA is told in the list", requirements.Covers("profile/SOURCEIPA", "I26"), func() {
 	trial.Needs(impl.Outbound)
-	u := trial.Unit(trial.UnitConfig{Partners: []int{2}, Verbatim: true, Profile: `
+	u := trial.IPv4.Unit(trial.UnitConfig{Partners: []int{2}, Verbatim: true, Profile: `
 		VIPADYNamic
 		  VIPADEFine 255.255.255.0 192.168.44.10 192.168.44.11
 		  SOURCEIPA 192.168.44.10 APPA
@@ -100,6 +100,6 @@ var _ = It("SOURCEIPA is told in the list", requirements.Covers("profile/SOURCEI
 	mvs2 := u.Introduce(2, nil)
 	mvs2.WaitMember()
 	Expect(mvs2.ExpectList().SourceIPAs).To(ConsistOf(
-		contract.SourceIPA{Address: trial.DVA1, Application: "APPA"}, contract.SourceIPA{Address: trial.DVB1, Application: "APPB"},
-		contract.SourceIPA{Address: trial.DVB1, Application: "AP*"}, contract.SourceIPA{Address: trial.DVA1, Application: "*"}))
+		contract.SourceIPA{Address: trial.IPv4.DVA1, Application: "APPA"}, contract.SourceIPA{Address: trial.IPv4.DVB1, Application: "APPB"},
+		contract.SourceIPA{Address: trial.IPv4.DVB1, Application: "AP*"}, contract.SourceIPA{Address: trial.IPv4.DVA1, Application: "*"}))
 })

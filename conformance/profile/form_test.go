@@ -87,7 +87,7 @@ func told(d contract.DVIPA) statement {
 // says this and no more.
 func expectList(profile string, want ...statement) {
 	GinkgoHelper()
-	u := trial.Unit(trial.UnitConfig{Partners: []int{2}, Verbatim: true, Profile: profile})
+	u := trial.IPv4.Unit(trial.UnitConfig{Partners: []int{2}, Verbatim: true, Profile: profile})
 	mvs2 := u.Introduce(2, nil)
 	mvs2.WaitMember()
 	list := mvs2.ExpectList()

@@ -54,7 +54,7 @@ func (t *Trial) EventuallyLogged(stack, text string) {
 func (u *UnitTrial) Obey(text string, dryRun bool) (control.ObeyAnswer, error) {
 	ginkgo.GinkgoHelper()
 	names := map[string]netip.Addr{}
-	for name, address := range symbols() {
+	for name, address := range u.family.symbols() {
 		names[name] = netip.MustParseAddr(address)
 	}
 	client := u.Lab.Control(u.Stack)

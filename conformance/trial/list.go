@@ -14,7 +14,7 @@ var ToAll = contract.Distribution{All: true}
 func To(stacks ...int) contract.Distribution {
 	var d contract.Distribution
 	for _, n := range stacks {
-		d.Targets = append(d.Targets, contract.Target{XCF: XCF(n), Weight: 1})
+		d.Targets = append(d.Targets, contract.Target{XCF: IPv4.XCF(n), Weight: 1})
 	}
 	return d
 }
@@ -57,7 +57,7 @@ func (p *Partner) Said() []contract.Message {
 // Shared is what the stack under test says when listening on a distributed port begins or ends,
 // and Unique what it says of a unique port, both at epoch 1.
 func (u *UnitTrial) Shared(service netip.AddrPort, listening bool) contract.SRVSTAT {
-	return contract.SRVSTAT{Service: service, XCF: XCF(u.self), Listening: listening, Epoch: 1}
+	return contract.SRVSTAT{Service: service, XCF: u.family.XCF(u.self), Listening: listening, Epoch: 1}
 }
 
 // Unique is Shared of a unique port.

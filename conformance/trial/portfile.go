@@ -278,7 +278,7 @@ func (m *Tenant) moveIn() {
 	m.lock(portfile.SlotOffset(m.slot))
 	b := make([]byte, portfile.SlotSize)
 	portfile.Member{
-		Incarnation: uint64(time.Now().UnixNano()), PID: uint32(os.Getpid()), XCF: XCF(m.number), Stack: stackName(m.number),
+		Incarnation: uint64(time.Now().UnixNano()), PID: uint32(os.Getpid()), XCF: IPv4.XCF(m.number), Stack: stackName(m.number),
 	}.Encode(b)
 	m.store(portfile.SlotOffset(m.slot)+portfile.SlotStateOffset, uint64(portfile.SlotFree))
 	m.write(b[8:], portfile.SlotOffset(m.slot)+8)

@@ -56,8 +56,9 @@ func TestReferenceCommands(t *testing.T) {
 	if diff := cmp.Diff(want, launch); diff != "" {
 		t.Errorf("launch command, want (-) got (+):\n%s", diff)
 	}
-	if got, want := manifest.Features(), profile.Weights|profile.ClusterPorts|profile.Ranges|profile.SourceIPAs; got != want {
-		t.Errorf("features that profiles can ask for: got %b, want %b", got, want)
+	all := profile.Weights | profile.ClusterPorts | profile.Ranges | profile.SourceIPAs | profile.IPv6
+	if got := manifest.Features(); got != all {
+		t.Errorf("features that profiles can ask for: got %b, want %b", got, all)
 	}
 	if !manifest.Has(impl.Core) || manifest.Has(impl.Takeover) {
 		t.Errorf("capabilities %v: want core and not takeover", manifest.Capabilities)

@@ -57,6 +57,19 @@ func settings(c Config) []setting {
 			s.name = "ipv4/conf/" + link + "/" + s.name
 			all = append(all, s)
 		}
+		all = append(all,
+			// Addresses and ways are those that the stack was given.
+			setting{"ipv6/conf/" + link + "/accept_ra", "0", true},
+			setting{"ipv6/conf/" + link + "/accept_redirects", "0", true},
+		)
+	}
+	for _, link := range c.Outside {
+		// The kernel answers for an address of IPv6 on lo only as the proxy of it, without letting the
+		// neighbour wait.
+		all = append(all,
+			setting{"ipv6/conf/" + link + "/proxy_ndp", "1", true},
+			setting{"ipv6/neigh/" + link + "/proxy_delay", "0", true},
+		)
 	}
 	return all
 }

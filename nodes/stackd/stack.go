@@ -107,7 +107,8 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 		}
 	}()
 	if s.home, err = home.Open(home.Config{
-		XCFInterface: o.xcfInterface, Outside: o.outside, FirstPort: checked.ports.first, LastPort: checked.ports.last,
+		XCF: s.self.XCF, XCFInterface: o.xcfInterface, Outside: o.outside,
+		FirstPort: checked.ports.first, LastPort: checked.ports.last, Log: log,
 	}); err != nil {
 		return nil, err
 	}
