@@ -5,9 +5,9 @@ import "cmp"
 // ClusterPorts says how ports of DVIPAs with CLUSTERPORTS are given out. Every field may be left
 // out and stands then for the default named beside it.
 type ClusterPorts struct {
-	// First port that port 0 is served from, 1 to 65535. If left out, 1024.
+	// First port that port 0 is served from, 1 to 65535. If left out, 32768, as Linux chooses ports itself.
 	First int `yaml:"first,omitempty"`
-	// Last port that port 0 is served from, at least first. If left out, 65535.
+	// Last port that port 0 is served from, at least first. If left out, 60999.
 	Last int `yaml:"last,omitempty"`
 	// Seconds for which a freed port that carried outbound connections is given out by number only,
 	// 0 to 3600; 0 is not at all. If left out, 60, as long as Linux keeps TIME_WAIT.
@@ -35,15 +35,17 @@ const (
 )
 
 const (
-	maxPort      = 65535
-	defaultFirst = 1024 // the ports below are for servers with a privilege
-	defaultRestS = 60   // TCP_TIMEWAIT_LEN, include/net/tcp.h
+	maxPort = 65535
+	// Linux's own choice (ip_local_port_range, net/ipv4/af_inet.c): servers have the ports below.
+	defaultFirst = 32768
+	defaultLast  = 60999
+	defaultRestS = 60 // TCP_TIMEWAIT_LEN, include/net/tcp.h
 	maxRestS     = 3600
 )
 
 func (p *planner) readClusterPorts() {
 	c := p.topology.ClusterPorts
-	first, last := cmp.Or(c.First, defaultFirst), cmp.Or(c.Last, maxPort)
+	first, last := cmp.Or(c.First, defaultFirst), cmp.Or(c.Last, defaultLast)
 	rest := defaultRestS
 	if c.RestS != nil {
 		rest = *c.RestS

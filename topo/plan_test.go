@@ -273,9 +273,9 @@ func TestClusterPorts(t *testing.T) {
 		given ClusterPorts
 		want  PlanClusterPorts
 	}{
-		{ClusterPorts{}, PlanClusterPorts{First: 1024, Last: 65535, RestMS: 60000, Sharing: "port-file"}},
+		{ClusterPorts{}, PlanClusterPorts{First: 32768, Last: 60999, RestMS: 60000, Sharing: "port-file"}},
 		{ClusterPorts{First: 1, Last: 1, RestS: &none}, PlanClusterPorts{First: 1, Last: 1, Sharing: "port-file"}},
-		{ClusterPorts{First: 5000, Sharing: "distributor"}, PlanClusterPorts{First: 5000, Last: 65535, RestMS: 60000, Sharing: "distributor"}},
+		{ClusterPorts{First: 5000, Sharing: "distributor"}, PlanClusterPorts{First: 5000, Last: 60999, RestMS: 60000, Sharing: "distributor"}},
 	} {
 		topology := Generate(Shape{Stacks: 2})
 		topology.ClusterPorts = c.given

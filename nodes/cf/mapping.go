@@ -20,6 +20,7 @@ import (
 type mapping struct {
 	path    string
 	fd      int
+	locks   *lockFile // of entries
 	device  uint64
 	inode   uint64
 	id      [16]byte
@@ -38,7 +39,9 @@ type mapping struct {
 	entries    [portfile.MaxEntries]sharedEntry
 
 	// index finds entries; a map is never changed, but replaced.
-	index atomic.Pointer[map[netip.Addr]int]
+	index  atomic.Pointer[map[netip.Addr]int]
+	opened time.Time
+	looked atomic.Int64 // when the file was last looked at, since opened
 	// users counts those that may touch the memory.
 	users atomic.Int64
 }
@@ -48,6 +51,7 @@ type sharedEntry struct {
 	mutex mutex
 	// stale: this stack's slot has ports there of an incarnation before it.
 	stale atomic.Bool
+	lock  entryLock
 	// held is what this stack holds of the DVIPA.
 	held *holding
 	// bytes are what the entry is known to begin with, which is this record.
@@ -57,39 +61,58 @@ type sharedEntry struct {
 
 // openMapping opens and checks the file. fs.ErrNotExist says that there is none; a *DamagedError
 // that it cannot be used.
-func openMapping(c *Config, b *book) (m *mapping, err error) {
+func openMapping(c *Config, b *book) (*mapping, error) {
+	m, err := newMapping(c, b)
+	if err == nil {
+		err = m.open(c.Plex)
+	}
+	if err != nil && m != nil {
+		m.close()
+		m = nil
+	}
+	return m, err
+}
+
+func newMapping(c *Config, b *book) (*mapping, error) {
 	fd, err := unix.Open(c.Path, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, &os.PathError{Op: "open port file", Path: c.Path, Err: err}
 	}
-	m = &mapping{path: c.Path, fd: fd, timeout: c.LockTimeout, rest: c.Rest, pid: uint32(os.Getpid()), book: b, directory: newMutex(), reclaiming: newMutex(), slot: -1}
+	m := &mapping{path: c.Path, fd: fd, timeout: c.LockTimeout, rest: c.Rest, pid: uint32(os.Getpid()), book: b, opened: time.Now(), directory: newMutex(), reclaiming: newMutex(), slot: -1}
+	// A description of its own, so that the slot is given back even while one is waited for.
+	locks, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", fd), unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	if err != nil {
+		_ = unix.Close(fd)
+		return nil, fmt.Errorf("open port file %s again: %w", c.Path, err)
+	}
+	m.locks = newLockFile(locks)
 	for i := range m.entries {
 		m.entries[i].mutex = newMutex()
 	}
 	m.index.Store(&map[netip.Addr]int{})
-	defer func() {
-		if err != nil {
-			m.close()
-		}
-	}()
+	return m, nil
+}
+
+// open maps and checks the file of a plex.
+func (m *mapping) open(plex string) error {
 	stat, err := m.stat()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	m.device, m.inode = stat.Dev, stat.Ino
-	m.mem, err = unix.Mmap(fd, 0, portfile.FileSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	m.mem, err = unix.Mmap(m.fd, 0, portfile.FileSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
-		return nil, fmt.Errorf("map port file %s: %w", c.Path, err)
+		return fmt.Errorf("map port file %s: %w", m.path, err)
 	}
 	header, err := m.header()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if header.Plex != c.Plex {
-		return nil, m.damaged("it is of plex %s, this stack of %s: give each plex a file of its own", header.Plex, c.Plex)
+	if header.Plex != plex {
+		return m.damaged("it is of plex %s, this stack of %s: give each plex a file of its own", header.Plex, plex)
 	}
 	m.id = header.ID
-	return m, nil
+	return nil
 }
 
 // close gives everything back, the stack's slot too. Nobody may use the mapping any more.
@@ -98,6 +121,7 @@ func (m *mapping) close() {
 		_ = unix.Munmap(m.mem) // fails for a range that is not mapped alone
 		m.mem = nil
 	}
+	m.locks.close()
 	_ = unix.Close(m.fd)
 }
 
@@ -114,8 +138,25 @@ func (m *mapping) damaged(format string, args ...any) *DamagedError {
 // removed is the error for a file that is not at its path any more.
 var errRemoved = errors.New("removed")
 
-// stat finds out whether the file is still linked and whole. It comes after every lock, by a raw
-// system call, which does not wait. It fails with errRemoved or a *DamagedError.
+// statEvery is how often the file is looked at, at most. What is done in the meantime to a file that
+// was removed is registered in the next one, as everything is that this stack holds.
+const statEvery = time.Millisecond
+
+// whole finds out, after a lock was taken, whether the file is still linked and whole.
+func (m *mapping) whole() error {
+	now := time.Since(m.opened)
+	if last := time.Duration(m.looked.Load()); last != 0 && now-last < statEvery {
+		return nil
+	}
+	_, err := m.stat()
+	if err == nil {
+		m.looked.Store(int64(now))
+	}
+	return err
+}
+
+// stat finds out whether the file is still linked and whole, by a raw system call, which does not
+// wait. It fails with errRemoved or a *DamagedError.
 func (m *mapping) stat() (unix.Stat_t, error) {
 	var stat unix.Stat_t
 	if _, _, errno := unix.RawSyscall(unix.SYS_FSTAT, uintptr(m.fd), uintptr(unsafe.Pointer(&stat)), 0); errno != 0 {

@@ -32,9 +32,9 @@ type Config struct {
 	XCFInterface string
 	// Outside are the interfaces towards the network; none for an inside stack.
 	Outside []string
-	// FirstPort and LastPort bound the ports that the kernel may choose; both 0 leave it as it is.
-	// It takes a port back that it chose when its connection fails, so the pool of cluster-wide
-	// ports must lie within.
+	// FirstPort and LastPort bound the pool of cluster-wide ports; both 0 for none. The kernel takes a
+	// port of a failed connection back only if it may choose it, so its own range is widened to
+	// hold the pool.
 	FirstPort, LastPort uint16
 	// Log, nil for the default one.
 	Log *slog.Logger

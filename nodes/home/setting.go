@@ -31,7 +31,8 @@ func settings(c Config) []setting {
 		{name: "ipv6/conf/all/forwarding", value: forward, optional: true},
 	}
 	if c.LastPort != 0 {
-		all = append(all, setting{name: "ipv4/ip_local_port_range", value: fmt.Sprintf("%d\t%d", c.FirstPort, c.LastPort)})
+		first, last := min(c.FirstPort, firstChosen), max(c.LastPort, lastChosen)
+		all = append(all, setting{name: "ipv4/ip_local_port_range", value: fmt.Sprintf("%d\t%d", first, last)})
 	}
 	for _, link := range slices.Concat([]string{"all", c.XCFInterface}, c.Outside) {
 		xcf := "0"
@@ -73,6 +74,9 @@ func settings(c Config) []setting {
 	}
 	return all
 }
+
+// The kernel's default of ip_local_port_range (net/ipv4/af_inet.c).
+const firstChosen, lastChosen = 32768, 60999
 
 // configure makes the settings in the namespace of the calling thread.
 func configure(settings []setting) error {

@@ -14,6 +14,8 @@ import (
 
 // Bind is Figure 15 for an application's bind().
 func (s *stack) Bind(ctx context.Context, request sockets.BindRequest, perform func(netip.AddrPort) error) error {
+	s.binds.RLock()
+	defer s.binds.RUnlock()
 	bind := s.addresses.Load().Bind(request.Address)
 	_, err := s.carryOut(ctx, bind, request.Cookie, perform)
 	s.trace.add("bind "+request.Address.String(), bind.Trace())
@@ -22,10 +24,9 @@ func (s *stack) Bind(ctx context.Context, request sockets.BindRequest, perform f
 
 // carryOut does what a bind needs, step by step, and returns where the socket is bound if that is a
 // DVIPA. The entry of the coupling facility stays locked from the first look until the kernel
-// has bound the socket or refused (T33). The core is told before the application goes on.
+// has bound the socket or refused (T33). The core is told before the application goes on. The
+// caller holds s.binds since before it looked at the addresses.
 func (s *stack) carryOut(ctx context.Context, bind *vipa.Bind, cookie uint64, perform func(netip.AddrPort) error) (vipa.PortBound, error) {
-	s.binds.RLock()
-	defer s.binds.RUnlock()
 	var claim cf.Claim
 	var answer vipa.Answer
 	var err error // of the last step

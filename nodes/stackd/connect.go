@@ -42,6 +42,8 @@ func (s *stack) Connect(ctx context.Context, request sockets.ConnectRequest, bin
 // returns where it is bound then; as before where no DVIPA is chosen. Where no port is left it is
 // EADDRNOTAVAIL, as connect() says it.
 func (s *stack) bindSource(ctx context.Context, request sockets.ConnectRequest, bind func(netip.AddrPort) (netip.AddrPort, error)) (netip.AddrPort, error) {
+	s.binds.RLock()
+	defer s.binds.RUnlock()
 	addresses := s.addresses.Load()
 	dvipa := request.Local.Addr()
 	if dvipa.IsUnspecified() {

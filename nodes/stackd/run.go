@@ -47,7 +47,7 @@ It is ready when GET /v1/ready on its control socket answers 200, and ends on SI
 	f.StringVar(&o.keyFile, "key", "", "file with the plex key")
 	f.IntVar(&o.helloMS, "hello-ms", 0, "milliseconds between two HELLOs (0: 50)")
 	f.IntVar(&o.deadMS, "dead-ms", 0, "milliseconds of silence until a member is lost (0: 500)")
-	f.StringVar(&o.pool, "pool", "1024-65535", "ports that port 0 of a DVIPA with CLUSTERPORTS is served from")
+	f.StringVar(&o.pool, "pool", "32768-60999", "ports that port 0 of a DVIPA with CLUSTERPORTS is served from")
 	f.IntVar(&o.restMS, "port-rest-ms", 60000, "milliseconds that a freed port rests which carried outbound connections (0: none)")
 	f.StringVar(&o.sharing, "sharing", control.SharingPortFile, "how the stacks share ports: port-file, or distributor: the owner of a DVIPA keeps its table")
 	f.StringVar(&o.variant, "variant", "specified-address-bypass", "how listeners are read (Figure 5): specified-address-bypass or enumerated-only")
