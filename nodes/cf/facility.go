@@ -92,6 +92,8 @@ type Facility interface {
 	// notices may call it: it happens once. It fails with ErrAlive while the stack's process
 	// lives, and does nothing if the stack was started again.
 	Reclaim(ctx context.Context, gone contract.Member) error
+	// State is what it can do now.
+	State() State
 	// View is the whole of it, for display and audit.
 	View(ctx context.Context) (View, error)
 	// Close leaves; other stacks then take back what this one still holds.

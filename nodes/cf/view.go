@@ -82,6 +82,19 @@ type PortView struct {
 	Rest    time.Duration // left
 }
 
+// State is OK while the file is settled, and Degraded where there is none to use.
+func (f *File) State() State {
+	m, err := f.use()
+	if err != nil {
+		return Degraded
+	}
+	defer m.leave()
+	if f.isSettled(m) {
+		return OK
+	}
+	return Filling
+}
+
 // View is the whole of the port file. Each entry is of one moment, with its lock held, or, where
 // somebody keeps it locked, read without.
 func (f *File) View(ctx context.Context) (View, error) {

@@ -67,6 +67,8 @@ type stack struct {
 	control net.Listener
 
 	facility cf.Facility
+	// portsServed: the facility has given out ports, or could have.
+	portsServed atomic.Bool
 	clerk    *clerk
 
 	// opened are the closers of what was opened so far, last opened first to close.
