@@ -28,6 +28,8 @@ type Config struct {
 	// XCFNetwork is the inter-stack network, which no source address is chosen for. The zero
 	// Prefix: only the XCF addresses of members are known to be in it.
 	XCFNetwork netip.Prefix
+	// OwnersKeepPorts: owners keep the tables of ports (T35), so that there is FollowOwner.
+	OwnersKeepPorts bool
 }
 
 // Definition is a profile with every name resolved to an address: what Figure 10, block 100
