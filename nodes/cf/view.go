@@ -61,6 +61,9 @@ type MemberView struct {
 type DVIPAView struct {
 	DVIPA netip.Addr
 	Pool  portfile.Pool
+	// Owner is the other stack that keeps the table, where the view is not of the table: then Ports
+	// are those that this stack holds, and nothing is known of the rest. Else empty.
+	Owner string
 	// Problem says why the rest is missing or may be wrong: the entry is damaged, or
 	// somebody has its lock.
 	Problem string

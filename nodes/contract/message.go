@@ -156,7 +156,8 @@ type PortAnswer struct {
 }
 
 // PortRelease gives back ports that no socket of the sender uses any more (I18; Figure 14,
-// block 190). What the sender does not hold stays as it is.
+// block 190). What another stack holds stays as it is; what nobody holds rests if it is asked for,
+// for an owner that is new.
 type PortRelease struct {
 	DVIPA netip.Addr
 	XCF   netip.Addr

@@ -100,7 +100,8 @@ func (s *stack) rejection(step vipa.Reject, err error) error {
 	var busy *cf.BusyError
 	var damaged *cf.DamagedError
 	var filling *cf.FillingError
-	if errors.As(err, &busy) || errors.As(err, &damaged) || errors.As(err, &filling) {
+	var owner *cf.OwnerError
+	if errors.As(err, &busy) || errors.As(err, &damaged) || errors.As(err, &filling) || errors.As(err, &owner) {
 		s.log.Warn("bind refused", "error", err)
 	}
 	return err

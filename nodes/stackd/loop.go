@@ -48,6 +48,8 @@ type edges interface {
 	apply(actions []vipa.Action) error
 	// account takes actions that concern the coupling facility, without waiting for it.
 	account(action vipa.Action)
+	// follow takes in who keeps the table of the ports of a DVIPA, and tells it what this stack holds.
+	follow(vipa.FollowOwner)
 	// answer lets a connect() go on, or fail where there is a reason.
 	answer(connect uint64, reason string)
 	// published takes what the core knows of addresses, for those who bind and connect.
@@ -148,6 +150,8 @@ func (l *loop) perform(actions []vipa.Action) {
 			l.edges.answer(a.ID, "")
 		case vipa.RefuseConnect:
 			l.edges.answer(a.ID, a.Reason)
+		case vipa.FollowOwner:
+			l.edges.follow(a)
 		case vipa.CreateEntry, vipa.MarkPorts, vipa.ReleasePorts, vipa.ReclaimPorts:
 			commit()
 			l.edges.account(a)

@@ -49,6 +49,8 @@ func (r *recorder) apply(actions []vipa.Action) error {
 
 func (r *recorder) account(vipa.Action) { r.done = append(r.done, "account") }
 
+func (r *recorder) follow(vipa.FollowOwner) { r.done = append(r.done, "follow") }
+
 func (r *recorder) answer(uint64, string) { r.done = append(r.done, "answer") }
 
 func (r *recorder) published(*vipa.Addresses) {}
@@ -160,6 +162,23 @@ func TestAListIsSteppedWithTheConnectionsHeld(t *testing.T) {
 		t.Fatal(err)
 	}
 	if want := []string{"activate", "commit", "send NEWCONN", "send END_OF_LIST"}; !cmp.Equal(want, r.done) {
+		t.Errorf("edges (-want +got):\n%s", cmp.Diff(want, r.done))
+	}
+}
+
+// Where owners keep the tables of ports, what is held is told before the list is answered.
+func TestAnOwnerIsToldOfPortsBeforeTheEndOfItsList(t *testing.T) {
+	r := &recorder{}
+	core := vipa.New(vipa.Config{Self: target, OwnersKeepPorts: true})
+	core.Step(vipa.MemberJoined{Member: self})
+	l := start(t, core, r)
+	list := contract.VIPAList{DVIPAs: []contract.DVIPA{{
+		Prefix: dvipa, Role: contract.RolePrimary, Owner: true, Epoch: 1, ClusterPorts: true,
+	}}}
+	if err := l.do(vipa.MessageReceived{From: self, Message: list}, time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"follow", "send END_OF_LIST"}; !cmp.Equal(want, r.done) {
 		t.Errorf("edges (-want +got):\n%s", cmp.Diff(want, r.done))
 	}
 }

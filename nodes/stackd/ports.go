@@ -59,7 +59,7 @@ func (s *stack) ports(r *http.Request) (control.Ports, error) {
 
 func dvipaPorts(v cf.DVIPAView, limit int) control.DVIPAPorts {
 	row := control.DVIPAPorts{
-		DVIPA: v.DVIPA, State: control.PortsOK, Problem: v.Problem,
+		DVIPA: v.DVIPA, Owner: v.Owner, State: control.PortsOK, Problem: v.Problem,
 		First: v.Pool.First, Last: v.Pool.Last, Available: v.Available - v.Resting, Ports: []control.ClusterPort{},
 	}
 	if v.Problem != "" {

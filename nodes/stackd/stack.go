@@ -17,6 +17,7 @@ import (
 
 	"github.com/plexlab-dev/plexlab/nodes/cf"
 	"github.com/plexlab-dev/plexlab/nodes/contract"
+	"github.com/plexlab-dev/plexlab/nodes/contract/control"
 	"github.com/plexlab-dev/plexlab/nodes/datapath"
 	"github.com/plexlab-dev/plexlab/nodes/home"
 	"github.com/plexlab-dev/plexlab/nodes/profile"
@@ -69,7 +70,9 @@ type stack struct {
 	facility cf.Facility
 	// portsServed: the facility has given out ports, or could have.
 	portsServed atomic.Bool
-	clerk    *clerk
+	// distributor is the facility where owners keep the tables of ports, else nil.
+	distributor *cf.Distributor
+	clerk       *clerk
 
 	// opened are the closers of what was opened so far, last opened first to close.
 	opened []func() error
@@ -100,7 +103,10 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 	if err != nil {
 		return nil, err
 	}
-	core := vipa.New(vipa.Config{Self: s.self, Variant: checked.variant, XCFNetwork: network})
+	core := vipa.New(vipa.Config{
+		Self: s.self, Variant: checked.variant, XCFNetwork: network,
+		OwnersKeepPorts: checked.ports.sharing == control.SharingDistributor,
+	})
 	s.loop = newLoop(core, s, s.trace, log)
 
 	defer func() {
@@ -136,10 +142,7 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 	}); err != nil {
 		return nil, err
 	}
-	if s.facility, err = cf.Open(cf.Config{
-		Path: o.portFile, Plex: o.plex, Self: s.self,
-		Pool: contract.PortRange{First: checked.ports.first, Last: checked.ports.last}, Rest: checked.ports.rest, Logger: log,
-	}); err != nil {
+	if err = s.openFacility(checked.ports); err != nil {
 		return nil, err
 	}
 	s.opened = append(s.opened, s.facility.Close)
@@ -239,6 +242,9 @@ func (s *stack) listenToGroup(ctx context.Context) error {
 }
 
 func (s *stack) partner(event xcf.Event) {
+	if s.distributor != nil && s.sharePorts(event) {
+		return
+	}
 	switch e := event.(type) {
 	case xcf.Joined:
 		s.log.Info("member joined", "member", e.Member.Stack, "xcf", e.Member.XCF)
@@ -273,6 +279,9 @@ func (s *stack) held(list contract.VIPAList) []contract.Connection {
 
 // send is part of edges.
 func (s *stack) send(to netip.Addr, message contract.Message) {
+	if list, ok := message.(contract.VIPAList); ok && s.distributor != nil {
+		s.distributor.Announce(to, list)
+	}
 	if !to.IsValid() {
 		if err := s.group.Broadcast(message); err != nil {
 			s.log.Error("message not sent", "kind", message.Kind(), "error", err)

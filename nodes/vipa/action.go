@@ -100,6 +100,15 @@ type ReleasePorts struct {
 // stack asks for it; it is done once.
 type ReclaimPorts struct{ Member contract.Member }
 
+// FollowOwner says who keeps the table of the ports of a DVIPA (T35), as a list of another stack has
+// it: its owner, at this epoch, or with the zero Member nobody. The owner is told what this stack
+// holds before it is sent anything that comes later (Figure 11, block 130 for ports).
+type FollowOwner struct {
+	DVIPA netip.Addr
+	Owner contract.Member
+	Epoch uint64
+}
+
 // LetConnect lets a connect() go on: its connection is in the CRT of the owner, if that is this
 // stack by an action before.
 type LetConnect struct{ ID uint64 }
@@ -126,5 +135,6 @@ func (CreateEntry) action()    {}
 func (MarkPorts) action()      {}
 func (ReleasePorts) action()   {}
 func (ReclaimPorts) action()   {}
+func (FollowOwner) action()    {}
 func (LetConnect) action()     {}
 func (RefuseConnect) action()  {}

@@ -93,6 +93,7 @@ func (s *Stack) candidate(d *dvipa, from contract.Member, e contract.DVIPA, held
 		before = d.listed.services
 	}
 	d.listed = &listed{owner: from, entry: e}
+	s.follow(d)
 
 	// 124: is this stack a candidate target?
 	s.pass("fig11/122-yes->124")
@@ -155,6 +156,18 @@ func (s *Stack) assignClusterWide(d *dvipa) {
 	}
 }
 
+// follow: where owners keep the tables of ports, what this stack holds is told to the one that the
+// list names (T35). This stack itself knows.
+func (s *Stack) follow(d *dvipa) {
+	switch {
+	case !s.followed:
+	case d.listed == nil || !d.listed.entry.ClusterPorts:
+		s.do(FollowOwner{DVIPA: d.address})
+	case d.listed.owner != s.self:
+		s.do(FollowOwner{DVIPA: d.address, Owner: d.listed.owner, Epoch: d.listed.entry.Epoch})
+	}
+}
+
 // unlisted: DVIPAs that the sender owned and that are not in its list any more are not
 // addresses of this stack any more, except for the connections it holds. A kept list stays.
 func (s *Stack) unlisted(from contract.Member, owned map[netip.Addr]bool, connections map[netip.Addr][]contract.Connection) {
@@ -164,6 +177,7 @@ func (s *Stack) unlisted(from contract.Member, owned map[netip.Addr]bool, connec
 			continue
 		}
 		d.listed = nil
+		s.follow(d)
 		d.held = set(connections[address])
 		s.settle(d)
 	}

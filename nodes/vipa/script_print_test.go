@@ -104,6 +104,11 @@ func (s *script) action(a vipa.Action) string {
 		return line
 	case vipa.ReclaimPorts:
 		return fmt.Sprintf("reclaim %s inc=%d", a.Member.Stack, a.Member.Incarnation)
+	case vipa.FollowOwner:
+		if a.Owner.Stack == "" {
+			return "follow nobody for " + s.name(a.DVIPA)
+		}
+		return fmt.Sprintf("follow %s for %s epoch=%d", a.Owner.Stack, s.name(a.DVIPA), a.Epoch)
 	case vipa.LetConnect:
 		return fmt.Sprintf("let %d connect", a.ID)
 	case vipa.RefuseConnect:

@@ -146,6 +146,7 @@ func (s *script) start(c *command) {
 	if c.d.HasArg("enumerated-only") {
 		cfg.Variant = vipa.EnumeratedOnly
 	}
+	cfg.OwnersKeepPorts = c.d.HasArg("owners-keep-ports")
 	s.stacks[name] = &scripted{Stack: vipa.New(cfg), tables: vipa.NewTables(self.XCF)}
 }
 

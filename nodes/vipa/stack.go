@@ -22,6 +22,7 @@ type Stack struct {
 	self       contract.Member
 	variant    Variant
 	xcfNetwork netip.Prefix
+	followed   bool // owners keep the tables of ports
 
 	definition Definition        // in force
 	list       contract.VIPAList // complete, as last told
@@ -48,6 +49,7 @@ func New(cfg Config) *Stack {
 		self:       cfg.Self,
 		variant:    cfg.Variant,
 		xcfNetwork: cfg.XCFNetwork,
+		followed:   cfg.OwnersKeepPorts,
 		dvipas:     make(map[netip.Addr]*dvipa),
 		members:    make(map[netip.Addr]*member),
 		listeners:  newListeners(),

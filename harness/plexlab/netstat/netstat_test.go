@@ -129,10 +129,15 @@ func TestReports(t *testing.T) {
 func TestCleanPorts(t *testing.T) {
 	report, _ := netstat.ByName("ports")
 	var got bytes.Buffer
-	if err := report.Write(&got, "MVS1", control.Ports{Sharing: control.SharingDistributor, State: control.PortsOK}); err != nil {
+	ports := control.Ports{Sharing: control.SharingDistributor, State: control.PortsOK, DVIPAs: []control.DVIPAPorts{{
+		DVIPA: netip.MustParseAddr("44.0.1.1"), Owner: "MVS5", State: control.PortsOK, First: 1024, Last: 65535,
+	}}}
+	if err := report.Write(&got, "MVS1", ports); err != nil {
 		t.Fatal(err)
 	}
-	if want := "MVS1  cluster-wide ports\n  none\n  ports are shared by: distributor\n  audit: clean\n"; got.String() != want {
+	want := "MVS1  cluster-wide ports\n  none\n  44.0.1.1: MVS5 keeps the table; held here: 0 unique, 0 shared\n" +
+		"  ports are shared by: distributor\n  audit: clean\n"
+	if got.String() != want {
 		t.Errorf("got %q, want %q", got.String(), want)
 	}
 }

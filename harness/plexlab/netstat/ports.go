@@ -29,8 +29,7 @@ var ports = of("ports", "cluster-wide ports",
 				l.rows = append(l.rows, table.Row{d.DVIPA, r.name(), r.Use, strings.Join(r.Holders, ", "), rests})
 			}
 			l.notes = append(l.notes, condition(d.State, d.DVIPA.String()+" ", d.Problem)...)
-			l.notes = append(l.notes, fmt.Sprintf("%s: %d of %d to %d available; %d unique, %d shared, %d resting",
-				d.DVIPA, d.Available, d.First, d.Last, d.Unique, d.Shared, d.Resting))
+			l.notes = append(l.notes, summary(d))
 			if total := d.Unique + d.Shared + d.Resting; total > len(d.Ports) {
 				l.notes = append(l.notes, fmt.Sprintf("%s: %d of %d ports shown", d.DVIPA, len(d.Ports), total))
 			}
@@ -44,6 +43,15 @@ var ports = of("ports", "cluster-wide ports",
 		}
 		return l
 	})
+
+// summary counts the ports of a DVIPA.
+func summary(d control.DVIPAPorts) string {
+	if d.Owner != "" {
+		return fmt.Sprintf("%s: %s keeps the table; held here: %d unique, %d shared", d.DVIPA, d.Owner, d.Unique, d.Shared)
+	}
+	return fmt.Sprintf("%s: %d of %d to %d available; %d unique, %d shared, %d resting",
+		d.DVIPA, d.Available, d.First, d.Last, d.Unique, d.Shared, d.Resting)
+}
 
 // condition is a line that says what is not in order, if anything is.
 func condition(state, of, problem string) []string {

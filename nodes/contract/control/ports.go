@@ -3,7 +3,8 @@ package control
 import "net/netip"
 
 // Ports is GET /v1/ports: the ports of the DVIPAs with CLUSTERPORTS, as the whole plex holds
-// them. With sharing "distributor", it is those of the DVIPAs that the stack owns.
+// them. With sharing "distributor", that is so for the DVIPAs that the stack owns; of others it is
+// what the stack holds itself.
 type Ports struct {
 	// Sharing is how the stacks share ports: "port-file", or "distributor" where the owner of
 	// a DVIPA keeps its table.
@@ -35,6 +36,9 @@ const (
 // DVIPAPorts are the ports of one DVIPA.
 type DVIPAPorts struct {
 	DVIPA netip.Addr `json:"dvipa"`
+	// Owner is the other stack that keeps the table, with sharing "distributor": then Ports and the
+	// counts are of what the answering stack holds, and Available is 0. Else empty.
+	Owner string `json:"owner,omitempty"`
 	// State and Problem are those of this DVIPA alone, where not all suffer.
 	State   string `json:"state"`
 	Problem string `json:"problem,omitempty"`
