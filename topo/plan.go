@@ -9,12 +9,19 @@ import "net/netip"
 type Plan struct {
 	// Name is the name of the plex, 1 to 8 characters of A-Z, 0-9, @, # and $ as in a Sysplex name, upper case.
 	Name string `json:"name"`
+	// Symbols are the names for addresses that the file gives, in upper case.
+	Symbols map[string]netip.Addr `json:"symbols,omitempty"`
 	// Networks, each a bridge in the hub namespace, in the order of the file.
 	Networks []PlanNetwork `json:"networks"`
 	// Nodes, each a network namespace: routers, then stacks, then hosts, in the order of the file.
 	Nodes []PlanNode `json:"nodes"`
 	// Timers of the XCF group; handed to every stack.
 	Timers Timers `json:"timers"`
+	// ClusterPorts are handed to every stack.
+	ClusterPorts PlanClusterPorts `json:"cluster_ports"`
+	// Advertising of DVIPAs by a routing protocol; the zero value where owners answer for them on their
+	// adapters.
+	Advertising Advertising `json:"advertising,omitzero"`
 	// Faults to be applied by the clock after the lab is ready, in order of time.
 	Faults []PlanFault `json:"faults,omitempty"`
 }

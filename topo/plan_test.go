@@ -267,6 +267,34 @@ func TestDefaultTimers(t *testing.T) {
 	}
 }
 
+func TestClusterPorts(t *testing.T) {
+	none := 0
+	for _, c := range []struct {
+		given ClusterPorts
+		want  PlanClusterPorts
+	}{
+		{ClusterPorts{}, PlanClusterPorts{First: 32768, Last: 60999, RestMS: 60000, Sharing: "port-file"}},
+		{ClusterPorts{First: 1, Last: 1, RestS: &none}, PlanClusterPorts{First: 1, Last: 1, Sharing: "port-file"}},
+		{ClusterPorts{First: 5000, Sharing: "distributor"}, PlanClusterPorts{First: 5000, Last: 60999, RestMS: 60000, Sharing: "distributor"}},
+	} {
+		topology := Generate(Shape{Stacks: 2})
+		topology.ClusterPorts = c.given
+		plan, err := topology.Plan()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(c.want, plan.ClusterPorts); diff != "" {
+			t.Errorf("given %+v (-want +got):\n%s", c.given, diff)
+		}
+	}
+	topology := Generate(Shape{Stacks: 2})
+	topology.ClusterPorts.Sharing = "gossip"
+	want := `topology /cluster_ports/sharing: found "gossip", expected port-file or distributor`
+	if _, err := topology.Plan(); err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
 func TestTimersAndFaults(t *testing.T) {
 	topology := Generate(Shape{Stacks: 2})
 	topology.Timers = Timers{HelloMS: 20}
@@ -300,7 +328,7 @@ func TestIPv6(t *testing.T) {
 		Routers: []Router{{Name: "R", Links: []Link{{"lan", "2001:db8:44::1"}, {"old", "10.0.0.1"}}}},
 		Stacks: []Stack{{
 			Name: "MVS1", XCF: "xcf1", Links: []Link{{"lan", "2001:db8:44::101"}, {"old", "10.0.0.101"}}, Implementation: "other",
-			Profile: "VIPADYN VIPADEF /64 DVA1 VIPAB 1 10.0.0.7 VIPAR /112 2001:db8:44::1:0 VIPADIST DVA1 DESTIP XCF1 ENDVIPADYN",
+			Profile: "VIPADYN VIPADEF /64 DVA1 VIPAB 1 2001:db8:44::7 VIPAR /112 2001:db8:44::1:0 VIPADIST DVA1 DESTIP XCF1 ENDVIPADYN",
 		}},
 		Hosts: []Host{{Name: "CLIENT", Links: []HostLink{
 			{Network: "old", Address: "10.0.0.10"}, {Network: "xcf", Address: "2001:db8:1::ff"},
@@ -328,4 +356,30 @@ func TestIPv6(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden(t, filepath.Join("testdata", "ipv6.plan.txt"), []byte(plan.String()+"\n"+picture))
+
+	// What no stack could forward to another is refused where it stands.
+	topology.Stacks[0].Profile = "VIPADYN VIPAB 1 10.0.0.7 VIPAR /28 10.0.0.32 ENDVIPADYN"
+	want = "topology /stacks/0/profile:1:17: found the DVIPA 10.0.0.7, expected one of IPv6: the XCF network 2001:db8:1::/64 carries no IPv4 from stack to stack\n" +
+		"topology /stacks/0/profile:1:36: found the range 10.0.0.32/28, expected one of IPv6: the XCF network 2001:db8:1::/64 carries no IPv4 from stack to stack"
+	if _, err := topology.Plan(); err == nil || err.Error() != want {
+		t.Fatalf("got %v\nwant %s", err, want)
+	}
+}
+
+// An XCF network of IPv4 carries DVIPAs of both families.
+func TestBothFamilies(t *testing.T) {
+	topology := &Topology{
+		Plex: "BOTH",
+		Networks: []Network{
+			{Name: "xcf", Subnet: "10.1.0.0/24", XCF: true},
+			{Name: "four", Subnet: "192.168.44.0/24"}, {Name: "six", Subnet: "2001:db8:44::/64"},
+		},
+		Stacks: []Stack{{
+			Name: "MVS1", XCF: "10.1.0.1", Links: []Link{{"four", "192.168.44.101"}, {"six", "2001:db8:44::101"}},
+			Profile: "VIPADYN VIPADEF /24 192.168.44.10 VIPADEF /64 2001:db8:44::10 VIPADIST 2001:db8:44::10 DESTIP 10.1.0.1 ENDVIPADYN",
+		}},
+	}
+	if _, err := topology.Plan(); err != nil {
+		t.Fatal(err)
+	}
 }

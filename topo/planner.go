@@ -55,13 +55,16 @@ func (t *Topology) read() *planner {
 	}
 	p.name()
 	p.readSymbols()
+	p.plan.Symbols = p.symbols
 	p.readNetworks()
 	p.readRouters()
 	p.readStacks()
 	p.readHosts()
+	p.readAdvertising()
 	p.checkProfiles()
 	p.readApplications()
 	p.readTimers()
+	p.readClusterPorts()
 	p.readFaults()
 	return p
 }

@@ -1,8 +1,6 @@
 package fig07
 
 import (
-	"net/netip"
-
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
@@ -15,22 +13,19 @@ import (
 // distributed is a profile that distributes ports 80 and 443 of DVA1 to whoever listens.
 const distributed = `
 	VIPADynamic
-	  VIPADEFine 255.255.255.0 DVA1
+	  VIPADEFine MASK DVA1
 	  VIPADISTribute DVA1 PORT 80, 443 DESTIP ALL
 	ENDVIPADynamic`
 
-var (
-	web    = netip.AddrPortFrom(trial.DVA1, 80)
-	secure = netip.AddrPortFrom(trial.DVA1, 443)
-)
+var _ = trial.DescribeFamilies("a message to the distributing processor", func(f trial.Family) {
+	web, secure := f.At(80), f.At(443)
 
-var _ = Describe("a message to the distributing processor", func() {
 	// "If the message identifies a candidate server (block 700) [...] a list of candidate servers
 	// for workload distribution is updated to reflect the availability of the IP address and port
 	// for distribution of subsequent connections (block 702)."
 	It("that identifies a candidate server makes it one, for the port it names and for later connections",
 		requirements.Covers("fig07/700-candidate->702", "fig07/702->end"), func() {
-			u := trial.Unit(trial.UnitConfig{Profile: distributed, Partners: []int{2, 3}})
+			u := f.Unit(trial.UnitConfig{Profile: distributed, Partners: []int{2, 3}})
 			mvs2, mvs3 := u.Join(2), u.Join(3)
 			mvs2.Say(mvs2.SRVSTAT(web, true))
 			first := u.EventuallyForwarded(web, mvs2)
@@ -55,10 +50,10 @@ var _ = Describe("a message to the distributing processor", func() {
 	// distribution (block 706)."
 	It("that identifies a cluster-wide port leads the port to its server, past distribution",
 		requirements.Covers("fig07/700-unique->706", "fig07/706->end", "T6"), func() {
-			u := trial.Unit(trial.UnitConfig{Profile: distributed, Partners: []int{2, 3}})
+			u := f.Unit(trial.UnitConfig{Profile: distributed, Partners: []int{2, 3}})
 			mvs2, mvs3 := u.Join(2), u.Join(3)
 			// An ephemeral port, which nobody enumerated.
-			unique := mvs3.SRVSTAT(netip.AddrPortFrom(trial.DVA1, 49200), true)
+			unique := mvs3.SRVSTAT(f.At(49200), true)
 			unique.Unique = true
 			mvs2.Say(mvs2.SRVSTAT(web, true))
 			mvs3.Say(unique)
@@ -72,7 +67,7 @@ var _ = Describe("a message to the distributing processor", func() {
 	// out based on the type of other message (block 704)."
 	It("of another type is taken by its type, and one that it does not know is passed over",
 		requirements.Covers("fig07/700-other->704", "fig07/704->end"), func() {
-			u := trial.Unit(trial.UnitConfig{Profile: distributed, Partners: []int{2}})
+			u := f.Unit(trial.UnitConfig{Profile: distributed, Partners: []int{2}})
 			mvs2 := u.Join(2)
 			segmentOf := segment.NewACK(u.From(), web, 7, 9)
 			mvs2.Say(mvs2.NEWCONN(contract.Connection{Remote: segmentOf.Src, Local: web}))

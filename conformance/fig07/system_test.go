@@ -10,12 +10,12 @@ import (
 	"github.com/plexlab-dev/plexlab/conformance/trial"
 )
 
-var _ = Describe("in the Sysplex of Figure 9", func() {
+var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family) {
 	// MVS5 keeps its list of candidate servers up to date as instances of APP B end and start.
 	It("a server that ends gets no connection, and gets its share when it starts again",
 		requirements.Covers("fig07/700-candidate->702"), func() {
-			s := trial.System("figure9.yaml", nil)
-			appB := netip.AddrPortFrom(trial.DVB1, 60)
+			s := f.System("figure9.yaml", nil)
+			appB := netip.AddrPortFrom(f.DVB1, 60)
 			Expect(s.Answers(appB, 6)).To(Equal(map[string]int{"MVS2": 2, "MVS3": 2, "MVS5": 2}))
 
 			added := s.Listen("MVS4", "APPB", appB)

@@ -9,7 +9,10 @@ import (
 	"github.com/plexlab-dev/plexlab/harness/segment"
 )
 
-var _ = Describe("block 802: a request with an entry in the routing table", func() {
+var _ = trial.DescribeFamilies("block 802: a request with an entry in the routing table", func(f trial.Family) {
+	at := f.At
+	service := at(80) // the distributed service of most specs
+
 	// "... it is determined if a routing table entry already exists for the destination IP address
 	// and port (e.g., the port is a cluster-wide unique port) (block 802). ... If so, the routing
 	// table is utilized to route the connection request to the target (block 804)."
@@ -17,7 +20,7 @@ var _ = Describe("block 802: a request with an entry in the routing table", func
 	// Distribution is not asked: its turn is the same as before the request.
 	It("goes to the holder of a unique port, past distribution",
 		requirements.Covers("fig08/802-yes->804", "fig08/804->end", "T5", "T12"), func() {
-			u := trial.Unit(trial.UnitConfig{Profile: enumerated, Partners: []int{2, 3, 4}})
+			u := f.Unit(trial.UnitConfig{Profile: enumerated, Partners: []int{2, 3, 4}})
 			mvs2, mvs3, mvs4 := u.Join(2), u.Join(3), u.Join(4)
 			unique := at(8001) // overlaps with the enumerated ports
 			mvs2.Say(mvs2.SRVSTAT(service, true), mvs2.SRVSTAT(unique, true))
@@ -49,7 +52,7 @@ var _ = Describe("block 802: a request with an entry in the routing table", func
 	// has become unique to another stack meanwhile.
 	It("goes where its own connection is, before the holder of a unique port",
 		requirements.Covers("fig08/802-yes->804", "fig08/804->end"), func() {
-			u := trial.Unit(trial.UnitConfig{Profile: enumerated, Partners: []int{2, 3}})
+			u := f.Unit(trial.UnitConfig{Profile: enumerated, Partners: []int{2, 3}})
 			mvs2, mvs3 := u.Join(2), u.Join(3)
 			mvs2.Say(mvs2.SRVSTAT(service, true))
 			syn := u.EventuallyForwarded(service, mvs2)

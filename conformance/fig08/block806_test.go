@@ -12,13 +12,16 @@ import (
 	"github.com/plexlab-dev/plexlab/harness/segment"
 )
 
-var _ = Describe("block 806: a request without an entry", func() {
+var _ = trial.DescribeFamilies("block 806: a request without an entry", func(f trial.Family) {
+	at := f.At
+	service := at(80) // the distributed service of most specs
+
 	// "If the connection request is to an active distributed port (block 806), the workload
 	// distribution function is accessed to select a target for the request (block 810). The
 	// connection request is forwarded to the selected target (block 812)."
 	DescribeTable("is distributed where the port is an active distributed one",
 		func(profile string, port uint16) {
-			u := trial.Unit(trial.UnitConfig{Profile: profile, Partners: []int{2, 3, 4}})
+			u := f.Unit(trial.UnitConfig{Profile: profile, Partners: []int{2, 3, 4}})
 			targets := []*trial.Partner{u.Join(2), u.Join(3)}
 			bystander := u.Join(4)
 			for _, p := range targets {
@@ -56,7 +59,7 @@ var _ = Describe("block 806: a request without an entry", func() {
 		Entry("any, when none is enumerated",
 			requirements.Covers("fig08/806-yes->810", "fig08/810->812"), `
 			VIPADynamic
-			VIPADEFine 255.255.255.0 DVA1
+			VIPADEFine MASK DVA1
 			VIPADISTribute DVA1 DESTIP ALL
 			ENDVIPADynamic`, uint16(12345)),
 	)
@@ -66,7 +69,7 @@ var _ = Describe("block 806: a request without an entry", func() {
 	// port is enumerated without a candidate, or not enumerated at all (T4).
 	DescribeTable("is processed as without distribution where the port has no candidate",
 		func(port uint16) {
-			u := trial.Unit(trial.UnitConfig{Profile: enumerated, Partners: []int{2}})
+			u := f.Unit(trial.UnitConfig{Profile: enumerated, Partners: []int{2}})
 			mvs2 := u.Join(2)
 			mvs2.Say(mvs2.SRVSTAT(service, true))
 			u.EventuallyForwarded(service, mvs2)
@@ -76,7 +79,7 @@ var _ = Describe("block 806: a request without an entry", func() {
 			u.ExpectPacketPath(func() { u.ExpectReset(segment.NewSYN(u.From(), at(port))) },
 				"fig08/802-no->806", "fig08/806-no->808", "fig08/808->end",
 				"fig12/140-no->142", "fig12/142-yes->143", "fig12/143-no->145", "fig12/145-no->152", "fig12/152->end")
-			u.Listen(u.Stack, "", netip.AddrPortFrom(netip.IPv4Unspecified(), port))
+			u.Listen(u.Stack, "", netip.AddrPortFrom(f.Any, port))
 			u.ExpectServed(segment.NewSYN(u.From(), at(port)))
 			u.ExpectAbsent(begin, segment.Pattern{Dst: at(port)}, mvs2)
 		},
@@ -89,7 +92,7 @@ var _ = Describe("block 806: a request without an entry", func() {
 	// A candidate that has left again leaves nothing to be distributed.
 	It("is processed as without distribution once the last candidate has left",
 		requirements.Covers("fig08/806-no->808"), func() {
-			u := trial.Unit(trial.UnitConfig{Profile: enumerated, Partners: []int{2, 3}})
+			u := f.Unit(trial.UnitConfig{Profile: enumerated, Partners: []int{2, 3}})
 			mvs2, mvs3 := u.Join(2), u.Join(3)
 			for _, p := range []*trial.Partner{mvs2, mvs3} {
 				p.Say(p.SRVSTAT(service, true))
@@ -109,7 +112,7 @@ var _ = Describe("block 806: a request without an entry", func() {
 	// requirement depends on the other.
 	DescribeTable("for a port that is not enumerated but has a candidate",
 		func(variant impl.Variant, distributed bool) {
-			u := trial.Unit(trial.UnitConfig{Profile: enumerated, Variant: variant, Partners: []int{2}})
+			u := f.Unit(trial.UnitConfig{Profile: enumerated, Variant: variant, Partners: []int{2}})
 			mvs2 := u.Join(2)
 			mvs2.Say(mvs2.SRVSTAT(at(9000), true))
 			u.Settled(mvs2)

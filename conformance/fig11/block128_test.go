@@ -34,59 +34,67 @@ const (
 	notEnumerated = "500-yes->502 502-no->508 508-yes->512 512-no->510 510->end"
 )
 
-// The sockets of four tables. Single port 80 and the range 90 to 93 are enumerated where any are.
-var (
-	ports = []contract.PortRange{only(80), {First: 90, Last: 93}}
+// Single port 80 and the range 90 to 93 are enumerated where any are.
+var ports = []contract.PortRange{only(80), {First: 90, Last: 93}}
 
-	// A socket that does not reach the DVIPA: bound to another address, or IPv6 alone.
-	elsewhere = []socket{
-		{local: at(self, 80), path: conventional},
-		{local: at(anyIPv6, 91), options: []string{"v6only"}, path: conventional},
+// elsewhere are sockets that do not reach the DVIPA: bound to another address, or of the other family
+// alone.
+func (f plex) elsewhere() []socket {
+	other := socket{local: at(anyIPv6, 91), options: []string{"v6only"}, path: conventional}
+	if f.DVA1.Is6() {
+		other = socket{local: at(anyIPv4, 91), path: conventional}
 	}
-	// Whether it names the address or not, an enumerated port counts: single, first, within and last
-	// of a range, IPv4 and dual stack. One before and one behind the range do not.
-	ofAnyAddress = []socket{
-		{local: at(anyIPv4, 90), counts: true, path: enumerated},
+	return []socket{{local: at(f.self, 80), path: conventional}, other}
+}
+
+// ofAnyAddress: whether it names the address or not, an enumerated port counts: single, first, within
+// and last of a range, of the family and dual stack. One before and one behind the range do not.
+func (f plex) ofAnyAddress() []socket {
+	return []socket{
+		{local: at(f.Any, 90), counts: true, path: enumerated},
 		{local: at(anyIPv6, 92), counts: true, path: enumerated},
-		{local: at(anyIPv4, 93), counts: true, path: enumerated},
-		{local: at(anyIPv4, 89), path: notEnumerated},
-		{local: at(anyIPv4, 94), path: notEnumerated},
+		{local: at(f.Any, 93), counts: true, path: enumerated},
+		{local: at(f.Any, 89), path: notEnumerated},
+		{local: at(f.Any, 94), path: notEnumerated},
 		{local: at(anyIPv6, 8081), path: notEnumerated},
 	}
-	// With no port enumerated the unspecified address is no common address.
-	ofNone = []socket{
-		{local: at(anyIPv4, 90), path: conventional},
+}
+
+// ofNone: with no port enumerated the unspecified address is no common address.
+func (f plex) ofNone() []socket {
+	return []socket{
+		{local: at(f.Any, 90), path: conventional},
 		{local: at(anyIPv6, 92), path: conventional},
 	}
-)
+}
 
 // named are two sockets that name the DVIPA, on an enumerated port and on another.
-func named(first, second socket) []socket {
-	first.local, second.local = at(trial.DVA1, 80), at(trial.DVA1, 8080)
+func (f plex) named(first, second socket) []socket {
+	first.local, second.local = at(f.DVA1, 80), at(f.DVA1, 8080)
 	return []socket{first, second}
 }
 
-var _ = Describe("block 128, which decides as Figure 5 does", func() {
+var _ = describe("block 128, which decides as Figure 5 does", func(f plex) {
 	decides := func(variant impl.Variant, d contract.Distribution, sockets ...[]socket) {
-		u := trial.Unit(trial.UnitConfig{Inside: true, Partners: []int{2}, Variant: variant})
+		u := f.Unit(trial.UnitConfig{Inside: true, Partners: []int{2}, Variant: variant})
 		mvs2 := u.Join(2)
-		mvs2.Tell(owned(trial.DVA1, 7, d))
+		mvs2.Tell(f.owned(f.DVA1, 7, d))
 		mvs2.Passed()
 		var counted []string
 		for _, s := range slices.Concat(sockets...) {
-			service := at(trial.DVA1, s.local.Port())
+			service := at(f.DVA1, s.local.Port())
 			// 128 runs by itself when an application begins to listen.
 			u.ExpectPath("fig05", s.path, func() { u.Listen(u.Stack, "APPA", s.local, s.options...) })
 			if s.counts {
-				mvs2.ExpectMessage(peer.Is(srvstat(service, true, 7)))
+				mvs2.ExpectMessage(peer.Is(f.srvstat(service, true, 7)))
 				counted = append(counted, service.String())
 			}
 		}
 		// It runs for all of them when the list comes again.
-		answers := mvs2.Tell(owned(trial.DVA1, 7, d))
+		answers := mvs2.Tell(f.owned(f.DVA1, 7, d))
 		Expect(trial.Services(answers)).To(ConsistOf(counted))
 		// Nothing but those was told at any time, each once by itself and once for the list.
-		Expect(trial.Services(said(mvs2))).To(ConsistOf(append(counted, counted...)))
+		Expect(trial.Services(mvs2.Said())).To(ConsistOf(append(counted, counted...)))
 	}
 
 	// The bypass embodiment: "the output of block 502 is provided directly to block 514" for a
@@ -97,7 +105,7 @@ var _ = Describe("block 128, which decides as Figure 5 does", func() {
 			"fig05/508-yes->512", "fig05/512-yes->514", "fig05/512-no->510", "fig05/514->end", "fig05/510->end",
 			"fig11/128-yes->130", "fig11/128-no->131", "T2", "T3", "T11", "I17"), func() {
 			decides(impl.SpecifiedAddressBypass, on(toAll, ports...),
-				named(socket{counts: true, path: bypassed}, socket{counts: true, path: bypassed}), ofAnyAddress, elsewhere)
+				f.named(socket{counts: true, path: bypassed}, socket{counts: true, path: bypassed}), f.ofAnyAddress(), f.elsewhere())
 		})
 
 	// "If no ports are enumerated, it is assumed that workload distribution is provided for all
@@ -106,7 +114,7 @@ var _ = Describe("block 128, which decides as Figure 5 does", func() {
 	It("by name alone where no port is enumerated: specified-address-bypass",
 		requirements.Covers("fig05/500-no->510", "fig05/502-no->514", "T1", "I17"), func() {
 			decides(impl.SpecifiedAddressBypass, toAll,
-				named(socket{counts: true, path: bypassed}, socket{counts: true, path: bypassed}), ofNone, elsewhere)
+				f.named(socket{counts: true, path: bypassed}, socket{counts: true, path: bypassed}), f.ofNone(), f.elsewhere())
 		})
 
 	// Without the bypass "the operations would continue from block 508": a socket that names the
@@ -115,54 +123,54 @@ var _ = Describe("block 128, which decides as Figure 5 does", func() {
 		requirements.Covers("fig05/500-no->510", "fig05/502-no->508", "fig05/508-yes->512", "fig05/512-yes->514", "fig05/512-no->510",
 			"T2", "T11"), func() {
 			decides(impl.EnumeratedOnly, on(toAll, ports...),
-				named(socket{counts: true, path: enumerated}, socket{path: notEnumerated}), ofAnyAddress, elsewhere)
+				f.named(socket{counts: true, path: enumerated}, socket{path: notEnumerated}), f.ofAnyAddress(), f.elsewhere())
 		})
 
 	// And with none enumerated every port of a socket that names it.
 	It("for every port where none is enumerated: enumerated-only",
 		requirements.Covers("fig05/500-no->510", "fig05/502-no->508", "fig05/508-no->514", "T1", "I17"), func() {
 			decides(impl.EnumeratedOnly, toAll,
-				named(socket{counts: true, path: anyPort}, socket{counts: true, path: anyPort}), ofNone, elsewhere)
+				f.named(socket{counts: true, path: anyPort}, socket{counts: true, path: anyPort}), f.ofNone(), f.elsewhere())
 		})
 
 	// "The definition may include an indication" whether ports are enumerated (T7): the same
 	// sockets count or do not as the list of the moment says, and what does not count any more has
 	// ended.
 	It("by the enumeration that the list brought last", requirements.Covers("T7", "fig05/508-yes->512", "I17"), func() {
-		u := trial.Unit(trial.UnitConfig{Inside: true, Partners: []int{2}})
+		u := f.Unit(trial.UnitConfig{Inside: true, Partners: []int{2}})
 		mvs2 := u.Join(2)
-		u.Listen(u.Stack, "APPA", at(anyIPv4, 80))
-		u.Listen(u.Stack, "APPA", at(anyIPv4, 81))
+		u.Listen(u.Stack, "APPA", at(f.Any, 80))
+		u.Listen(u.Stack, "APPA", at(f.Any, 81))
 		for _, step := range []struct {
 			d    contract.Distribution
 			want []any
 		}{
 			{toAll, nil},
-			{on(toAll, only(80)), []any{srvstat(at(trial.DVA1, 80), true, 1)}},
-			{on(toAll, only(81)), []any{srvstat(at(trial.DVA1, 80), false, 1), srvstat(at(trial.DVA1, 81), true, 1)}},
-			{toAll, []any{srvstat(at(trial.DVA1, 81), false, 1)}},
+			{on(toAll, only(80)), []any{f.srvstat(at(f.DVA1, 80), true, 1)}},
+			{on(toAll, only(81)), []any{f.srvstat(at(f.DVA1, 80), false, 1), f.srvstat(at(f.DVA1, 81), true, 1)}},
+			{toAll, []any{f.srvstat(at(f.DVA1, 81), false, 1)}},
 		} {
-			Expect(mvs2.Tell(owned(trial.DVA1, 1, step.d))).To(ConsistOf(append(step.want, contract.EndOfList{})...))
+			Expect(mvs2.Tell(f.owned(f.DVA1, 1, step.d))).To(ConsistOf(append(step.want, contract.EndOfList{})...))
 		}
 	})
 
 	// A listener on the unspecified address counts for every DVIPA that is active on its stack (I17),
 	// whoever owns it, and each owner hears of its own.
 	It("for each DVIPA apart", requirements.Covers("I17", "fig11/128-yes->130"), func() {
-		u := trial.Unit(trial.UnitConfig{Inside: true, Partners: []int{2, 3}})
+		u := f.Unit(trial.UnitConfig{Inside: true, Partners: []int{2, 3}})
 		mvs2, mvs3 := u.Join(2), u.Join(3)
-		mvs2.Tell(owned(trial.DVA1, 4, on(toAll, only(80), only(81))))
-		mvs3.Tell(owned(trial.DVB1, 5, on(toAll, only(80), only(82))))
+		mvs2.Tell(f.owned(f.DVA1, 4, on(toAll, only(80), only(81))))
+		mvs3.Tell(f.owned(f.DVB1, 5, on(toAll, only(80), only(82))))
 		mvs2.Passed()
 		mvs3.Passed()
 		for port := uint16(80); port <= 82; port++ {
-			u.Listen(u.Stack, "APPA", at(anyIPv4, port))
+			u.Listen(u.Stack, "APPA", at(f.Any, port))
 		}
-		mvs2.ExpectMessage(peer.Is(srvstat(at(trial.DVA1, 81), true, 4)))
-		mvs3.ExpectMessage(peer.Is(srvstat(at(trial.DVB1, 82), true, 5)))
-		Expect(trial.Told[contract.SRVSTAT](said(mvs2))).To(HaveExactElements(
-			srvstat(at(trial.DVA1, 80), true, 4), srvstat(at(trial.DVA1, 81), true, 4)))
-		Expect(trial.Told[contract.SRVSTAT](said(mvs3))).To(HaveExactElements(
-			srvstat(at(trial.DVB1, 80), true, 5), srvstat(at(trial.DVB1, 82), true, 5)))
+		mvs2.ExpectMessage(peer.Is(f.srvstat(at(f.DVA1, 81), true, 4)))
+		mvs3.ExpectMessage(peer.Is(f.srvstat(at(f.DVB1, 82), true, 5)))
+		Expect(trial.Told[contract.SRVSTAT](mvs2.Said())).To(HaveExactElements(
+			f.srvstat(at(f.DVA1, 80), true, 4), f.srvstat(at(f.DVA1, 81), true, 4)))
+		Expect(trial.Told[contract.SRVSTAT](mvs3.Said())).To(HaveExactElements(
+			f.srvstat(at(f.DVB1, 80), true, 5), f.srvstat(at(f.DVB1, 82), true, 5)))
 	})
 })

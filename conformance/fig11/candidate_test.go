@@ -62,52 +62,52 @@ func (k *knock) unanswered(service, other netip.AddrPort) {
 	Expect(err).NotTo(HaveOccurred())
 }
 
-var _ = Describe("a message that is no list", func() {
+var _ = describe("a message that is no list", func(f plex) {
 	// Only a message with a VIPA list concerns a target: whatever else comes, and about whatever
 	// address, makes it neither hold that address nor answer (block 122).
 	It("makes the stack neither hold the address nor answer",
 		requirements.Covers("fig11/120->122", "fig11/122-no->end", "fig11/122-yes->124"), func() {
-			u := trial.Unit(trial.UnitConfig{Inside: true, Partners: []int{2}})
+			u := f.Unit(trial.UnitConfig{Inside: true, Partners: []int{2}})
 			mvs2 := u.Join(2)
 			visitor := newKnock(u, mvs2)
-			u.Listen(u.Stack, "APPA", at(anyIPv4, 80))
-			connection := contract.Connection{Remote: at(trial.ClientAddress, 1024), Local: at(trial.DVA1, 80)}
+			u.Listen(u.Stack, "APPA", at(f.Any, 80))
+			connection := contract.Connection{Remote: at(f.Client, 1024), Local: at(f.DVA1, 80)}
 			mvs2.Tell()
 			mvs2.Passed()
 
 			messages := []contract.Message{
 				contract.EndOfList{},
-				contract.SRVSTAT{Service: at(trial.DVA1, 80), XCF: mvs2.XCF, Listening: true, Epoch: 1},
-				contract.NEWCONN{DVIPA: trial.DVA1, XCF: mvs2.XCF, Connections: []contract.Connection{connection}, Epoch: 1},
-				contract.TERMCONN{DVIPA: trial.DVA1, XCF: mvs2.XCF, Connections: []contract.Connection{connection}, Epoch: 1},
+				contract.SRVSTAT{Service: at(f.DVA1, 80), XCF: mvs2.XCF, Listening: true, Epoch: 1},
+				contract.NEWCONN{DVIPA: f.DVA1, XCF: mvs2.XCF, Connections: []contract.Connection{connection}, Epoch: 1},
+				contract.TERMCONN{DVIPA: f.DVA1, XCF: mvs2.XCF, Connections: []contract.Connection{connection}, Epoch: 1},
 				contract.NEWCONNAck{Acknowledge: 1},
 			}
 			before := len(mvs2.Messages())
 			for _, message := range messages {
 				u.ExpectPath("fig11", "120->122 122-no->end", func() { mvs2.Say(message) })
 			}
-			answers := mvs2.Tell(owned(trial.DVB1, 1, on(toAll, only(80))))
-			Expect(answers).To(HaveExactElements(srvstat(at(trial.DVB1, 80), true, 1), contract.EndOfList{}))
+			answers := mvs2.Tell(f.owned(f.DVB1, 1, on(toAll, only(80))))
+			Expect(answers).To(HaveExactElements(f.srvstat(at(f.DVB1, 80), true, 1), contract.EndOfList{}))
 			Expect(mvs2.Messages()).To(HaveLen(before+len(answers)), "messages of the stack under test")
-			visitor.unanswered(at(trial.DVA1, 80), at(trial.DVB1, 80))
+			visitor.unanswered(at(f.DVA1, 80), at(f.DVB1, 80))
 		})
 })
 
-var _ = Describe("a list of an owner", func() {
+var _ = describe("a list of an owner", func(f plex) {
 	// "If the stack is identified as a candidate target stack ... adds the DVIPA as a
 	// non-advertised or internal VIPA address" (blocks 124, 126): by its XCF address or by ALL.
 	// Before that a connection request for the DVIPA is none of the stack's business.
 	DescribeTable("makes a candidate target take connections",
 		func(d contract.Distribution) {
-			u := trial.Unit(trial.UnitConfig{Inside: true, Partners: []int{2}})
+			u := f.Unit(trial.UnitConfig{Inside: true, Partners: []int{2}})
 			mvs2 := u.Join(2)
 			visitor := newKnock(u, mvs2)
-			u.Listen(u.Stack, "APPA", at(anyIPv4, 80))
-			visitor.unanswered(at(trial.DVA1, 80), at(self, 80))
-			mvs2.Tell(owned(trial.DVA1, 1, d))
-			visitor.accepted(at(trial.DVA1, 80))
+			u.Listen(u.Stack, "APPA", at(f.Any, 80))
+			visitor.unanswered(at(f.DVA1, 80), at(f.self, 80))
+			mvs2.Tell(f.owned(f.DVA1, 1, d))
+			visitor.accepted(at(f.DVA1, 80))
 		},
-		Entry("by name", requirements.Covers("fig11/124-yes->126"), toSelf),
+		Entry("by name", requirements.Covers("fig11/124-yes->126"), f.toSelf),
 		Entry("by ALL", requirements.Covers("fig11/124-yes->126"), toAll),
 	)
 
@@ -115,22 +115,22 @@ var _ = Describe("a list of an owner", func() {
 	// answers nobody who asks for it there, while it answers for its own address. What comes in on
 	// XCF it answers all the same, past the routing stack (T9).
 	It("does not make a target tell the network", requirements.Covers("fig11/124-yes->126", "T9"), func() {
-		u := trial.Unit(trial.UnitConfig{Partners: []int{2}})
+		u := f.Unit(trial.UnitConfig{Partners: []int{2}})
 		mvs2 := u.Join(2)
 		visitor := mvs2.Visitor()
 		mark := u.Capture.Mark()
-		mvs2.Tell(owned(trial.DVA1, 1, toAll))
-		u.Listen(u.Stack, "APPA", at(trial.DVA1, 80))
+		mvs2.Tell(f.owned(f.DVA1, 1, toAll))
+		u.Listen(u.Stack, "APPA", at(f.DVA1, 80))
 
-		_, err := u.Client().Resolve(u.Shortly(), trial.DVA1)
-		Expect(err).To(HaveOccurred(), "an answer to who has %s", trial.DVA1)
-		_, err = u.Client().Resolve(u.Soon(), outside)
-		verdict.Stimulus(err, "an ARP request at %s", u.OutsideLink)
-		ofDVA1 := func(d segment.Decoded) bool { return d.Kind == segment.ARPKind && d.ARP.SenderIP == trial.DVA1 }
-		told := capture.Where("ARP for "+trial.DVA1.String(), ofDVA1)
+		_, err := u.Client().Resolve(u.Shortly(), f.DVA1)
+		Expect(err).To(HaveOccurred(), "an answer to who has %s", f.DVA1)
+		_, err = u.Client().Resolve(u.Soon(), f.outside)
+		verdict.Stimulus(err, "a question at %s", u.OutsideLink)
+		ofDVA1 := func(d segment.Decoded) bool { return d.Holder() == f.DVA1 }
+		told := capture.Where("a claim of "+f.DVA1.String(), ofDVA1)
 		Expect(u.Capture.On(u.OutsideLink).Sent().After(mark).Matching(told)).To(BeEmpty())
 
-		syn := segment.NewSYN(u.From(), at(trial.DVA1, 80))
+		syn := segment.NewSYN(u.From(), at(f.DVA1, 80))
 		verdict.Engine(visitor.Send(u.Soon(), syn), "send %s", syn)
 		_, err = u.Capture.On(u.XCFLink).Received().Await(u.Soon(), segment.Connect(syn.Src, syn.Dst))
 		verdict.Stimulus(err, "%s at %s", syn, u.XCFLink)
@@ -144,31 +144,31 @@ var _ = Describe("a list of an owner", func() {
 	// business, whether they name the address or not; the same list with the stack in it shows
 	// that nothing else kept them back.
 	It("does not concern a stack that is no candidate", requirements.Covers("fig11/124-no->132"), func() {
-		u := trial.Unit(trial.UnitConfig{Inside: true, Partners: []int{2}})
+		u := f.Unit(trial.UnitConfig{Inside: true, Partners: []int{2}})
 		mvs2 := u.Join(2)
 		visitor := newKnock(u, mvs2)
-		u.Listen(u.Stack, "APPA", at(anyIPv4, 80))
-		Expect(mvs2.Tell(owned(trial.DVA1, 1, on(toOthers, only(80))))).To(HaveExactElements(contract.EndOfList{}))
-		u.Listen(u.Stack, "APPA", at(anyIPv4, 81))
-		visitor.unanswered(at(trial.DVA1, 80), at(self, 80))
+		u.Listen(u.Stack, "APPA", at(f.Any, 80))
+		Expect(mvs2.Tell(f.owned(f.DVA1, 1, on(f.toOthers, only(80))))).To(HaveExactElements(contract.EndOfList{}))
+		u.Listen(u.Stack, "APPA", at(f.Any, 81))
+		visitor.unanswered(at(f.DVA1, 80), at(f.self, 80))
 
 		both := on(toAll, contract.PortRange{First: 80, Last: 81})
-		answers := mvs2.Tell(owned(trial.DVA1, 1, both))
-		Expect(trial.Services(answers)).To(HaveExactElements(at(trial.DVA1, 80).String(), at(trial.DVA1, 81).String()))
-		Expect(trial.Told[contract.SRVSTAT](said(mvs2))).To(HaveLen(2), "SRVSTAT of the whole run")
+		answers := mvs2.Tell(f.owned(f.DVA1, 1, both))
+		Expect(trial.Services(answers)).To(HaveExactElements(at(f.DVA1, 80).String(), at(f.DVA1, 81).String()))
+		Expect(trial.Told[contract.SRVSTAT](mvs2.Said())).To(HaveLen(2), "SRVSTAT of the whole run")
 	})
 
 	// A stack that owns nothing, or a DVIPA that is not distributed, names no candidate.
 	It("that owns nothing, or distributes nothing, names no candidate", requirements.Covers("fig11/122-no->end", "fig11/124-no->132"), func() {
-		u := trial.Unit(trial.UnitConfig{Inside: true, Partners: []int{2}})
+		u := f.Unit(trial.UnitConfig{Inside: true, Partners: []int{2}})
 		mvs2 := u.Join(2)
-		u.Listen(u.Stack, "APPA", at(anyIPv4, 80))
+		u.Listen(u.Stack, "APPA", at(f.Any, 80))
 		mvs2.Tell()
-		backup := contract.DVIPA{Prefix: netip.PrefixFrom(trial.DVA1, 32), Role: contract.RoleBackup, Rank: 10, Distribution: &toAll}
+		backup := contract.DVIPA{Prefix: f.OnNetwork44(f.DVA1), Role: contract.RoleBackup, Rank: 10, Distribution: &toAll}
 		u.ExpectPath("fig11", "120->122 122-no->end", func() {
 			Expect(mvs2.Tell(backup)).To(HaveExactElements(contract.EndOfList{}))
 		})
-		alone := owned(trial.DVA1, 1, toAll)
+		alone := f.owned(f.DVA1, 1, toAll)
 		alone.Distribution = nil
 		u.ExpectPath("fig11", "120->122 122-yes->124 124-no->132 132-no->end", func() {
 			Expect(mvs2.Tell(alone)).To(HaveExactElements(contract.EndOfList{}))
@@ -177,17 +177,17 @@ var _ = Describe("a list of an owner", func() {
 
 	// A list is complete (T19): what its sender owned before and does not list any more has ended.
 	It("replaces the one before", requirements.Covers("T19"), func() {
-		u := trial.Unit(trial.UnitConfig{Inside: true, Partners: []int{2}})
+		u := f.Unit(trial.UnitConfig{Inside: true, Partners: []int{2}})
 		mvs2 := u.Join(2)
 		visitor := newKnock(u, mvs2)
-		u.Listen(u.Stack, "APPA", at(anyIPv4, 80))
-		dva1, dvb1 := owned(trial.DVA1, 1, on(toAll, only(80))), owned(trial.DVB1, 2, on(toAll, only(80), only(90)))
-		Expect(trial.Services(mvs2.Tell(dva1, dvb1))).To(HaveExactElements(at(trial.DVA1, 80).String(), at(trial.DVB1, 80).String()))
-		visitor.accepted(at(trial.DVA1, 80))
-		visitor.accepted(at(trial.DVB1, 80))
-		Expect(trial.Services(mvs2.Tell(dvb1))).To(HaveExactElements(at(trial.DVB1, 80).String()))
-		visitor.unanswered(at(trial.DVA1, 80), at(trial.DVB1, 80))
-		u.Listen(u.Stack, "APPA", at(trial.DVB1, 90))
-		mvs2.ExpectMessage(peer.Is(srvstat(at(trial.DVB1, 90), true, 2)))
+		u.Listen(u.Stack, "APPA", at(f.Any, 80))
+		dva1, dvb1 := f.owned(f.DVA1, 1, on(toAll, only(80))), f.owned(f.DVB1, 2, on(toAll, only(80), only(90)))
+		Expect(trial.Services(mvs2.Tell(dva1, dvb1))).To(HaveExactElements(at(f.DVA1, 80).String(), at(f.DVB1, 80).String()))
+		visitor.accepted(at(f.DVA1, 80))
+		visitor.accepted(at(f.DVB1, 80))
+		Expect(trial.Services(mvs2.Tell(dvb1))).To(HaveExactElements(at(f.DVB1, 80).String()))
+		visitor.unanswered(at(f.DVA1, 80), at(f.DVB1, 80))
+		u.Listen(u.Stack, "APPA", at(f.DVB1, 90))
+		mvs2.ExpectMessage(peer.Is(f.srvstat(at(f.DVB1, 90), true, 2)))
 	})
 })

@@ -26,11 +26,11 @@ type holder struct {
 }
 
 // newHolder makes a target of MVS2 with a server at an address. The server runs in the spec itself.
-func newHolder(address netip.Addr, partners ...int) *holder {
+func (f plex) newHolder(address netip.Addr, partners ...int) *holder {
 	GinkgoHelper()
-	u := trial.Unit(trial.UnitConfig{Inside: true, Partners: append([]int{2}, partners...)})
-	h := &holder{UnitTrial: u, mvs2: u.Join(2), service: at(trial.DVA1, 80), port: 20000}
-	h.mvs2.Tell(owned(trial.DVA1, 1, toSelf))
+	u := f.Unit(trial.UnitConfig{Inside: true, Partners: append([]int{2}, partners...)})
+	h := &holder{UnitTrial: u, mvs2: u.Join(2), service: at(f.DVA1, 80), port: 20000}
+	h.mvs2.Tell(f.owned(f.DVA1, 1, f.toSelf))
 	h.visitor = h.mvs2.Visitor()
 	var err error
 	h.server, err = u.Lab.Listen(u.Context(), u.Stack, "tcp", at(address, 80))
@@ -80,12 +80,12 @@ func (h *holder) reset(s session) {
 }
 
 // newconn and termconn are what the stack under test says of connections.
-func newconn(epoch uint64, of ...contract.Connection) contract.NEWCONN {
-	return contract.NEWCONN{DVIPA: trial.DVA1, XCF: self, Connections: of, Epoch: epoch}
+func (f plex) newconn(epoch uint64, of ...contract.Connection) contract.NEWCONN {
+	return contract.NEWCONN{DVIPA: f.DVA1, XCF: f.self, Connections: of, Epoch: epoch}
 }
 
-func termconn(epoch uint64, of ...contract.Connection) contract.TERMCONN {
-	return contract.TERMCONN{DVIPA: trial.DVA1, XCF: self, Connections: of, Epoch: epoch}
+func (f plex) termconn(epoch uint64, of ...contract.Connection) contract.TERMCONN {
+	return contract.TERMCONN{DVIPA: f.DVA1, XCF: f.self, Connections: of, Epoch: epoch}
 }
 
 // reported are the connections that NEWCONN messages tell of.
@@ -97,62 +97,62 @@ func reported(messages []contract.Message) []contract.Connection {
 	return all
 }
 
-var _ = Describe("connections that a stack holds", func() {
+var _ = describe("connections that a stack holds", func(f plex) {
 	// "If there are any active connections to the DVIPA, a connection message is sent to the routing
 	// protocol stack" (131, 133), so that connections move when another stack becomes the routing
 	// stack (T28). From then on it is the new one that hears of them.
 	It("are reported to a new owner", requirements.Covers("fig11/131-yes->133", "fig11/133->132", "T28"), func() {
-		h := newHolder(trial.DVA1, 3)
+		h := f.newHolder(f.DVA1, 3)
 		mvs3 := h.Join(3)
 		first, second := h.connect(), h.connect()
 		h.mvs2.Passed()
 
-		answers := mvs3.Tell(owned(trial.DVA1, 2, toSelf))
+		answers := mvs3.Tell(f.owned(f.DVA1, 2, f.toSelf))
 		Expect(reported(answers)).To(ConsistOf(first.Connection, second.Connection))
 		for _, m := range trial.Told[contract.NEWCONN](answers) {
-			Expect(m).To(Equal(newconn(2, m.Connections...)))
+			Expect(m).To(Equal(f.newconn(2, m.Connections...)))
 		}
 		h.lives(first)
 		h.reset(second)
-		mvs3.ExpectMessage(peer.Is(termconn(2, second.Connection)))
-		Expect(trial.Told[contract.TERMCONN](said(h.mvs2))).To(BeEmpty(), "TERMCONN to the old owner")
+		mvs3.ExpectMessage(peer.Is(f.termconn(2, second.Connection)))
+		Expect(trial.Told[contract.TERMCONN](h.mvs2.Said())).To(BeEmpty(), "TERMCONN to the old owner")
 	})
 
 	// To a dual-stack socket an IPv4 connection is one of IPv6 in the kernel's books; to the plex it is
 	// one of IPv4.
 	It("are those of the network, whatever socket holds them", requirements.Covers("fig11/131-yes->133"), func() {
-		h := newHolder(anyIPv6)
+		h := f.newHolder(anyIPv6)
 		s := h.connect()
-		Expect(reported(h.mvs2.Tell(owned(trial.DVA1, 1, toSelf)))).To(ConsistOf(s.Connection))
+		Expect(reported(h.mvs2.Tell(f.owned(f.DVA1, 1, f.toSelf)))).To(ConsistOf(s.Connection))
 		h.mvs2.Passed()
 		h.reset(s)
-		h.mvs2.ExpectMessage(peer.Is(termconn(1, s.Connection)))
+		h.mvs2.ExpectMessage(peer.Is(f.termconn(1, s.Connection)))
 	})
 
 	// "If not" (131-no) none is sent: neither for listeners nor for connections to other addresses,
 	// nor for one that has ended.
 	It("are reported where there are any", requirements.Covers("fig11/131-no->132"), func() {
-		h := newHolder(trial.DVA1, 3)
+		h := f.newHolder(f.DVA1, 3)
 		mvs3 := h.Join(3)
-		other, err := h.Lab.Listen(h.Context(), h.Stack, "tcp", at(self, 80))
-		verdict.Engine(err, "listen on %s", at(self, 80))
+		other, err := h.Lab.Listen(h.Context(), h.Stack, "tcp", at(f.self, 80))
+		verdict.Engine(err, "listen on %s", at(f.self, 80))
 		DeferCleanup(func() { other.Close() })
-		_, err = h.visitor.Dial(h.Soon(), 30000, at(self, 80))
-		verdict.Stimulus(err, "a connection to %s", at(self, 80))
+		_, err = h.visitor.Dial(h.Soon(), 30000, at(f.self, 80))
+		verdict.Stimulus(err, "a connection to %s", at(f.self, 80))
 		ended := h.connect()
 		h.reset(ended)
-		h.mvs2.ExpectMessage(peer.Is(termconn(1, ended.Connection)))
+		h.mvs2.ExpectMessage(peer.Is(f.termconn(1, ended.Connection)))
 
-		Expect(reported(mvs3.Tell(owned(trial.DVA1, 2, toSelf)))).To(BeEmpty())
+		Expect(reported(mvs3.Tell(f.owned(f.DVA1, 2, f.toSelf)))).To(BeEmpty())
 		held := h.connect()
-		Expect(reported(mvs3.Tell(owned(trial.DVA1, 2, toSelf)))).To(ConsistOf(held.Connection))
+		Expect(reported(mvs3.Tell(f.owned(f.DVA1, 2, f.toSelf)))).To(ConsistOf(held.Connection))
 	})
 
 	// A connection has terminated when its stack holds no state of it any more (I3): not while the
 	// other end may still send (FIN_WAIT), nor while late packets may come (TIME_WAIT). Until then an
 	// owner hears of it as of any other.
 	It("end when nothing of them is left", requirements.Covers("I3"), func() {
-		h := newHolder(trial.DVA1)
+		h := f.newHolder(f.DVA1)
 		s := h.connect()
 		isOver := peer.Of[contract.TERMCONN]("of "+s.Remote.String(), nil)
 		h.mvs2.Passed()
@@ -161,20 +161,20 @@ var _ = Describe("connections that a stack holds", func() {
 		_, err := s.client.Read(h.Soon())
 		Expect(err).To(MatchError("EOF"), "the server's end of the connection")
 		h.mvs2.ExpectNoMessage(isOver) // FIN_WAIT2
-		Expect(reported(h.mvs2.Tell(owned(trial.DVA1, 1, toSelf)))).To(ConsistOf(s.Connection))
+		Expect(reported(h.mvs2.Tell(f.owned(f.DVA1, 1, f.toSelf)))).To(ConsistOf(s.Connection))
 		verdict.Engine(s.client.Close(h.Soon()), "close the client's end")
 		_, err = s.client.Receive(h.Soon())
 		verdict.Stimulus(err, "the client's FIN, by its acknowledgement")
 		h.mvs2.ExpectNoMessage(isOver) // TIME_WAIT
-		Expect(reported(h.mvs2.Tell(owned(trial.DVA1, 1, toSelf)))).To(ConsistOf(s.Connection))
+		Expect(reported(h.mvs2.Tell(f.owned(f.DVA1, 1, f.toSelf)))).To(ConsistOf(s.Connection))
 
 		h.EndRemnants(h.Stack, h.service)
-		h.mvs2.ExpectMessage(peer.Is(termconn(1, s.Connection)))
+		h.mvs2.ExpectMessage(peer.Is(f.termconn(1, s.Connection)))
 	})
 
 	// Closed by its client first, a connection leaves nothing behind at the server.
 	It("end at once where the client ends first", requirements.Covers("I3"), func() {
-		h := newHolder(trial.DVA1)
+		h := f.newHolder(f.DVA1)
 		s := h.connect()
 		h.mvs2.Passed()
 		closed, limit := make(chan error, 1), h.Soon()
@@ -184,17 +184,17 @@ var _ = Describe("connections that a stack holds", func() {
 		h.mvs2.ExpectNoMessage(peer.Of[contract.TERMCONN]("", nil)) // CLOSE_WAIT
 		verdict.Engine(s.server.Close(), "close the server's end")
 		Expect(<-closed).To(Succeed())
-		h.mvs2.ExpectMessage(peer.Is(termconn(1, s.Connection)))
+		h.mvs2.ExpectMessage(peer.Is(f.termconn(1, s.Connection)))
 	})
 })
 
-var _ = Describe("a stack that is no candidate any more", func() {
+var _ = describe("a stack that is no candidate any more", func(f plex) {
 	// It tells the routing stack of the connections it still holds all the same and keeps the
 	// internal address until the last has ended (I16), so that a list with other targets, as after a
 	// takeback, breaks none. It is told of as a target no more.
 	DescribeTable("keeps its connections",
 		func(owner int) {
-			h := newHolder(trial.DVA1, 3)
+			h := f.newHolder(f.DVA1, 3)
 			partner := h.mvs2
 			if owner == 3 {
 				partner = h.Join(3)
@@ -202,20 +202,20 @@ var _ = Describe("a stack that is no candidate any more", func() {
 			s := h.connect()
 			h.mvs2.Passed()
 
-			answers := partner.Tell(owned(trial.DVA1, 2, toOthers))
+			answers := partner.Tell(f.owned(f.DVA1, 2, f.toOthers))
 			Expect(reported(answers)).To(ConsistOf(s.Connection))
 			Expect(trial.Services(answers)).To(BeEmpty())
 			h.lives(s)
-			h.Listen(h.Stack, "APPA", at(trial.DVA1, 90))
-			Expect(trial.Services(partner.Tell(owned(trial.DVA1, 2, toOthers)))).To(BeEmpty())
+			h.Listen(h.Stack, "APPA", at(f.DVA1, 90))
+			Expect(trial.Services(partner.Tell(f.owned(f.DVA1, 2, f.toOthers)))).To(BeEmpty())
 
 			h.reset(s)
-			partner.ExpectMessage(peer.Is(termconn(2, s.Connection)))
+			partner.ExpectMessage(peer.Is(f.termconn(2, s.Connection)))
 			// With the last connection the address has gone: nothing answers there, while the stack
 			// does answer at its own.
-			h.Listen(h.Stack, "APPB", at(self, 80))
+			h.Listen(h.Stack, "APPB", at(f.self, 80))
 			knock := &knock{u: h.UnitTrial, visitor: h.visitor, port: 40000}
-			knock.unanswered(h.service, at(self, 80))
+			knock.unanswered(h.service, at(f.self, 80))
 		},
 		Entry("when the list of its owner leaves it out", requirements.Covers("I16", "fig11/124-no->132", "fig11/131-yes->133"), 2),
 		Entry("when the list of another owner leaves it out", requirements.Covers("I16", "T28"), 3),

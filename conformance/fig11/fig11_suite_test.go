@@ -13,51 +13,40 @@ import (
 
 func TestFigure11(t *testing.T) { trial.Suite(t, "fig11") }
 
-// The stack under test is MVS1, at XCF address 10.1.0.1
-// and, where it is not inside, 192.168.44.101.
-var (
-	self    = trial.XCF(1)
-	outside = netip.MustParseAddr("192.168.44.101")
-)
-
-// toAll and toSelf make the stack under test a candidate target, to others leaves it out.
-var (
-	toAll    = contract.Distribution{All: true}
-	toSelf   = contract.Distribution{Targets: []contract.Target{{XCF: self, Weight: 1}}}
-	toOthers = contract.Distribution{Targets: []contract.Target{{XCF: trial.XCF(2), Weight: 1}}}
-)
-
-// on enumerates ports.
-func on(d contract.Distribution, ports ...contract.PortRange) contract.Distribution {
-	d.Ports = ports
-	return d
+// A plex is the lab of one family. The stack under test is MVS1.
+type plex struct {
+	trial.Family
+	// self is its XCF address, outside that on network 44 where it is not inside.
+	self, outside netip.Addr
+	// toSelf makes it a candidate target, toOthers leaves it out.
+	toSelf, toOthers contract.Distribution
 }
 
-// only is a single port.
-func only(port uint16) contract.PortRange { return contract.PortRange{First: port, Last: port} }
+// toAll makes every stack a candidate target.
+var toAll = trial.ToAll
+
+// describe describes the same of both families.
+func describe(text string, body func(f plex)) bool {
+	return trial.DescribeFamilies(text, func(f trial.Family) {
+		to := func(n int) contract.Distribution {
+			return contract.Distribution{Targets: []contract.Target{{XCF: f.XCF(n), Weight: 1}}}
+		}
+		body(plex{Family: f, self: f.XCF(1), outside: f.Outside(1), toSelf: to(1), toOthers: to(2)})
+	})
+}
 
 // owned is the entry of a list by which its sender owns a DVIPA.
-func owned(dvipa netip.Addr, epoch uint64, d contract.Distribution) contract.DVIPA {
+func (f plex) owned(dvipa netip.Addr, epoch uint64, d contract.Distribution) contract.DVIPA {
 	return contract.DVIPA{
-		Prefix: netip.PrefixFrom(dvipa, 24), Role: contract.RolePrimary, Owner: true, Epoch: epoch, Distribution: &d,
+		Prefix: f.OnNetwork44(dvipa), Role: contract.RolePrimary, Owner: true, Epoch: epoch, Distribution: &d,
 	}
 }
 
-// at is an end of a socket.
-func at(address netip.Addr, port uint16) netip.AddrPort { return netip.AddrPortFrom(address, port) }
+var on, only, at = trial.On, trial.Only, trial.At
 
 // srvstat is what the stack under test says of a service.
-func srvstat(service netip.AddrPort, listening bool, epoch uint64) contract.SRVSTAT {
-	return contract.SRVSTAT{Service: service, XCF: self, Listening: listening, Epoch: epoch}
+func (f plex) srvstat(service netip.AddrPort, listening bool, epoch uint64) contract.SRVSTAT {
+	return contract.SRVSTAT{Service: service, XCF: f.self, Listening: listening, Epoch: epoch}
 }
 
-var anyIPv4, anyIPv6 = netip.IPv4Unspecified(), netip.IPv6Unspecified()
-
-// said is everything that the stack under test has told a partner.
-func said(p *trial.Partner) []contract.Message {
-	var all []contract.Message
-	for _, entry := range p.Messages() {
-		all = append(all, entry.Message)
-	}
-	return all
-}
+var anyIPv4, anyIPv6 = trial.IPv4.Any, trial.IPv6.Any

@@ -38,15 +38,15 @@ func prompt(p *trial.Partner, l *trial.Listener, want contract.SRVSTAT) {
 	}
 }
 
-var _ = Describe("SRVSTAT", func() {
-	service := at(trial.DVA1, 80)
-	began, ended := srvstat(service, true, 1), srvstat(service, false, 1)
+var _ = describe("SRVSTAT", func(f plex) {
+	service := at(f.DVA1, 80)
+	began, ended := f.srvstat(service, true, 1), f.srvstat(service, false, 1)
 	// target is a stack under test that is a target of MVS2 for all ports of DVA1.
 	target := func() (*trial.UnitTrial, *trial.Partner) {
 		GinkgoHelper()
-		u := trial.Unit(trial.UnitConfig{Inside: true, Partners: []int{2}})
+		u := f.Unit(trial.UnitConfig{Inside: true, Partners: []int{2}})
 		mvs2 := u.Join(2)
-		mvs2.Tell(owned(trial.DVA1, 1, toAll))
+		mvs2.Tell(f.owned(f.DVA1, 1, toAll))
 		mvs2.Passed()
 		return u, mvs2
 	}
@@ -68,7 +68,7 @@ var _ = Describe("SRVSTAT", func() {
 		prompt(mvs2, l, began)
 		l.Kill()
 		prompt(mvs2, l, ended)
-		Expect(trial.Told[contract.SRVSTAT](said(mvs2))).To(HaveExactElements(began, ended, began, ended, began, ended))
+		Expect(trial.Told[contract.SRVSTAT](mvs2.Said())).To(HaveExactElements(began, ended, began, ended, began, ended))
 	})
 
 	// A half-open request holds a closed socket in the kernel for a while; the routing stack hears at
@@ -104,30 +104,30 @@ var _ = Describe("SRVSTAT", func() {
 	// the first begins and when the last ends, whatever addresses they name.
 	DescribeTable("counts the listeners of a stack once",
 		func(first, second netip.Addr) {
-			u := trial.Unit(trial.UnitConfig{Inside: true, Partners: []int{2}})
+			u := f.Unit(trial.UnitConfig{Inside: true, Partners: []int{2}})
 			mvs2 := u.Join(2)
-			list := owned(trial.DVA1, 1, on(toAll, only(80), only(81)))
+			list := f.owned(f.DVA1, 1, on(toAll, only(80), only(81)))
 			mvs2.Tell(list)
 			mvs2.Passed()
-			marker := u.Listen(u.Stack, "APPC", at(trial.DVA1, 81))
-			mvs2.ExpectMessage(peer.Is(srvstat(at(trial.DVA1, 81), true, 1)))
+			marker := u.Listen(u.Stack, "APPC", at(f.DVA1, 81))
+			mvs2.ExpectMessage(peer.Is(f.srvstat(at(f.DVA1, 81), true, 1)))
 
 			one := u.Listen(u.Stack, "APPA", at(first, 80), "shared")
 			mvs2.ExpectMessage(peer.Is(began))
 			two := u.Listen(u.Stack, "APPB", at(second, 80), "shared")
-			Expect(mvs2.Tell(list)).To(ConsistOf(began, srvstat(at(trial.DVA1, 81), true, 1), contract.EndOfList{}))
+			Expect(mvs2.Tell(list)).To(ConsistOf(began, f.srvstat(at(f.DVA1, 81), true, 1), contract.EndOfList{}))
 			one.Close()
 			marker.Close()
-			mvs2.ExpectMessage(peer.Is(srvstat(at(trial.DVA1, 81), false, 1)))
+			mvs2.ExpectMessage(peer.Is(f.srvstat(at(f.DVA1, 81), false, 1)))
 			Expect(mvs2.Tell(list)).To(ConsistOf(began, contract.EndOfList{}))
 			two.Close()
 			mvs2.ExpectMessage(peer.Is(ended))
 
 			ofMarker := func(m contract.SRVSTAT) bool { return m.Service.Port() == 81 }
-			told := slices.DeleteFunc(trial.Told[contract.SRVSTAT](said(mvs2)), ofMarker)
+			told := slices.DeleteFunc(trial.Told[contract.SRVSTAT](mvs2.Said()), ofMarker)
 			Expect(told).To(HaveExactElements(began, began, began, ended), "one by itself, two for lists, one at the end")
 		},
-		Entry("that share one address", requirements.Covers("I9", "T13"), trial.DVA1, trial.DVA1),
-		Entry("one of which names it", requirements.Covers("I9", "T13"), anyIPv4, trial.DVA1),
+		Entry("that share one address", requirements.Covers("I9", "T13"), f.DVA1, f.DVA1),
+		Entry("one of which names it", requirements.Covers("I9", "T13"), f.Any, f.DVA1),
 	)
 })

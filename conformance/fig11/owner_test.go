@@ -13,40 +13,40 @@ import (
 // The specification knows one routing stack of a DVIPA at a time. Where two claim it, or one tells
 // what was before, the ownership epoch decides; a stack that followed the wrong one would tell
 // its listeners to somebody who does not route.
-var _ = Describe("a claim of ownership", func() {
+var _ = describe("a claim of ownership", func(f plex) {
 	// listens opens a listener and expects that the owner hears of it, at its epoch.
 	listens := func(u *trial.UnitTrial, owner *trial.Partner, port uint16, epoch uint64) {
 		GinkgoHelper()
-		u.Listen(u.Stack, "APPA", at(trial.DVA1, port))
-		owner.ExpectMessage(peer.Is(srvstat(at(trial.DVA1, port), true, epoch)))
+		u.Listen(u.Stack, "APPA", at(f.DVA1, port))
+		owner.ExpectMessage(peer.Is(f.srvstat(at(f.DVA1, port), true, epoch)))
 	}
 
 	It("of a later epoch is followed, of an earlier one it is not", requirements.Covers("fig11/122-yes->124", "T28"), func() {
-		u := trial.Unit(trial.UnitConfig{Inside: true, Partners: []int{2, 3}})
+		u := f.Unit(trial.UnitConfig{Inside: true, Partners: []int{2, 3}})
 		mvs2, mvs3 := u.Join(2), u.Join(3)
-		mvs2.Tell(owned(trial.DVA1, 5, toAll))
+		mvs2.Tell(f.owned(f.DVA1, 5, toAll))
 		listens(u, mvs2, 80, 5)
 
 		By("the owner's own list of before, which left the stack out")
-		Expect(mvs2.Tell(owned(trial.DVA1, 4, toOthers))).To(HaveExactElements(contract.EndOfList{}))
+		Expect(mvs2.Tell(f.owned(f.DVA1, 4, f.toOthers))).To(HaveExactElements(contract.EndOfList{}))
 		listens(u, mvs2, 81, 5)
 
 		By("another stack that has an earlier epoch, and one that has the same")
 		for _, epoch := range []uint64{4, 5} {
-			Expect(mvs3.Tell(owned(trial.DVA1, epoch, toAll))).To(HaveExactElements(contract.EndOfList{}))
+			Expect(mvs3.Tell(f.owned(f.DVA1, epoch, toAll))).To(HaveExactElements(contract.EndOfList{}))
 		}
 		listens(u, mvs2, 82, 5)
-		Expect(trial.Told[contract.SRVSTAT](said(mvs3))).To(BeEmpty())
+		Expect(trial.Told[contract.SRVSTAT](mvs3.Said())).To(BeEmpty())
 
 		By("another stack that has a later one: it is told of everything, the old owner of nothing more")
-		Expect(trial.Services(mvs3.Tell(owned(trial.DVA1, 6, toAll)))).To(HaveExactElements(
-			at(trial.DVA1, 80).String(), at(trial.DVA1, 81).String(), at(trial.DVA1, 82).String()))
+		Expect(trial.Services(mvs3.Tell(f.owned(f.DVA1, 6, toAll)))).To(HaveExactElements(
+			at(f.DVA1, 80).String(), at(f.DVA1, 81).String(), at(f.DVA1, 82).String()))
 		listens(u, mvs3, 83, 6)
 
 		By("the old owner once more")
-		Expect(mvs2.Tell(owned(trial.DVA1, 5, toOthers))).To(HaveExactElements(contract.EndOfList{}))
+		Expect(mvs2.Tell(f.owned(f.DVA1, 5, f.toOthers))).To(HaveExactElements(contract.EndOfList{}))
 		listens(u, mvs3, 84, 6)
-		Expect(trial.Services(said(mvs2))).To(HaveLen(3), "services told to MVS2")
+		Expect(trial.Services(mvs2.Said())).To(HaveLen(3), "services told to MVS2")
 
 		By("the old owner's complete list, which has the DVIPA no more")
 		Expect(mvs2.Tell()).To(HaveExactElements(contract.EndOfList{}))
@@ -56,20 +56,20 @@ var _ = Describe("a claim of ownership", func() {
 	// A stack that owns a DVIPA itself does not become the target of another that claims it at the
 	// epoch it has: it still answers for the address, and serves it.
 	It("does not impress the owner", requirements.Covers("fig11/122-yes->124"), func() {
-		u := trial.Unit(trial.UnitConfig{Partners: []int{2}, Profile: `
+		u := f.Unit(trial.UnitConfig{Partners: []int{2}, Profile: `
 			VIPADYNAMIC
-			VIPADEFINE 255.255.255.0 DVA1
+			VIPADEFINE MASK DVA1
 			VIPADISTRIBUTE DVA1 DESTIP XCF1
 			ENDVIPADYNAMIC`})
 		mvs2 := u.Introduce(2, nil)
 		mvs2.WaitMember()
 		list := mvs2.ExpectList()
 		Expect(list.DVIPAs).To(HaveLen(1))
-		service := at(trial.DVA1, 80)
+		service := at(f.DVA1, 80)
 		u.Listen(u.Stack, "APPA", service)
 		u.EventuallyServed(service)
 
-		Expect(mvs2.Tell(owned(trial.DVA1, list.DVIPAs[0].Epoch, toOthers))).To(HaveExactElements(contract.EndOfList{}))
+		Expect(mvs2.Tell(f.owned(f.DVA1, list.DVIPAs[0].Epoch, f.toOthers))).To(HaveExactElements(contract.EndOfList{}))
 		u.Client().Forget()
 		u.EventuallyServed(service)
 	})
@@ -77,21 +77,21 @@ var _ = Describe("a claim of ownership", func() {
 	// The owner that ended is told of nothing, and its targets go on: the address stays, and who
 	// comes after it is told of all.
 	It("ends with its stack, and the next one is told of everything", requirements.Covers("fig11/131-yes->133", "T28"), func() {
-		h := newHolder(trial.DVA1, 3)
+		h := f.newHolder(f.DVA1, 3)
 		mvs3 := h.Join(3)
 		s := h.connect()
-		h.Listen(h.Stack, "APPA", at(trial.DVA1, 90))
-		h.mvs2.ExpectMessage(peer.Is(srvstat(at(trial.DVA1, 90), true, 1)))
+		h.Listen(h.Stack, "APPA", at(f.DVA1, 90))
+		h.mvs2.ExpectMessage(peer.Is(f.srvstat(at(f.DVA1, 90), true, 1)))
 		h.mvs2.Close()
 		h.lives(s)
-		h.Listen(h.Stack, "APPA", at(trial.DVA1, 91))
+		h.Listen(h.Stack, "APPA", at(f.DVA1, 91))
 
 		// As long as the stack under test does not know that MVS2 has ended, an equal epoch is too old.
 		var answers []contract.Message
 		Eventually(func() []string {
-			answers = mvs3.Tell(owned(trial.DVA1, 1, toAll))
+			answers = mvs3.Tell(f.owned(f.DVA1, 1, toAll))
 			return trial.Services(answers)
-		}).Should(ContainElements(at(trial.DVA1, 90).String(), at(trial.DVA1, 91).String()))
+		}).Should(ContainElements(at(f.DVA1, 90).String(), at(f.DVA1, 91).String()))
 		Expect(reported(answers)).To(ConsistOf(s.Connection))
 		h.lives(s)
 	})

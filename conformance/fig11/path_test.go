@@ -9,18 +9,18 @@ import (
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 )
 
-var _ = Describe("the way of a list through the figure", func() {
+var _ = describe("the way of a list through the figure", func(f plex) {
 	// What a stack keeps as a backup (132, 135, 134) nobody sees before it takes over, and neither
 	// the order of blocks: the stack's own account has to tell the way that the figure draws, edge by
 	// edge, for a stack that is no candidate, a candidate, one with a listener, with a connection too,
 	// and one that is no candidate any more and still holds the connection (I16).
 	passes := func(profile, end string) {
-		u := trial.Unit(trial.UnitConfig{Partners: []int{2}, Profile: profile})
+		u := f.Unit(trial.UnitConfig{Partners: []int{2}, Profile: profile})
 		u.NeedsTraces()
 		mvs2 := u.Join(2)
 		mvs2.Tell()
-		service := at(trial.DVA1, 80)
-		candidate, others := owned(trial.DVA1, 1, toAll), owned(trial.DVA1, 1, toOthers)
+		service := at(f.DVA1, 80)
+		candidate, others := f.owned(f.DVA1, 1, toAll), f.owned(f.DVA1, 1, f.toOthers)
 		toCandidate := func() { mvs2.Tell(candidate) }
 		toNone := func() { mvs2.Tell(others) }
 
@@ -53,13 +53,13 @@ var _ = Describe("the way of a list through the figure", func() {
 
 	// Rank and own distribution are of one DVIPA each: a backup of DVB1 is none of DVA1.
 	It("is each DVIPA's own", requirements.Covers("fig11/132-no->end"), func() {
-		u := trial.Unit(trial.UnitConfig{Partners: []int{2}, Profile: "VIPADYNAMIC VIPABACKUP 10 DVB1 ENDVIPADYNAMIC"})
+		u := f.Unit(trial.UnitConfig{Partners: []int{2}, Profile: "VIPADYNAMIC VIPABACKUP 10 DVB1 ENDVIPADYNAMIC"})
 		u.NeedsTraces()
 		mvs2 := u.Join(2)
 		mvs2.Tell()
 		u.ExpectPath("fig11", `120->122 122-yes->124 124-no->132 132-no->end
 			122-yes->124 124-no->132 132-yes->135 135-no->134 134->end`, func() {
-			answers := mvs2.Tell(owned(trial.DVA1, 1, toOthers), owned(trial.DVB1, 2, toOthers))
+			answers := mvs2.Tell(f.owned(f.DVA1, 1, f.toOthers), f.owned(f.DVB1, 2, f.toOthers))
 			Expect(answers).To(HaveLen(1))
 		})
 	})

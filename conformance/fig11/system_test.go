@@ -15,11 +15,11 @@ import (
 	"github.com/plexlab-dev/plexlab/topo"
 )
 
-var _ = Describe("in the Sysplex of Figure 9", func() {
+var _ = describe("in the Sysplex of Figure 9", func(f plex) {
 	// Two web servers of MVS2 that share the port are the servers of one system (T13): MVS2 gets its
 	// third of the connections, with both and with either of them.
 	It("several servers of a stack are one target", requirements.Covers("T13", "I9", "fig11/128-yes->130"), func() {
-		s := trial.System("figure9.yaml", func(t *topo.Topology) {
+		s := f.System("figure9.yaml", func(t *topo.Topology) {
 			appA := slices.IndexFunc(t.Applications, func(a topo.Application) bool { return a.Name == "APPA" })
 			share := map[string]string{}
 			for name, text := range t.Applications[appA].Files {
@@ -30,7 +30,7 @@ var _ = Describe("in the Sysplex of Figure 9", func() {
 			second.Name, second.On = "APPC", []string{"MVS2"}
 			t.Applications = append(t.Applications, second)
 		})
-		service := at(trial.DVA1, 60)
+		service := at(f.DVA1, 60)
 		s.EventuallyTargets("MVS1", service, "MVS1", "MVS2", "MVS4")
 		third := map[string]int{"MVS1": 4, "MVS2": 4, "MVS4": 4}
 		Expect(s.Answers(service, 12)).To(Equal(third))
@@ -44,8 +44,8 @@ var _ = Describe("in the Sysplex of Figure 9", func() {
 	// stack of DVB1, is a target as soon as its server listens, nobody defined anything anew, and a
 	// connection of before goes on.
 	It("ALL takes in a stack that starts later", requirements.Covers("T17", "fig11/124-yes->126", "fig11/122-yes->124"), func() {
-		s := trial.System("figure9.yaml", nil)
-		service := at(trial.DVB1, 60)
+		s := f.System("figure9.yaml", nil)
+		service := at(f.DVB1, 60)
 		verdict.Engine(s.Lab.Kill(s.Context(), "MVS3"), "kill MVS3")
 		s.EventuallyTargets("MVS5", service, "MVS2", "MVS5")
 		held := s.HoldOne("MVS5", service, "MVS2")

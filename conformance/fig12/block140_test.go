@@ -10,7 +10,10 @@ import (
 	"github.com/plexlab-dev/plexlab/harness/segment"
 )
 
-var _ = Describe("block 140: a packet whose 4-tuple is in the table", func() {
+var _ = trial.DescribeFamilies("block 140: a packet whose 4-tuple is in the table", func(f trial.Family) {
+	at := f.At
+	service := at(80) // what most specs distribute
+
 	// "If an entry exists for the 4-tuple in the CRT, that entry is utilized to route the incoming
 	// communication to a target stack (block 150)."
 	//
@@ -18,7 +21,7 @@ var _ = Describe("block 140: a packet whose 4-tuple is in the table", func() {
 	// a listener that closed takes no established connection with it (I2).
 	It("goes to the target of the entry, also when that listens no more",
 		requirements.Covers("fig12/140-yes->150", "fig12/150->end", "I2"), func() {
-			u := trial.Unit(trial.UnitConfig{Profile: allPorts, Partners: []int{2, 3}})
+			u := f.Unit(trial.UnitConfig{Profile: allPorts, Partners: []int{2, 3}})
 			mvs2, mvs3 := u.Join(2), u.Join(3)
 			mvs2.Say(mvs2.SRVSTAT(service, true))
 			syn := u.EventuallyForwarded(service, mvs2)
@@ -50,7 +53,7 @@ var _ = Describe("block 140: a packet whose 4-tuple is in the table", func() {
 	// reach the target makes its connection hang for good (RFC 1191, section 4).
 	It("goes there also as an ICMP error about the connection",
 		requirements.Covers("fig12/140-yes->150"), func() {
-			u := trial.Unit(trial.UnitConfig{Profile: allPorts, Partners: []int{2, 3}})
+			u := f.Unit(trial.UnitConfig{Profile: allPorts, Partners: []int{2, 3}})
 			mvs2, mvs3 := u.Join(2), u.Join(3)
 			u.SetMarker(mvs2, mvs3)
 			mvs3.Say(mvs3.SRVSTAT(service, true))
@@ -58,11 +61,11 @@ var _ = Describe("block 140: a packet whose 4-tuple is in the table", func() {
 
 			begin := u.Capture.Mark()
 			tooLong := segment.NewData(syn.Dst, syn.Src, 5001, syn.Next(), []byte("an answer"))
-			packet, err := tooLong.TooBig(trial.ClientAddress, 576)
+			packet, err := tooLong.TooBig(f.Client, 1400)
 			Expect(err).NotTo(HaveOccurred())
-			u.SendPacket(trial.DVA1, packet)
+			u.SendPacket(f.DVA1, packet)
 			about := capture.Where("ICMP error about "+tooLong.String(), func(d segment.Decoded) bool {
-				return d.Kind == segment.ICMPError && d.Error.Src == tooLong.Src && d.Error.Dst == tooLong.Dst && d.Error.MTU == 576
+				return d.Kind == segment.ICMPError && d.Error.Src == tooLong.Src && d.Error.Dst == tooLong.Dst && d.Error.MTU == 1400
 			})
 			u.ExpectReceived(about)
 			_, err = u.Capture.On(mvs3.Link).Received().After(begin).Await(u.Soon(), about)

@@ -8,7 +8,10 @@ import (
 	"github.com/plexlab-dev/plexlab/harness/segment"
 )
 
-var _ = Describe("block 142: a packet whose 4-tuple is not in the table", func() {
+var _ = trial.DescribeFamilies("block 142: a packet whose 4-tuple is not in the table", func(f trial.Family) {
+	at := f.At
+	service := at(80) // what most specs distribute
+
 	// "If not, the communication may be process conventionally (block 152), for example, by passing
 	// the communication to the TCP portion of the communication protocol stack."
 	//
@@ -16,7 +19,7 @@ var _ = Describe("block 142: a packet whose 4-tuple is not in the table", func()
 	// RST (RFC 9293, section 3.10.7.1). No target sees any of it, though there are some.
 	It("is left to the stack's own TCP unless it is a SYN without ACK",
 		requirements.Covers("fig12/142-no->152", "fig12/152->end", "fig12/140-no->142"), func() {
-			u := trial.Unit(trial.UnitConfig{Profile: allPorts, Partners: []int{2, 3}})
+			u := f.Unit(trial.UnitConfig{Profile: allPorts, Partners: []int{2, 3}})
 			mvs2, mvs3 := u.Join(2), u.Join(3)
 			mvs2.Say(mvs2.SRVSTAT(service, true))
 			mvs3.Say(mvs3.Unique(at(4000), true))

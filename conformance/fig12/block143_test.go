@@ -9,7 +9,10 @@ import (
 	"github.com/plexlab-dev/plexlab/harness/segment"
 )
 
-var _ = Describe("block 143: a SYN for a unique port", func() {
+var _ = trial.DescribeFamilies("block 143: a SYN for a unique port", func(f trial.Family) {
+	at := f.At
+	service := at(80) // what most specs distribute
+
 	// "If an entry exists for the destination IP address and port in the CRT, that entry is utilized
 	// to route the incoming communication to a target stack (block 150)."
 	//
@@ -18,7 +21,7 @@ var _ = Describe("block 143: a SYN for a unique port", func() {
 	// even after its listener has closed, since it was the SYN that made the entry.
 	It("goes to the holder of the port, and so does everything after it",
 		requirements.Covers("fig12/143-yes->150", "fig12/142-yes->143", "I1", "T5", "T6"), func() {
-			u := trial.Unit(trial.UnitConfig{Profile: allPorts, Partners: []int{2, 3, 4}})
+			u := f.Unit(trial.UnitConfig{Profile: allPorts, Partners: []int{2, 3, 4}})
 			mvs2, mvs3, mvs4 := u.Join(2), u.Join(3), u.Join(4)
 			ephemeral := at(49152)
 			mvs2.Say(mvs2.SRVSTAT(service, true))
@@ -51,7 +54,7 @@ var _ = Describe("block 143: a SYN for a unique port", func() {
 	// distribution may be bypassed for these ports."
 	It("bypasses the distribution of that very port while it is unique",
 		requirements.Covers("fig12/143-yes->150", "fig12/143-no->145", "T12"), func() {
-			u := trial.Unit(trial.UnitConfig{Profile: allPorts, Partners: []int{2, 3, 4}})
+			u := f.Unit(trial.UnitConfig{Profile: allPorts, Partners: []int{2, 3, 4}})
 			mvs2, mvs3, mvs4 := u.Join(2), u.Join(3), u.Join(4)
 			for _, p := range []*trial.Partner{mvs2, mvs4} {
 				p.Say(p.SRVSTAT(service, true))

@@ -12,7 +12,10 @@ import (
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 )
 
-var _ = Describe("block 144: a SYN for a port with targets", func() {
+var _ = trial.DescribeFamilies("block 144: a SYN for a port with targets", func(f trial.Family) {
+	at := f.At
+	service := at(80) // what most specs distribute
+
 	// "If a DPT entry exists (block 145), the VIPA distribution function selects a current actual
 	// target for the connection ... utilizing a predefined selection pattern, such as round-robin".
 	//
@@ -22,7 +25,7 @@ var _ = Describe("block 144: a SYN for a port with targets", func() {
 	// for two servers say, is one target (T13).
 	It("is given to the targets in turn",
 		requirements.Covers("fig12/145-yes->144", "fig12/144->146", "fig12/146->150", "fig12/150->end", "T30", "T13"), func() {
-			u := trial.Unit(trial.UnitConfig{Profile: allPorts, Partners: []int{2, 3, 4}})
+			u := f.Unit(trial.UnitConfig{Profile: allPorts, Partners: []int{2, 3, 4}})
 			partners := []*trial.Partner{u.Join(2), u.Join(3), u.Join(4)}
 			for _, p := range partners {
 				p.Say(p.SRVSTAT(service, true))
@@ -73,7 +76,7 @@ var _ = Describe("block 144: a SYN for a port with targets", func() {
 				perChange = 40
 				perDrain  = 400 // few enough to wait in the kernel's queue for a slow receiver
 			)
-			u := trial.Unit(trial.UnitConfig{Profile: allPorts, Partners: []int{2, 3}})
+			u := f.Unit(trial.UnitConfig{Profile: allPorts, Partners: []int{2, 3}})
 			mvs2, mvs3 := u.Join(2), u.Join(3)
 			mvs2.Say(mvs2.SRVSTAT(service, true))
 			u.EventuallyForwarded(service, mvs2)
@@ -104,10 +107,10 @@ var _ = Describe("block 144: a SYN for a port with targets", func() {
 	// "... weighted round-robin or the like": static weights in DESTIP, exact over each round, which
 	// has as many requests as the weights add up to.
 	It("is given to each target by its weight", requirements.Covers("fig12/145-yes->144", "T30"), func() {
-		u := trial.Unit(trial.UnitConfig{
+		u := f.Unit(trial.UnitConfig{
 			Profile: `
 				VIPADynamic
-				VIPADEFine 255.255.255.0 DVA1
+				VIPADEFine MASK DVA1
 				VIPADISTribute DVA1 PORT 80 DESTIP XCF2 WEIGHT 3, XCF3, XCF4 WEIGHT 2
 				ENDVIPADynamic`,
 			Partners: []int{2, 3, 4},
@@ -130,7 +133,7 @@ var _ = Describe("block 144: a SYN for a port with targets", func() {
 	// what comes after the SYN is delivered here (I7), whatever becomes of the listener (I2).
 	It("is served by the routing stack itself when its turn comes",
 		requirements.Covers("fig12/145-yes->144", "fig12/140-yes->150", "I7", "T8"), func() {
-			u := trial.Unit(trial.UnitConfig{Profile: allPorts, Partners: []int{2}})
+			u := f.Unit(trial.UnitConfig{Profile: allPorts, Partners: []int{2}})
 			mvs2 := u.Join(2)
 			mvs2.Say(mvs2.SRVSTAT(service, true))
 			u.EventuallyForwarded(service, mvs2)

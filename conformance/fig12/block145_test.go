@@ -10,7 +10,10 @@ import (
 	"github.com/plexlab-dev/plexlab/harness/segment"
 )
 
-var _ = Describe("block 145: a SYN for a port without targets", func() {
+var _ = trial.DescribeFamilies("block 145: a SYN for a port without targets", func(f trial.Family) {
+	at := f.At
+	service := at(80) // what most specs distribute
+
 	// "If no DPT entry exists (block 145), the SYN is processed conventionally (block 152)."
 	//
 	// Conventional is what TCP would do without distribution: refuse, and accept where a program of
@@ -18,7 +21,7 @@ var _ = Describe("block 145: a SYN for a port without targets", func() {
 	// enumerated). A target of another port gets none of it (T4).
 	It("is refused, or served by a program of the routing stack that is no target",
 		requirements.Covers("fig12/145-no->152", "fig12/152->end", "fig12/143-no->145", "T4"), func() {
-			u := trial.Unit(trial.UnitConfig{Profile: allPorts, Partners: []int{2}})
+			u := f.Unit(trial.UnitConfig{Profile: allPorts, Partners: []int{2}})
 			mvs2 := u.Join(2)
 			mvs2.Say(mvs2.SRVSTAT(service, true))
 			u.EventuallyForwarded(service, mvs2)
@@ -30,7 +33,7 @@ var _ = Describe("block 145: a SYN for a port without targets", func() {
 				"fig08/802-no->806", "fig08/806-no->808", "fig08/808->end")
 			u.ExpectAbsent(begin, segment.Pattern{Dst: at(8080)}, mvs2)
 
-			conventional := u.Listen(u.Stack, "", netip.MustParseAddrPort("0.0.0.0:8080"))
+			conventional := u.Listen(u.Stack, "", netip.AddrPortFrom(f.Any, 8080))
 			begin = u.Capture.Mark()
 			u.ExpectServed(segment.NewSYN(u.From(), at(8080)))
 			u.ExpectAbsent(begin, segment.Pattern{Dst: at(8080)}, mvs2)

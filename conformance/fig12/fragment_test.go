@@ -12,7 +12,14 @@ import (
 	"github.com/plexlab-dev/plexlab/harness/segment"
 )
 
-var _ = Describe("block 140: a packet in fragments", func() {
+var _ = trial.DescribeFamilies("block 140: a packet in fragments", func(f trial.Family) {
+	at := f.At
+	service := at(80) // what most specs distribute
+	// fromClient is what the client sends, markers aside.
+	fromClient := capture.Where("anything of the client", func(d segment.Decoded) bool {
+		return d.SrcIP == f.Client && d.Segment.Dst.Port() != trial.MarkerPort
+	})
+
 	// "... searches its connection routing table to determine if an entry exists for the 4-tuple":
 	// a fragment other than the first has none (I21). Here the payload of each such fragment begins
 	// with what would be a SYN for a unique port, and then with what would be data of another
@@ -22,7 +29,7 @@ var _ = Describe("block 140: a packet in fragments", func() {
 	// whole or cut anew, to the one target that the whole segment belongs to.
 	DescribeTable("is given to no target by what looks like its ports",
 		func(inEntry bool) {
-			u := trial.Unit(trial.UnitConfig{Profile: allPorts, Partners: []int{2, 3}})
+			u := f.Unit(trial.UnitConfig{Profile: allPorts, Partners: []int{2, 3}})
 			mvs2, mvs3 := u.Join(2), u.Join(3)
 			mvs2.Say(mvs2.SRVSTAT(service, true))
 			mvs3.Say(mvs3.Unique(at(4000), true))
@@ -43,10 +50,10 @@ var _ = Describe("block 140: a packet in fragments", func() {
 
 			begin := u.Capture.Mark()
 			for _, fragment := range fragments {
-				u.SendPacket(trial.DVA1, fragment)
+				u.SendPacket(f.DVA1, fragment)
 			}
 			u.ExpectReceived(capture.Where("the last fragment", func(d segment.Decoded) bool {
-				return d.Kind == segment.Fragment && d.SrcIP == trial.ClientAddress && !d.More
+				return d.Kind == segment.Fragment && d.SrcIP == f.Client && !d.More
 			}))
 			u.ExpectAbsent(begin, fromClient, mvs3)
 			u.ExpectAbsent(begin, segment.Pattern{Src: disguise.Src, Dst: disguise.Dst}, mvs2)
@@ -54,7 +61,7 @@ var _ = Describe("block 140: a packet in fragments", func() {
 
 			arrived := 0
 			for _, p := range u.Capture.On(mvs2.Link).Received().After(begin).Matching(fromClient) {
-				arrived += p.Length - linkHeader - ipHeader
+				arrived += p.Length - linkHeader - ipHeader(p.Decode())
 			}
 			Expect(arrived).To(Or(BeZero(), Equal(tcpHeader+len(whole.Payload))), "bytes of the segment at its target")
 		},
@@ -66,22 +73,27 @@ var _ = Describe("block 140: a packet in fragments", func() {
 // Lengths of headers; that of TCP is with one option, the maximum segment size.
 const (
 	linkHeader = 14
-	ipHeader   = 20
 	tcpHeader  = 24
 )
 
-// fromClient is what the client sends, markers aside.
-var fromClient = capture.Where("anything of the client", func(d segment.Decoded) bool {
-	return d.SrcIP == trial.ClientAddress && d.Segment.Dst.Port() != trial.MarkerPort
-})
+// ipHeader is the length of what a packet has before its payload: an IP header, and in IPv6 a fragment
+// header where it is one.
+func ipHeader(d segment.Decoded) int {
+	switch {
+	case d.SrcIP.Is4():
+		return 20
+	case d.Kind == segment.Fragment:
+		return 40 + 8
+	}
+	return 40
+}
 
 // header is the TCP header of a segment.
 func header(s segment.Segment) []byte {
 	GinkgoHelper()
 	packet, err := s.Packet()
 	Expect(err).NotTo(HaveOccurred())
-	Expect(packet).To(HaveLen(ipHeader + tcpHeader))
-	return packet[ipHeader:]
+	return packet[len(packet)-tcpHeader:]
 }
 
 // fragmentsOf cuts a segment behind its header, and what follows in parts of the same length.

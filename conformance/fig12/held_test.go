@@ -9,7 +9,10 @@ import (
 	"github.com/plexlab-dev/plexlab/harness/segment"
 )
 
-var _ = Describe("the entry of a connection", func() {
+var _ = trial.DescribeFamilies("the entry of a connection", func(f trial.Family) {
+	at := f.At
+	service := at(80) // what most specs distribute
+
 	// "... when either of the connections ends, the VIPA distribution function 23 ... sends a TERMCONN
 	// message ... removes the entry from the CRT". A connection has ended when its stack holds
 	// nothing of it any more: after both FINs, and after the listener has closed, the last ACK, a
@@ -17,7 +20,7 @@ var _ = Describe("the entry of a connection", func() {
 	// ACK is the only right answer. The routing stack gives none (I3).
 	It("stays until the target says that it holds nothing any more",
 		requirements.Covers("I3", "I2", "fig12/140-yes->150"), func() {
-			u := trial.Unit(trial.UnitConfig{Profile: allPorts, Partners: []int{2, 3}})
+			u := f.Unit(trial.UnitConfig{Profile: allPorts, Partners: []int{2, 3}})
 			mvs2, mvs3 := u.Join(2), u.Join(3)
 			mvs2.Say(mvs2.SRVSTAT(service, true))
 			syn := u.EventuallyForwarded(service, mvs2)
@@ -40,7 +43,7 @@ var _ = Describe("the entry of a connection", func() {
 	// get one that listens no more.
 	It("makes way for the next connection of the same addresses and ports, and for that alone",
 		requirements.Covers("fig12/140-yes->150", "fig12/145-yes->144"), func() {
-			u := trial.Unit(trial.UnitConfig{Profile: allPorts, Partners: []int{2, 3}})
+			u := f.Unit(trial.UnitConfig{Profile: allPorts, Partners: []int{2, 3}})
 			mvs2, mvs3 := u.Join(2), u.Join(3)
 			mvs2.Say(mvs2.SRVSTAT(service, true))
 			syn := u.EventuallyForwarded(service, mvs2)

@@ -2,6 +2,7 @@ package fig12
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -18,21 +19,24 @@ import (
 )
 
 // The longest specs begin first, for the sake of those who run them side by side.
-var _ = Describe("in the Sysplex of Figure 9", SpecPriority(2), func() {
+var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family) {
+	appA := f.At(60)
+
 	// Every packet of a connection goes where its SYN went: any other stack would answer it with
 	// RST. The target itself may do so for an acknowledgement that comes after the end. When all
 	// connections have ended, the table holds none of them.
-	It("fifty thousand short connections reach their targets and leave the table empty",
+	It("tens of thousands of short connections reach their targets and leave the table empty",
 		requirements.Covers("fig12/140-yes->150", "fig12/145-yes->144", "I3"), func() {
 			const (
-				connections, workers = 50_000, 16
+				workers = 16
 				// emptied is how long after the last connection the table may hold something of one.
 				emptied = 5 * time.Second
 			)
-			s := trial.Busy("figure9.yaml", nil)
+			connections := share(f, 50_000)
+			s := f.Busy("figure9.yaml", nil)
 			s.EventuallyTargets("MVS1", appA, "MVS1", "MVS2", "MVS4")
 			result := s.Load(appA, "--close", "fin",
-				"--sources", "192.168.46.32/29", // ports for all, while remnants hold them
+				"--sources", f.Sources(8), // ports for all, while remnants hold them
 				"--workers", strconv.Itoa(workers), "--connections", strconv.Itoa(connections/workers))
 			Expect(result.Failures).To(BeEmpty())
 			Expect(result.Connections).To(Equal(connections))
@@ -47,8 +51,8 @@ var _ = Describe("in the Sysplex of Figure 9", SpecPriority(2), func() {
 				return table.Total, err
 			}).WithTimeout(emptied).WithPolling(trial.Quiet).Should(BeZero(), "entries of the connection routing table")
 			verdict.Engine(s.Capture.Stop(), "capture packets")
-			if resets := resets(s); len(resets) > 0 {
-				takers := takers(s)
+			if resets := resets(s, appA); len(resets) > 0 {
+				takers := takers(s, appA)
 				for _, r := range resets {
 					Expect(takers[r.client]).To(ContainElement(r.stack), "who had connections of %s, which got an RST", r.client)
 				}
@@ -61,10 +65,10 @@ var _ = Describe("in the Sysplex of Figure 9", SpecPriority(2), func() {
 	// takes what is under way: so wherever a SYN is rightly sent, somebody listens. MVS1 serves
 	// nobody; an RST of its own would be for a connection whose entry the end of an earlier use
 	// has taken away.
-	It("one 4-tuple used ten thousand times always reaches somebody who listens, also while the targets change",
+	It("one 4-tuple used thousands of times always reaches somebody who listens, also while the targets change",
 		requirements.Covers("fig12/140-yes->150", "fig12/145-yes->144", "fig12/146->150"), func() {
-			const connections = 10_000
-			s := trial.Busy("figure9.yaml", listenAnywhereOnMVS4)
+			connections := share(f, 10_000)
+			s := f.Busy("figure9.yaml", func(t *topo.Topology) { listenAnywhereOnMVS4(f, t) })
 			s.EventuallyTargets("MVS1", appA, "MVS2")
 			listener := s.Listen("MVS4", "APPX", appA, "shared")
 
@@ -72,7 +76,7 @@ var _ = Describe("in the Sysplex of Figure 9", SpecPriority(2), func() {
 			go func() {
 				defer GinkgoRecover()
 				defer close(done)
-				result := s.Load(appA, "--close", "rst", "--sources", "192.168.46.32/32", "--port", "40000",
+				result := s.Load(appA, "--close", "rst", "--sources", f.Sources(1), "--port", "40000",
 					"--workers", "1", "--connections", strconv.Itoa(connections))
 				Expect(result.Failures).To(BeEmpty())
 				Expect(result.Connections).To(Equal(connections))
@@ -93,15 +97,24 @@ var _ = Describe("in the Sysplex of Figure 9", SpecPriority(2), func() {
 				verdict.IsVacuous("the targets changed %d times during the run", changes)
 			}
 			verdict.Engine(s.Capture.Stop(), "capture packets")
-			for _, r := range resets(s) {
+			for _, r := range resets(s, appA) {
 				Expect(r.stack).NotTo(Equal("MVS1"), "who answered %s with RST %d", r.client, r.seq)
 			}
 		})
-})
+}, SpecPriority(2))
+
+// share is how many of so many connections a family opens: IPv4 all of them. That they are many tries
+// what does not depend on the family.
+func share(f trial.Family, connections int) int {
+	if f.DVA1.Is6() {
+		return connections / 5
+	}
+	return connections
+}
 
 // takers are the stacks that received SYNs for appA, by the client's end, which may be used more
 // than once: MVS2 and MVS4 those that were forwarded to them, MVS1 what is left.
-func takers(s *trial.SystemTrial) map[netip.AddrPort][]string {
+func takers(s *trial.SystemTrial, appA netip.AddrPort) map[netip.AddrPort][]string {
 	requests := func(link string) (clients []netip.AddrPort) {
 		for _, p := range s.Capture.On(link).Received().Matching(segment.Pattern{Dst: appA, Has: segment.SYN}) {
 			clients = append(clients, p.Decode().Segment.Src)
@@ -135,7 +148,7 @@ type reset struct {
 }
 
 // resets are those that stacks made themselves, not those that MVS1 forwards for the stacks inside.
-func resets(s *trial.SystemTrial) []reset {
+func resets(s *trial.SystemTrial, appA netip.AddrPort) []reset {
 	pattern := segment.Pattern{Src: appA, Has: segment.RST}
 	forwarded := map[reset]bool{}
 	for _, p := range s.Capture.On("MVS1/xcf0").Received().Matching(pattern) {
@@ -156,13 +169,15 @@ func resets(s *trial.SystemTrial) []reset {
 
 // listenAnywhereOnMVS4 has the web server of APPA listen at DVA1 on MVS2 alone, and on MVS4 on the
 // unspecified address, where it shares the port.
-func listenAnywhereOnMVS4(t *topo.Topology) {
+func listenAnywhereOnMVS4(f trial.Family, t *topo.Topology) {
 	appA := &t.Applications[0]
 	const file = "nginx.conf"
 	anywhere := *appA
 	anywhere.Name, anywhere.On = "ANYWHERE", []string{"MVS4"}
 	anywhere.Files = map[string]string{
-		file: strings.Replace(appA.Files[file], `listen {{.Address "DVA1"}}:60;`, `listen 0.0.0.0:60 reuseport;`, 1),
+		file: strings.Replace(appA.Files[file],
+			fmt.Sprintf("listen %s;", f.InURL(`{{.Address "DVA1"}}`, 60)),
+			fmt.Sprintf("listen %s reuseport;", f.InURL(f.Any.String(), 60)), 1),
 	}
 	appA.On = []string{"MVS2"}
 	t.Applications = append(t.Applications, anywhere)

@@ -9,14 +9,16 @@ import (
 	"github.com/plexlab-dev/plexlab/nodes/contract"
 )
 
-var _ = Describe("NEWCONN and TERMCONN", func() {
+var _ = trial.DescribeFamilies("NEWCONN and TERMCONN", func(f trial.Family) {
+	service := f.At(80)
+
 	// "If the message is a NEWCONN message, then the VIPA distribution function incorporates the
 	// connection into the CRT (block 164). [...] Thus, if the message is a TERMCONN message
 	// (block 160), then the VIPA distribution function removes the connection from the CRT
 	// (block 162)."
 	It("lead the packets of a connection to the stack that holds it, until it has ended",
 		requirements.Covers("fig13/160-NEWCONN->164", "fig13/164->end", "fig13/160-TERMCONN->162", "fig13/162->end", "T28"), func() {
-			u := trial.Unit(trial.UnitConfig{Profile: distributed, Partners: []int{2, 3}})
+			u := f.Unit(trial.UnitConfig{Profile: distributed, Partners: []int{2, 3}})
 			mvs2, mvs3 := u.Join(2), u.Join(3)
 			segmentOf := segment.NewACK(u.From(), service, 7, 9)
 			u.ExpectReset(segmentOf)
@@ -37,7 +39,7 @@ var _ = Describe("NEWCONN and TERMCONN", func() {
 	// A stack speaks for itself: what it holds no more may be another's by now.
 	It("of one stack do not end a connection of another",
 		requirements.Covers("fig13/160-TERMCONN->162"), func() {
-			u := trial.Unit(trial.UnitConfig{Profile: distributed, Partners: []int{2, 3}})
+			u := f.Unit(trial.UnitConfig{Profile: distributed, Partners: []int{2, 3}})
 			mvs2, mvs3 := u.Join(2), u.Join(3)
 			segmentOf := segment.NewACK(u.From(), service, 7, 9)
 			connection := contract.Connection{Remote: segmentOf.Src, Local: service}
@@ -49,7 +51,7 @@ var _ = Describe("NEWCONN and TERMCONN", func() {
 		})
 
 	It("of another epoch than that of the ownership are refused", requirements.Covers("fig13/160-NEWCONN->164"), func() {
-		u := trial.Unit(trial.UnitConfig{Profile: distributed, Partners: []int{2}})
+		u := f.Unit(trial.UnitConfig{Profile: distributed, Partners: []int{2}})
 		mvs2 := u.Join(2)
 		segmentOf := segment.NewACK(u.From(), service, 7, 9)
 		other := mvs2.NEWCONN(contract.Connection{Remote: segmentOf.Src, Local: service})

@@ -14,12 +14,14 @@ import (
 // unknownField is one that no version of the contract uses for a message yet.
 const unknownField = 1000
 
-var _ = Describe("a message that is none of the three", func() {
+var _ = trial.DescribeFamilies("a message that is none of the three", func(f trial.Family) {
+	service := f.At(80)
+
 	// "Thus, some embodiments [...] can provide backward compatibility with existing
 	// communication protocol stacks": what a stack does not know it passes over (I11).
 	It("changes no table, and the connection stays",
 		requirements.Covers("fig13/160-other->end", "I11", "T26"), func() {
-			u := trial.Unit(trial.UnitConfig{Profile: distributed, Partners: []int{2}})
+			u := f.Unit(trial.UnitConfig{Profile: distributed, Partners: []int{2}})
 			mvs2 := u.Join(2)
 			Expect(mvs2.SendUnknown(unknownField)).To(Succeed())
 			Expect(mvs2.SendMalformed()).To(Succeed())
@@ -32,7 +34,7 @@ var _ = Describe("a message that is none of the three", func() {
 
 	DescribeTable("and breaks the contract ends its own connection, and nobody else's",
 		func(misbehave func(*trial.Partner) error) {
-			u := trial.Unit(trial.UnitConfig{Profile: distributed, Partners: []int{2, 3}})
+			u := f.Unit(trial.UnitConfig{Profile: distributed, Partners: []int{2, 3}})
 			mvs2, mvs3 := u.Join(2), u.Join(3)
 			mvs2.Say(mvs2.SRVSTAT(service, true))
 			u.EventuallyForwarded(service, mvs2)
@@ -55,7 +57,7 @@ var _ = Describe("a message that is none of the three", func() {
 	)
 
 	It("from a stack without the plex key is never heard", func() {
-		u := trial.Unit(trial.UnitConfig{Profile: distributed, Partners: []int{2, 3}})
+		u := f.Unit(trial.UnitConfig{Profile: distributed, Partners: []int{2, 3}})
 		mvs2 := u.Join(2)
 		stranger := u.Introduce(3, func(c *peer.Config) { c.Key = contract.NewKey() })
 		mvs2.Say(mvs2.SRVSTAT(service, true))
@@ -64,12 +66,14 @@ var _ = Describe("a message that is none of the three", func() {
 	})
 })
 
-var _ = Describe("a stack that is gone", func() {
+var _ = trial.DescribeFamilies("a stack that is gone", func(f trial.Family) {
+	service := f.At(80)
+
 	// A member that is lost is no current actual target any more, and nobody holds its
 	// connections: their clients are told so by RST.
 	DescribeTable("leaves every table",
 		func(end func(*trial.Partner)) {
-			u := trial.Unit(trial.UnitConfig{Profile: distributed, Partners: []int{2, 3}})
+			u := f.Unit(trial.UnitConfig{Profile: distributed, Partners: []int{2, 3}})
 			mvs2, mvs3 := u.Join(2), u.Join(3)
 			mvs2.Say(mvs2.SRVSTAT(service, true))
 			syn := u.EventuallyForwarded(service, mvs2)

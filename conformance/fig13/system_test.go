@@ -1,8 +1,6 @@
 package fig13
 
 import (
-	"net/netip"
-
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
@@ -11,13 +9,13 @@ import (
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 )
 
-var _ = Describe("in the Sysplex of Figure 9", func() {
-	appA := netip.AddrPortFrom(trial.DVA1, 60)
+var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family) {
+	appA := f.At(60)
 
 	// A stack that fails takes its servers and connections with it; those of the others go on.
 	It("a stack that fails gets no connection any more, and the clients of its connections are told",
 		requirements.Covers("fig13/165-no->166"), func() {
-			s := trial.System("figure9.yaml", nil)
+			s := f.System("figure9.yaml", nil)
 			s.EventuallyTargets("MVS1", appA, "MVS1", "MVS2", "MVS4")
 			held := s.HoldOne("MVS1", appA, "MVS2")
 
@@ -35,7 +33,7 @@ var _ = Describe("in the Sysplex of Figure 9", func() {
 	// the targets hold they held all the time: no client is told otherwise (I3).
 	It("a routing stack that was stopped for a while ends no connection that a target holds",
 		requirements.Covers("fig13/160-NEWCONN->164", "I3"), func() {
-			s := trial.System("figure9.yaml", nil)
+			s := f.System("figure9.yaml", nil)
 			s.EventuallyTargets("MVS1", appA, "MVS1", "MVS2", "MVS4")
 			held := s.HoldOne("MVS1", appA, "MVS2")
 

@@ -14,9 +14,15 @@ import (
 // all has been told (I20).
 func (p *Partner) Tell(dvipas ...contract.DVIPA) []contract.Message {
 	ginkgo.GinkgoHelper()
+	return p.TellAll(contract.VIPAList{DVIPAs: dvipas})
+}
+
+// TellAll is Tell of a whole list.
+func (p *Partner) TellAll(list contract.VIPAList) []contract.Message {
+	ginkgo.GinkgoHelper()
 	p.Passed()
 	before := len(p.Messages())
-	p.Say(contract.VIPAList{DVIPAs: dvipas})
+	p.Say(list)
 	p.ExpectMessage(peer.Of[contract.EndOfList]("END_OF_LIST", nil))
 	var answers []contract.Message
 	for _, entry := range p.Messages()[before:] {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/onsi/ginkgo/v2"
@@ -14,34 +15,40 @@ import (
 	"github.com/plexlab-dev/plexlab/harness/bench/load"
 	"github.com/plexlab-dev/plexlab/harness/segment"
 	"github.com/plexlab-dev/plexlab/harness/verdict"
-	"github.com/plexlab-dev/plexlab/topo"
 )
-
-// Busy is System for specs of more packets than a capture can hold: only TCP segments with SYN
-// alone or with RST are recorded.
-func Busy(file string, change func(*topo.Topology)) *SystemTrial {
-	ginkgo.GinkgoHelper()
-	return system(file, change, beginsAndResets...)
-}
 
 // busyLate gives the readers of a busy capture 12 s in which they need not run.
 const busyLate = 100 * time.Millisecond
 
-// beginsAndResets takes TCP segments over IPv4 and Ethernet that have RST, or SYN without ACK.
-var beginsAndResets = []unix.SockFilter{
-	{Code: unix.BPF_LD | unix.BPF_H | unix.BPF_ABS, K: 12}, // EtherType
-	{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.ETH_P_IP, Jf: 9},
-	{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: 14 + 9}, // protocol
-	{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.IPPROTO_TCP, Jf: 7},
-	{Code: unix.BPF_LD | unix.BPF_H | unix.BPF_ABS, K: 14 + 6}, // offset of a fragment
-	{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, K: 0x1fff, Jt: 5},
-	{Code: unix.BPF_LDX | unix.BPF_B | unix.BPF_MSH, K: 14},     // length of the IP header
-	{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_IND, K: 14 + 13}, // control bits
-	{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, K: uint32(segment.RST), Jt: 3},
-	{Code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, K: uint32(segment.SYN | segment.ACK)},
-	{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: uint32(segment.SYN), Jt: 1},
-	{Code: unix.BPF_RET | unix.BPF_K, K: 0},
-	{Code: unix.BPF_RET | unix.BPF_K, K: 1 << 18}, // all of it
+// beginsAndResets takes TCP segments over Ethernet that have RST, or SYN without ACK. Fragments other
+// than the first have no TCP header; IPv6 has TCP right behind its header.
+func (f Family) beginsAndResets() []unix.SockFilter {
+	const link = 14
+	etherType, protocol := uint32(unix.ETH_P_IP), uint32(link+9)
+	controlBits := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_H | unix.BPF_ABS, K: link + 6}, // offset of a fragment
+		{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, K: 0x1fff, Jt: 5},
+		{Code: unix.BPF_LDX | unix.BPF_B | unix.BPF_MSH, K: link}, // length of the IP header
+		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_IND, K: link + 13},
+	}
+	if f.DVA1.Is6() {
+		etherType, protocol = unix.ETH_P_IPV6, link+6
+		controlBits = []unix.SockFilter{{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: link + 40 + 13}}
+	}
+	verdict := []unix.SockFilter{
+		{Code: unix.BPF_JMP | unix.BPF_JSET | unix.BPF_K, K: uint32(segment.RST), Jt: 3},
+		{Code: unix.BPF_ALU | unix.BPF_AND | unix.BPF_K, K: uint32(segment.SYN | segment.ACK)},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: uint32(segment.SYN), Jt: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: 0},
+		{Code: unix.BPF_RET | unix.BPF_K, K: 1 << 18}, // all of it
+	}
+	refuse := uint8(len(controlBits) + 3) // instructions from behind the test of the protocol
+	return slices.Concat([]unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_H | unix.BPF_ABS, K: 12},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: etherType, Jf: refuse + 2},
+		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: protocol},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.IPPROTO_TCP, Jf: refuse},
+	}, controlBits, verdict)
 }
 
 // attach lets a packet socket take only what the filter takes; none takes everything.

@@ -44,7 +44,7 @@ func (t *Trial) keepEvidence(ctx context.Context) {
 		log, err := t.log(ctx, node.Name, "")
 		keep(node.Name+".log", log, err)
 		for name, argv := range map[string][]string{
-			"ruleset": {"nft", "list", "ruleset"}, "addresses": {"ip", "address"}, "routes": {"ip", "route"},
+			"ruleset": {"nft", "list", "ruleset"}, "addresses": {"ip", "address"}, "routes": {"ip", "route"}, "routes6": {"ip", "-6", "route"},
 		} {
 			output, err := t.output(ctx, node.Name, argv)
 			keep(node.Name+"-"+name+".txt", output, err)

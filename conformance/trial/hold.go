@@ -73,12 +73,12 @@ func (s *SystemTrial) ExpectAlive(conn net.Conn) {
 }
 
 // EventuallyWithout waits until a stack tells that another one is no member of its group.
-func (s *SystemTrial) EventuallyWithout(stack, lost string) {
+func (t *Trial) EventuallyWithout(stack, lost string) {
 	ginkgo.GinkgoHelper()
-	client := s.Lab.Control(stack)
+	client := t.Lab.Control(stack)
 	defer client.Close()
 	gomega.Eventually(func() ([]string, error) {
-		group, err := client.Group(s.ctx)
+		group, err := client.Group(t.ctx)
 		var members []string
 		for _, m := range group.Members {
 			members = append(members, m.Stack)

@@ -2,14 +2,17 @@ package trial
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/onsi/ginkgo/v2"
 	"github.com/onsi/gomega"
+	"golang.org/x/sys/unix"
 
 	"github.com/plexlab-dev/plexlab/harness/peer"
 	"github.com/plexlab-dev/plexlab/harness/verdict"
@@ -23,6 +26,7 @@ type Partner struct {
 	// XCF is the partner's XCF address, Link its interface as the capture names it.
 	XCF   netip.Addr
 	Link  string
+	n     int
 	trial *UnitTrial
 	// marker is a connection of the partner, once it has settled.
 	marker contract.Connection
@@ -32,12 +36,13 @@ type Partner struct {
 // says nothing else by itself. change, where not nil, may make it another one than it should be.
 func (u *UnitTrial) Introduce(n int, change func(*peer.Config)) *Partner {
 	ginkgo.GinkgoHelper()
-	name, address := stackName(n), XCF(n)
-	anyAddress := netip.AddrPortFrom(netip.IPv4Unspecified(), contract.HelloPort)
+	name, address := stackName(n), u.family.XCF(n)
+	anyAddress := netip.AddrPortFrom(u.family.Any, contract.HelloPort)
 	key, err := u.Lab.Key(u.ctx)
 	verdict.Engine(err, "ask for the plex key")
 	packets, err := u.Lab.ListenPacket(u.ctx, name, "udp", anyAddress)
 	verdict.Engine(err, "open HELLO socket of %s", name)
+	verdict.Engine(hearGroup(packets, address), "join the HELLO group on %s", name)
 	speak, err := u.Lab.ListenPacket(u.ctx, name, "udp", netip.AddrPortFrom(address, 0))
 	verdict.Engine(err, "open HELLO socket of %s", name)
 	listener, err := u.Lab.Listen(u.ctx, name, "tcp", netip.AddrPortFrom(address, 0))
@@ -46,12 +51,12 @@ func (u *UnitTrial) Introduce(n int, change func(*peer.Config)) *Partner {
 		Identity: contract.Identity{Plex: u.Plan.Name, Member: contract.Member{
 			Stack: name, XCF: address, Incarnation: uint64(time.Now().UnixNano()),
 		}},
-		Partner: XCF(u.self), Key: contract.Key(key),
+		Partner: u.family.XCF(u.self), Key: contract.Key(key),
 		Packets: packets, Speak: speak, Listener: listener,
 		Dial: func(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
 			return u.Lab.Dial(ctx, name, "tcp", netip.AddrPortFrom(address, 0), to)
 		},
-		HelloTo: netip.AddrPortFrom(netip.MustParseAddr("10.1.0.255"), contract.HelloPort),
+		HelloTo: netip.AddrPortFrom(u.family.helloGroup(), contract.HelloPort),
 	}
 	if change != nil {
 		change(&config)
@@ -59,7 +64,7 @@ func (u *UnitTrial) Introduce(n int, change func(*peer.Config)) *Partner {
 	started, err := peer.Start(config)
 	verdict.Engine(err, "start scripted partner %s", name)
 	ginkgo.DeferCleanup(started.Close)
-	p := &Partner{Peer: started, XCF: address, Link: name + "/" + u.link(name), trial: u}
+	p := &Partner{Peer: started, n: n, XCF: address, Link: name + "/" + u.link(name), trial: u}
 	u.told = append(u.told, func() (string, string) {
 		var text strings.Builder
 		for _, entry := range p.Record() {
@@ -68,6 +73,31 @@ func (u *UnitTrial) Introduce(n int, change func(*peer.Config)) *Partner {
 		return name + "-messages.txt", text.String()
 	})
 	return p
+}
+
+// helloGroup is where HELLOs go: to every address of the XCF network, or to the group of HELLOs.
+func (f Family) helloGroup() netip.Addr {
+	if f.xcf.Addr().Is6() {
+		return contract.HelloMulticast
+	}
+	return f.XCF(255)
+}
+
+// hearGroup lets a socket hear the group of HELLOs on the one link that its node has, for IPv6.
+func hearGroup(packets net.PacketConn, own netip.Addr) error {
+	if own.Is4() {
+		return nil
+	}
+	raw, err := packets.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failure error
+	err = raw.Control(func(fd uintptr) {
+		group := &unix.IPv6Mreq{Multiaddr: contract.HelloMulticast.As16()}
+		failure = unix.SetsockoptIPv6Mreq(int(fd), unix.IPPROTO_IPV6, unix.IPV6_JOIN_GROUP, group)
+	})
+	return errors.Join(err, failure)
 }
 
 // Join starts partner MVSn and waits until it is a member and has the list of the stack under
@@ -129,23 +159,23 @@ func (p *Partner) ExpectNoMessage(match peer.Match) {
 // SRVSTAT is what the partner says when listening on a service begins or ends there, at the
 // epoch of the list that it was told.
 func (p *Partner) SRVSTAT(service netip.AddrPort, listening bool) contract.SRVSTAT {
-	return contract.SRVSTAT{Service: service, XCF: p.XCF, Listening: listening, Epoch: p.epoch(service.Addr())}
+	return contract.SRVSTAT{Service: service, XCF: p.XCF, Listening: listening, Epoch: p.Epoch(service.Addr())}
 }
 
 // NEWCONN is what the partner says of connections to one DVIPA that it holds, at least one.
 func (p *Partner) NEWCONN(connections ...contract.Connection) contract.NEWCONN {
 	dvipa := connections[0].Local.Addr()
-	return contract.NEWCONN{DVIPA: dvipa, XCF: p.XCF, Connections: connections, Epoch: p.epoch(dvipa)}
+	return contract.NEWCONN{DVIPA: dvipa, XCF: p.XCF, Connections: connections, Epoch: p.Epoch(dvipa)}
 }
 
 // TERMCONN is what the partner says of connections to one DVIPA that it holds no more, at least one.
 func (p *Partner) TERMCONN(connections ...contract.Connection) contract.TERMCONN {
 	dvipa := connections[0].Local.Addr()
-	return contract.TERMCONN{DVIPA: dvipa, XCF: p.XCF, Connections: connections, Epoch: p.epoch(dvipa)}
+	return contract.TERMCONN{DVIPA: dvipa, XCF: p.XCF, Connections: connections, Epoch: p.Epoch(dvipa)}
 }
 
-// epoch is that of the last list of the stack under test for a DVIPA; 0 if it lists none.
-func (p *Partner) epoch(dvipa netip.Addr) uint64 {
+// Epoch is that of the last list of the stack under test for a DVIPA; 0 if it lists none.
+func (p *Partner) Epoch(dvipa netip.Addr) uint64 {
 	epoch := uint64(0)
 	for _, entry := range p.Messages() {
 		list, ok := entry.Message.(contract.VIPAList)
@@ -164,6 +194,6 @@ func (p *Partner) epoch(dvipa netip.Addr) uint64 {
 // Owns is a list in which the partner owns one DVIPA of network 44 and distributes it.
 func (p *Partner) Owns(dvipa netip.Addr, epoch uint64, d contract.Distribution) contract.VIPAList {
 	return contract.VIPAList{DVIPAs: []contract.DVIPA{{
-		Prefix: netip.PrefixFrom(dvipa, 24), Role: contract.RolePrimary, Owner: true, Epoch: epoch, Distribution: &d,
+		Prefix: p.trial.family.OnNetwork44(dvipa), Role: contract.RolePrimary, Owner: true, Epoch: epoch, Distribution: &d,
 	}}}
 }

@@ -27,7 +27,7 @@ func Refused(c UnitConfig) error {
 	ginkgo.GinkgoHelper()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	t := &Trial{Plan: unitPlan(max(c.Self, 1), c), Implementation: inVariant(implementation(), c.Variant), ctx: ctx}
+	t := &Trial{Plan: unitPlan(IPv4, max(c.Self, 1), c), Implementation: inVariant(implementation(), c.Variant), ctx: ctx}
 	mark := fmt.Sprintf("%d.%d", os.Getpid(), time.Now().UnixNano())
 	verdict.Engine(os.Setenv(refusalMark, mark), "mark the processes of a lab")
 	err := t.up()

@@ -25,7 +25,7 @@ const MarkerPort = 9
 func (u *UnitTrial) SetMarker(partners ...*Partner) {
 	ginkgo.GinkgoHelper()
 	for _, p := range partners {
-		p.marker = contract.Connection{Remote: u.From(), Local: netip.AddrPortFrom(DVA1, MarkerPort)}
+		p.marker = contract.Connection{Remote: u.From(), Local: u.family.At(MarkerPort)}
 		p.Say(p.NEWCONN(p.marker))
 		u.EventuallyFollows(segment.NewACK(p.marker.Remote, p.marker.Local, 1, 1), p)
 	}
@@ -177,7 +177,7 @@ func (u *UnitTrial) Drain(partners ...*Partner) {
 // with RST is the marker.
 func (u *UnitTrial) ExpectSilence(since capture.Mark, unwanted capture.Match) {
 	ginkgo.GinkgoHelper()
-	stray := segment.NewACK(u.From(), netip.AddrPortFrom(DVA1, MarkerPort), 1, 1)
+	stray := segment.NewACK(u.From(), u.family.At(MarkerPort), 1, 1)
 	u.Send(stray)
 	answer := segment.Pattern{Src: stray.Dst, Dst: stray.Src, Has: segment.RST}
 	err := u.Capture.On(u.OutsideLink).Sent().After(since).NoneBefore(u.Soon(), unwanted, answer)

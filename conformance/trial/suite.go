@@ -11,12 +11,14 @@ import (
 	"github.com/onsi/gomega/format"
 
 	"github.com/plexlab-dev/plexlab/conformance/requirements"
+	"github.com/plexlab-dev/plexlab/harness/impl"
 	"github.com/plexlab-dev/plexlab/harness/report"
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 )
 
-// Suite runs the specs of one suite and leaves their results for the report of the run.
-func Suite(t *testing.T, name string) {
+// Suite runs the specs of one suite and leaves their results for the report of the run. Of an
+// implementation that does not declare what the suite needs every spec ends as UNIMPLEMENTED.
+func Suite(t *testing.T, name string, needs ...impl.Capability) {
 	gomega.RegisterFailHandler(ginkgo.Fail)
 	gomega.SetDefaultEventuallyTimeout(Limit)
 	gomega.SetDefaultEventuallyPollingInterval(tryEvery)
@@ -33,6 +35,11 @@ func Suite(t *testing.T, name string) {
 			report.WriteCatalogue(resultsPath(), requirements.Catalogue()),
 			report.WriteSuite(resultsPath(), name, r),
 		)).To(gomega.Succeed())
+	})
+	ginkgo.BeforeEach(func() {
+		for _, capability := range needs {
+			Needs(capability)
+		}
 	})
 	suite = name
 	ginkgo.RunSpecs(t, name)

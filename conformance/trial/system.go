@@ -22,24 +22,19 @@ import (
 // SystemTrial is a whole Sysplex with unmodified servers and real clients.
 type SystemTrial struct {
 	*Trial
+	family Family
 	// Client is the node that connects.
 	Client string
 }
 
-// System starts the Sysplex of a file of fixtures/topologies, changed if change is not nil.
-func System(file string, change func(*topo.Topology)) *SystemTrial {
+func system(f Family, file string, change func(*topo.Topology), filter ...unix.SockFilter) *SystemTrial {
 	ginkgo.GinkgoHelper()
-	return system(file, change)
-}
-
-func system(file string, change func(*topo.Topology), filter ...unix.SockFilter) *SystemTrial {
-	ginkgo.GinkgoHelper()
-	topology, err := topo.Load(filepath.Join(root(), "fixtures", "topologies", file))
-	verdict.Engine(err, "load topology %s", file)
+	topology, err := topo.Load(filepath.Join(root(), "fixtures", "topologies", f.file(file)))
+	verdict.Engine(err, "load topology %s", f.file(file))
 	if change != nil {
 		change(topology)
 	}
-	return &SystemTrial{Trial: build(planned(topology), implementation(), filter...), Client: "CLIENT"}
+	return &SystemTrial{family: f, Trial: build(planned(topology), implementation(), filter...), Client: "CLIENT"}
 }
 
 // Get asks a web server from the client, with curl, and returns its answer; the fixtures'

@@ -3,6 +3,7 @@ package trial
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"github.com/onsi/ginkgo/v2"
 
@@ -12,29 +13,8 @@ import (
 	"github.com/plexlab-dev/plexlab/topo"
 )
 
-// The addresses of a unit-level lab. The stack under test is one of MVS1 to MVS9, the scripted
-// partners are the others: MVSn has XCF address 10.1.0.n and, towards network 44, 192.168.44.10n.
-var (
-	DVA1 = netip.MustParseAddr("192.168.44.10")
-	DVB1 = netip.MustParseAddr("192.168.44.11")
-	// ClientAddress is that of the scripted client on network 44.
-	ClientAddress = netip.MustParseAddr("192.168.44.77")
-)
-
-// XCF is the XCF address of MVSn in a unit-level lab.
-func XCF(n int) netip.Addr { return netip.AddrFrom4([4]byte{10, 1, 0, byte(n)}) }
-
 // stackName is MVSn.
 func stackName(n int) string { return fmt.Sprintf("MVS%d", n) }
-
-// symbols are the names that profiles of a unit-level lab may use.
-func symbols() map[string]string {
-	names := map[string]string{"DVA1": DVA1.String(), "DVB1": DVB1.String()}
-	for n := 1; n <= 9; n++ {
-		names[fmt.Sprintf("XCF%d", n)] = XCF(n).String()
-	}
-	return names
-}
 
 // UnitConfig says what is around the one stack under test.
 type UnitConfig struct {
@@ -42,7 +22,7 @@ type UnitConfig struct {
 	// lower number opens the XCF connection.
 	Self int
 	// Profile is the VIPADYNAMIC text of the stack under test, with symbols DVA1, DVB1, XCF1
-	// to XCF9; empty for a stack without.
+	// to XCF9, and MASK for the mask of network 44; empty for a stack without.
 	Profile string
 	// Verbatim: the stack reads Profile as it is written, symbols and mistakes included. Otherwise
 	// the plan checks it first and puts it into canonical form.
@@ -56,6 +36,8 @@ type UnitConfig struct {
 	Inside bool
 	// Timers of the XCF group; the zero value is the defaults.
 	Timers topo.Timers
+	// ClusterPorts are the pool, the rest and the sharing of ports; the zero value is the defaults.
+	ClusterPorts topo.ClusterPorts
 }
 
 // UnitTrial is one stack under test among scripted partners, and a scripted client that no
@@ -65,33 +47,33 @@ type UnitTrial struct {
 	// Stack is the name of the stack under test, XCFLink and OutsideLink are its interfaces as
 	// the capture names them.
 	Stack, XCFLink, OutsideLink string
+	family                      Family
 	self                        int
 	client                      *segment.Host
 	port                        uint16 // source port that the client used last
 }
 
-// Unit starts a unit-level lab. Partners join when the spec says so (Join).
-func Unit(c UnitConfig) *UnitTrial {
+func unit(f Family, c UnitConfig) *UnitTrial {
 	ginkgo.GinkgoHelper()
 	self := max(c.Self, 1)
 	u := &UnitTrial{
 		Stack: stackName(self), XCFLink: stackName(self) + "/xcf0", OutsideLink: stackName(self) + "/ext0",
-		self: self, port: 20000,
+		family: f, self: self, port: 20000,
 	}
-	u.Trial = build(unitPlan(self, c), inVariant(implementation(), c.Variant))
+	u.Trial = build(unitPlan(f, self, c), inVariant(implementation(), c.Variant))
 	if !c.Inside {
 		u.startClient()
 	}
 	return u
 }
 
-func unitPlan(self int, c UnitConfig) topo.Plan {
+func unitPlan(f Family, self int, c UnitConfig) topo.Plan {
 	ginkgo.GinkgoHelper()
 	text := c.Profile
 	if c.Verbatim {
 		c.Profile = ""
 	}
-	plan := planned(unitTopology(self, c))
+	plan := planned(unitTopology(f, self, c))
 	if c.Verbatim {
 		for _, node := range plan.Nodes {
 			if node.Kind == topo.KindStack {
@@ -102,27 +84,28 @@ func unitPlan(self int, c UnitConfig) topo.Plan {
 	return plan
 }
 
-func unitTopology(self int, c UnitConfig) *topo.Topology {
+func unitTopology(f Family, self int, c UnitConfig) *topo.Topology {
 	t := &topo.Topology{
 		Plex:    "UNIT",
-		Symbols: symbols(),
+		Symbols: f.symbols(),
 		Networks: []topo.Network{
-			{Name: "xcf", Subnet: "10.1.0.0/24", XCF: true},
-			{Name: "net44", Subnet: "192.168.44.0/24"},
+			{Name: "xcf", Subnet: f.xcf.String(), XCF: true},
+			{Name: "net44", Subnet: f.net44.String()},
 		},
 		Hosts: []topo.Host{
-			{Name: "CLIENT", Links: []topo.HostLink{{Network: "net44", Address: "192.168.44.200"}}},
+			{Name: "CLIENT", Links: []topo.HostLink{{Network: "net44", Address: f.client}}},
 		},
-		Timers: c.Timers,
+		Timers:       c.Timers,
+		ClusterPorts: c.ClusterPorts,
 	}
-	stack := topo.Stack{Name: stackName(self), XCF: XCF(self).String(), Profile: c.Profile}
+	stack := topo.Stack{Name: stackName(self), XCF: f.XCF(self).String(), Profile: strings.ReplaceAll(c.Profile, "MASK", f.mask)}
 	if !c.Inside {
-		stack.Links = []topo.Link{{Network: "net44", Address: fmt.Sprintf("192.168.44.%d", 100+self)}}
+		stack.Links = []topo.Link{{Network: "net44", Address: f.Outside(self).String()}}
 	}
 	t.Stacks = []topo.Stack{stack}
 	for _, n := range c.Partners {
 		t.Hosts = append(t.Hosts, topo.Host{
-			Name: stackName(n), Links: []topo.HostLink{{Network: "xcf", Address: XCF(n).String()}},
+			Name: stackName(n), Links: []topo.HostLink{{Network: "xcf", Address: f.XCF(n).String()}},
 		})
 	}
 	return t
@@ -135,7 +118,7 @@ func (u *UnitTrial) startClient() {
 	verdict.Engine(err, "open packet socket of the client")
 	port, err := segment.NewPort(socket)
 	verdict.Engine(err, "open port of the client")
-	u.client, err = segment.NewHost(port, netip.PrefixFrom(ClientAddress, 24), netip.Addr{})
+	u.client, err = segment.NewHost(port, u.family.OnNetwork44(u.family.Client), netip.Addr{})
 	verdict.Engine(err, "start the scripted client")
 	ginkgo.DeferCleanup(u.client.Close)
 }
@@ -169,7 +152,7 @@ func (u *UnitTrial) Client() *segment.Host { return u.client }
 // From is an end of the client with a source port that the spec has not used yet.
 func (u *UnitTrial) From() netip.AddrPort {
 	u.port++
-	return netip.AddrPortFrom(ClientAddress, u.port)
+	return netip.AddrPortFrom(u.family.Client, u.port)
 }
 
 // Send sends a segment from the client.

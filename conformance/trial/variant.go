@@ -34,3 +34,9 @@ func Declares(capability impl.Capability) bool {
 	ginkgo.GinkgoHelper()
 	return implementation().Has(capability)
 }
+
+// Needs ends the spec with UNIMPLEMENTED unless the implementation under test declares a capability.
+func Needs(capability impl.Capability) {
+	ginkgo.GinkgoHelper()
+	verdict.NeedsCapability(implementation().Capabilities, capability)
+}

@@ -42,6 +42,22 @@ type Parameters struct {
 	// lost; 0 leaves them to the implementation's defaults, 50 and 500.
 	HelloMS int
 	DeadMS  int
+	// PoolFirst and PoolLast bound the ports that port 0 of a DVIPA with CLUSTERPORTS is served
+	// from: 1 <= PoolFirst <= PoolLast. RestMS is how long a freed port rests that carried outbound
+	// connections, in milliseconds; 0 is not at all.
+	PoolFirst, PoolLast uint16
+	RestMS              int
+	// Sharing is how the stacks share ports: "port-file", or "distributor" for a plex in which the
+	// owner of a DVIPA keeps its table.
+	Sharing string
+	// Advertising is how the network is told of DVIPAs (Figure 10, block 104): address, ospf or rip. Of
+	// a routing protocol, RoutingHelloS and RoutingDeadS are the seconds between two hellos of OSPF or
+	// updates of RIP, and of silence until a neighbour is lost; BFDMS the milliseconds between two packets of
+	// BFD, five of which may be missing. The routers have the same. 0 with address.
+	Advertising   string
+	RoutingHelloS int
+	RoutingDeadS  int
+	BFDMS         int
 	// Variant is the reading of Figure 5 to follow; empty stands for the manifest's own.
 	Variant Variant
 	// App is the name of the application, 1 to 8 characters; empty when a stack is started.

@@ -21,6 +21,8 @@ var parameters = impl.Parameters{
 	Plex: "PLEX1", Stack: "MVS1", XCFAddress: netip.MustParseAddr("10.1.0.1"), XCFInterface: "xcf0",
 	Outside: []string{"ext0", "ext1"}, Profile: "/p", PortFile: "/ports", Control: "/c", Key: "/k",
 	HelloMS: 50, DeadMS: 500,
+	PoolFirst: 1024, PoolLast: 65535, RestMS: 60000, Sharing: "port-file",
+	Advertising: "ospf", RoutingHelloS: 1, RoutingDeadS: 3, BFDMS: 200,
 }
 
 func TestReferenceCommands(t *testing.T) {
@@ -38,7 +40,9 @@ func TestReferenceCommands(t *testing.T) {
 	}
 	want := []string{root + "/out/bin/stackd", "run", "--plex", "PLEX1", "--stack", "MVS1", "--xcf-address", "10.1.0.1",
 		"--xcf-interface", "xcf0", "--outside", "ext0,ext1", "--profile", "/p", "--port-file", "/ports", "--control", "/c",
-		"--key", "/k", "--hello-ms", "50", "--dead-ms", "500", "--variant", "specified-address-bypass"}
+		"--key", "/k", "--hello-ms", "50", "--dead-ms", "500",
+		"--pool", "1024-65535", "--port-rest-ms", "60000", "--sharing", "port-file", "--advertising", "ospf",
+		"--routing-hello-s", "1", "--routing-dead-s", "3", "--bfd-ms", "200", "--variant", "specified-address-bypass"}
 	if diff := cmp.Diff(want, start); diff != "" {
 		t.Errorf("start command, want (-) got (+):\n%s", diff)
 	}
@@ -52,8 +56,9 @@ func TestReferenceCommands(t *testing.T) {
 	if diff := cmp.Diff(want, launch); diff != "" {
 		t.Errorf("launch command, want (-) got (+):\n%s", diff)
 	}
-	if got, want := manifest.Features(), profile.Weights; got != want {
-		t.Errorf("features that profiles can ask for: got %b, want %b", got, want)
+	all := profile.Weights | profile.ClusterPorts | profile.Ranges | profile.SourceIPAs | profile.IPv6
+	if got := manifest.Features(); got != all {
+		t.Errorf("features that profiles can ask for: got %b, want %b", got, all)
 	}
 	if !manifest.Has(impl.Core) || manifest.Has(impl.Takeover) {
 		t.Errorf("capabilities %v: want core and not takeover", manifest.Capabilities)

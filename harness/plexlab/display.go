@@ -11,6 +11,7 @@ import (
 
 	"github.com/plexlab-dev/plexlab/harness/lab"
 	"github.com/plexlab-dev/plexlab/harness/plexlab/netstat"
+	"github.com/plexlab-dev/plexlab/nodes/contract/control"
 	"github.com/plexlab-dev/plexlab/topo"
 )
 
@@ -76,7 +77,7 @@ func display(ctx context.Context, io streams, l *lab.Lab, report netstat.Report,
 	answers := map[string]any{}
 	var problems []error
 	for i, stack := range stacks {
-		answer, err := askStack(ctx, l, report, stack)
+		answer, err := askStack(ctx, l, stack, displayLimit, report.Ask)
 		if err != nil {
 			problems = append(problems, fmt.Errorf("%s of stack %s: %w", report.Name, stack.Name, err))
 			continue
@@ -100,20 +101,23 @@ func display(ctx context.Context, io streams, l *lab.Lab, report netstat.Report,
 	return oneLine(problems)
 }
 
-func askStack(ctx context.Context, l *lab.Lab, report netstat.Report, stack lab.StatusNode) (any, error) {
+// askStack puts a question to a stack, which has until limit to answer it.
+func askStack[Answer any](ctx context.Context, l *lab.Lab, stack lab.StatusNode, limit time.Duration,
+	question func(context.Context, *control.Client) (Answer, error)) (Answer, error) {
+	var none Answer
 	if stack.State == lab.StateFailed || stack.State == lab.StateStopped {
-		return nil, fmt.Errorf("%w (%s)", errNotRunning, stack.State)
+		return none, fmt.Errorf("%w (%s)", errNotRunning, stack.State)
 	}
-	ctx, cancel := context.WithTimeout(ctx, displayLimit)
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	client := l.Control(stack.Name)
 	defer client.Close()
-	answer, err := report.Ask(ctx, client)
+	answer, err := question(ctx, client)
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):
-		return nil, errors.New("its implementation does not offer it")
+		return none, errors.New("its implementation does not offer it")
 	case stack.State == lab.StateFrozen && errors.Is(err, context.DeadlineExceeded):
-		return nil, fmt.Errorf("no answer within %v: the stack is frozen", displayLimit)
+		return none, fmt.Errorf("no answer within %v: the stack is frozen", limit)
 	}
 	return answer, err
 }

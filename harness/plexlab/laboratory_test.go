@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/plexlab-dev/plexlab/harness/lab"
 	"github.com/plexlab-dev/plexlab/nodes/contract/control"
+	"github.com/plexlab-dev/plexlab/nodes/profile"
 )
 
 // TestMain lets this binary be the supervisor and the stack of a laboratory too: its first
@@ -39,9 +41,14 @@ func stack(socket string) error {
 	}
 	answers := map[string]any{
 		"/v1/ready": control.Ready{Implementation: "canned", Stack: "MVS1", Ready: true, Settled: true, Members: 1},
+		"/v1/ports": control.Ports{Sharing: control.SharingPortFile, State: control.PortsDegraded, Problem: "no space left on device"},
 		"/v1/vdpt":  control.VDPT{Entries: []control.DPTEntry{{Port: 80, Stack: "MVS1", Weight: 1}}},
 	}
 	return http.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost && r.URL.Path == "/v1/obey" {
+			obeyed(w, r)
+			return
+		}
 		answer, known := answers[r.URL.Path]
 		if !known {
 			w.WriteHeader(http.StatusNotImplemented)
@@ -51,7 +58,36 @@ func stack(socket string) error {
 	}))
 }
 
-// bringUp brings minimal.yaml up with that stack, under a name of its own, which it returns.
+// obeyed answers POST /v1/obey as a stack without definitions, which each SOURCEIPA is a conflict to.
+func obeyed(w http.ResponseWriter, r *http.Request) {
+	var request control.ObeyRequest
+	if err := json.NewDecoder(r.Body).Decode(&request); err != nil {
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
+	made, err := profile.Obey(&profile.Profile{}, request.File, []byte(request.Text), request.Symbols)
+	var mistakes profile.Errors
+	if errors.As(err, &mistakes) {
+		problem := control.Problem{Error: "the text is wrong"}
+		for _, e := range mistakes {
+			problem.Errors = append(problem.Errors, control.TextError{File: e.Pos.File, Line: e.Pos.Line, Column: e.Pos.Column, Message: e.Message})
+		}
+		w.WriteHeader(http.StatusBadRequest)
+		_ = json.NewEncoder(w).Encode(problem)
+		return
+	}
+	answer := control.ObeyAnswer{Applied: !request.DryRun, Changes: []control.ObeyEffect{}, Conflicts: []control.ObeyEffect{}}
+	for _, c := range made.Changes {
+		statement := c.Statement.String()
+		answer.Changes = append(answer.Changes, control.ObeyEffect{Statement: statement, Text: "it is new"}, control.ObeyEffect{Statement: statement, Text: "and more"})
+		if _, is := c.Statement.(profile.SourceIPA); is {
+			answer.Conflicts = append(answer.Conflicts, control.ObeyEffect{Statement: statement, Text: "port 60 has two holders"})
+		}
+	}
+	_ = json.NewEncoder(w).Encode(answer)
+}
+
+// bringUp brings minimal.yaml and a symbol up with that stack, under a name of its own, which it returns.
 func bringUp(t *testing.T) string {
 	t.Helper()
 	name := fmt.Sprintf("%s-%d", t.Name(), os.Getpid())
@@ -61,7 +97,15 @@ func bringUp(t *testing.T) string {
 		t.Fatal(err)
 	}
 	t.Setenv(implementationVariable, manifest)
-	status, _, errors := invoke(t, "up", minimal, "--name", name)
+	topology := filepath.Join(t.TempDir(), "minimal.yaml")
+	base, err := os.ReadFile(minimal)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(topology, append(base, "symbols: {DVA1: 192.168.44.10}\n"...), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	status, _, errors := invoke(t, "up", topology, "--name", name)
 	if status == exitMissing {
 		t.Skip(errors)
 	}
@@ -122,6 +166,8 @@ func TestALaboratory(t *testing.T) {
 		{[]string{"exec", "MVS9", "--", "true"}, exitNotFound, nil, []string{"no node MVS9", "MVS1, CLIENT"}},
 		{[]string{"display", "vdpt"}, exitDone, []string{"MVS1  destination port table", "80"}, nil},
 		{[]string{"display", "vdpt", "mvs1", "--json"}, exitDone, []string{`"MVS1": {`}, nil},
+		{[]string{"display", "ports"}, exitDone, []string{"MVS1  cluster-wide ports", "DEGRADED: no space left on device"}, nil},
+		{[]string{"display", "ports", "--json"}, exitDone, []string{`"state": "degraded"`}, nil},
 		{[]string{"display", "home"}, exitFailed, nil, []string{"home of stack MVS1: its implementation does not offer it"}},
 		{[]string{"display", "vdpt", "CLIENT"}, exitNotFound, nil, []string{"no stack CLIENT"}},
 		{[]string{"fault", "kill", "MVS1"}, exitDone, nil, nil},
@@ -134,6 +180,39 @@ func TestALaboratory(t *testing.T) {
 		{[]string{"fault", "freeze", "CLIENT"}, exitNotFound, nil, []string{"no stack CLIENT in laboratory"}},
 		{[]string{"fault", "heal", "lan"}, exitDone, nil, nil},
 		{[]string{"logs"}, exitDone, []string{"verb=kill"}, nil},
+	} {
+		s.take(t)
+	}
+}
+
+func TestObey(t *testing.T) {
+	bringUp(t)
+	write := func(name, text string) string {
+		t.Helper()
+		file := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	const define = "VIPADEFine MOVEable IMMEDIATE CLUSTERPORTS 255.255.255.0 192.168.44.10"
+	more := write("more.profile", "VIPADYN\n  VIPADEF CLUSTERPORTS /24 DVA1\n  SOURCEIPA DVA1 APP*\nENDVIPADYN\n")
+	wrong := write("wrong.profile", "VIPADYN\n  VIPADEF /24 DVA9\n  VIPAB 300 DVA1\nENDVIPADYN\n")
+	nothing := write("nothing.profile", "")
+	for _, s := range []step{
+		{[]string{"obey", "MVS1", more}, exitDone,
+			[]string{define + "\n  it is new\n  and more\n", "SOURCEIPA 192.168.44.10 APP*\n  conflict: port 60 has two holders\n"},
+			[]string{"MVS1 reads " + more, "MVS1 has obeyed: 4 changes, 1 conflict\n"}},
+		{[]string{"obey", "--dry-run", "mvs1", more}, exitDone, []string{define}, []string{"MVS1 would obey: 4 changes, 1 conflict; nothing is changed\n"}},
+		{[]string{"obey", "MVS1", more, "--json"}, exitDone, []string{`"applied": true`}, nil},
+		{[]string{"obey", "MVS1", wrong, "--dry-run", "--json"}, exitUsage, nil,
+			[]string{wrong + `:2:15: found "DVA9", expected an address or one of the symbols DVA1` + "\n" + wrong + ":3:9: found"}},
+		{[]string{"obey", "MVS1", nothing}, exitDone, nil, []string{"0 changes, 0 conflicts"}},
+		{[]string{"obey", "MVS1", "nowhere.profile"}, exitUsage, nil, []string{"nowhere.profile"}},
+		{[]string{"obey", "CLIENT", more}, exitNotFound, nil, []string{"no stack CLIENT"}},
+		{[]string{"obey", "MVS1"}, exitUsage, nil, []string{"obey takes STACK FILE"}},
+		{[]string{"fault", "kill", "MVS1"}, exitDone, nil, nil},
+		{[]string{"obey", "MVS1", more}, exitFailed, nil, []string{"stack MVS1: the stack does not run"}},
 	} {
 		s.take(t)
 	}
@@ -181,6 +260,9 @@ func TestCompletionFromALaboratory(t *testing.T) {
 		{"fault drop lan MVS1 ", "CLIENT", "MVS1"},
 		{"logs MVS1 ", ":4", "CLIENT"},
 		{"display vdpt ", "MVS1", "CLIENT"},
+		{"obey ", "MVS1", "CLIENT"},
+		{"obey MVS1 ", ":0", "CLIENT"},
+		{"obey MVS1 x ", ":4", "MVS1"},
 		{"display vdpt --lab ", name, "MVS1"},
 	} {
 		_, out, _ := invoke(t, append([]string{"__complete"}, strings.Split(c.line, " ")...)...)

@@ -18,6 +18,7 @@ const (
 	Other Kind = iota
 	TCP
 	ARPKind
+	NDPKind
 	ICMPError
 	Fragment
 )
@@ -34,6 +35,8 @@ type Decoded struct {
 	Segment Segment
 	// ARP is set for ARPKind.
 	ARP ARP
+	// NDP is set for NDPKind.
+	NDP NDP
 	// Error is set for ICMPError.
 	Error Error
 	// Offset, in bytes, and More are set for Fragment.
@@ -84,6 +87,9 @@ func Decode(frame []byte) Decoded {
 		case layers.LayerTypeIPv6:
 			d.SrcIP, d.DstIP = address(ip6.SrcIP), address(ip6.DstIP)
 			d.Segment.TTL = ip6.HopLimit
+			if ip6.NextHeader == layers.IPProtocolIPv6Fragment {
+				d.readFragment(ip6.Payload)
+			}
 		case gopacket.LayerTypeFragment:
 			d.Kind = Fragment
 		case layers.LayerTypeTCP:
@@ -92,8 +98,11 @@ func Decode(frame []byte) Decoded {
 		case layers.LayerTypeICMPv4:
 			d.readError(icmp4.TypeCode.Type(), icmp4.TypeCode.Code(), uint32(icmp4.Seq), icmp4.Payload)
 		case layers.LayerTypeICMPv6:
-			if p := icmp6.Payload; len(p) >= 4 && icmp6.TypeCode.Type() < layers.ICMPv6TypeEchoRequest {
-				d.readError(icmp6.TypeCode.Type(), icmp6.TypeCode.Code(), binary.BigEndian.Uint32(p), p[4:])
+			switch kind, p := icmp6.TypeCode.Type(), icmp6.Payload; {
+			case kind == layers.ICMPv6TypeNeighborSolicitation, kind == layers.ICMPv6TypeNeighborAdvertisement:
+				d.readNDP(kind, p)
+			case len(p) >= 4 && kind < layers.ICMPv6TypeEchoRequest:
+				d.readError(kind, icmp6.TypeCode.Code(), binary.BigEndian.Uint32(p), p[4:])
 			}
 		}
 	}
@@ -115,6 +124,15 @@ func (d *Decoded) readTCP(tcp layers.TCP) {
 			s.MSS = binary.BigEndian.Uint16(option.OptionData)
 		}
 	}
+}
+
+// readFragment reads a fragment header (RFC 8200, section 4.5).
+func (d *Decoded) readFragment(header []byte) {
+	if len(header) < fragmentHeader {
+		return
+	}
+	at := binary.BigEndian.Uint16(header[2:])
+	d.Kind, d.Offset, d.More = Fragment, int(at&^7), at&1 != 0
 }
 
 // readError reads what an ICMP message quotes; one that quotes no TCP header stays Other.
@@ -160,6 +178,8 @@ func (d Decoded) String() string {
 		return d.Segment.String()
 	case ARPKind:
 		return d.ARP.String()
+	case NDPKind:
+		return d.NDP.String()
 	case ICMPError:
 		return fmt.Sprintf("%s > %s ICMP error %d/%d mtu %d about %s > %s",
 			d.SrcIP, d.DstIP, d.Error.Type, d.Error.Code, d.Error.MTU, d.Error.Src, d.Error.Dst)

@@ -14,7 +14,7 @@ import (
 )
 
 // A Host is a machine played by a script: it has an address and a hardware address that no kernel
-// knows, answers ARP for it, and otherwise sends only what it is told to. So no kernel answers
+// knows, answers ARP or neighbour solicitations for it, and otherwise sends only what it is told to. So no kernel answers
 // with an RST for connections that it never opened. It is safe for concurrent use.
 type Host struct {
 	port    *Port
@@ -32,15 +32,15 @@ type Host struct {
 	ended     chan struct{}
 }
 
-// arpInterval is the time between two ARP requests for one address.
-const arpInterval = 100 * time.Millisecond
+// askInterval is the time between two questions for one address.
+const askInterval = 100 * time.Millisecond
 
 // NewHost puts a host with the address of prefix on the network of port and takes the port over.
 // Destinations outside prefix are sent to gateway, which may be invalid where there are none.
-// IPv4 only. Close ends it.
+// Close ends it.
 func NewHost(port *Port, prefix netip.Prefix, gateway netip.Addr) (*Host, error) {
-	if !prefix.Addr().Is4() {
-		return nil, fmt.Errorf("scripted host %s: not an IPv4 address", prefix)
+	if !prefix.IsValid() {
+		return nil, errors.New("scripted host: no address")
 	}
 	h := &Host{
 		port: port, mac: hostMAC(prefix.Addr()), prefix: prefix, gateway: gateway,
@@ -50,9 +50,11 @@ func NewHost(port *Port, prefix netip.Prefix, gateway netip.Addr) (*Host, error)
 	return h, nil
 }
 
-// hostMAC is locally administered and holds the address, so that it is unique on its network.
+// hostMAC is locally administered and holds the end of the address, so that it is unique on its
+// network.
 func hostMAC(a netip.Addr) net.HardwareAddr {
-	return append(net.HardwareAddr{0x02, 0x53}, a.AsSlice()...)
+	b := a.AsSlice()
+	return append(net.HardwareAddr{0x02, 0x53}, b[len(b)-4:]...)
 }
 
 // Address is the address of the host.
@@ -77,16 +79,26 @@ func (h *Host) listen() {
 			h.change(func() { h.failure = err })
 			return
 		}
-		if len(frame) < 14 || !bytes.Equal(frame[:6], h.mac) && !bytes.Equal(frame[:6], broadcast) {
+		if len(frame) < 14 {
 			continue
 		}
-		h.take(Decode(slices.Clone(frame)))
+		group := bytes.Equal(frame[:2], groupMAC(netip.IPv6Unspecified())[:2])
+		if !group && !bytes.Equal(frame[:6], h.mac) && !bytes.Equal(frame[:6], broadcast) {
+			continue
+		}
+		if d := Decode(slices.Clone(frame)); !group || d.Kind == NDPKind {
+			h.take(d)
+		}
 	}
 }
 
 func (h *Host) take(d Decoded) {
-	if d.Kind == ARPKind {
+	switch d.Kind {
+	case ARPKind:
 		h.takeARP(d.ARP)
+		return
+	case NDPKind:
+		h.takeNDP(d.NDP)
 		return
 	}
 	h.change(func() { h.inbox = append(h.inbox, d) })
@@ -107,6 +119,36 @@ func (h *Host) takeARP(a ARP) {
 	err := h.sendARP(ARP{
 		Reply: true, SenderMAC: h.mac, SenderIP: h.Address(), TargetMAC: a.SenderMAC, TargetIP: a.SenderIP,
 	})
+	if err != nil && !errors.Is(err, os.ErrClosed) {
+		h.change(func() { h.failure = err })
+	}
+}
+
+// takeNDP follows RFC 4861, section 7.2: whoever asks the host is learned, and so is what answers it;
+// what is known already is learned anew from an advertisement with the override flag, unsolicited ones
+// included.
+func (h *Host) takeNDP(n NDP) {
+	asked := !n.Advertisement && n.Target == h.Address()
+	subject := n.Target
+	if !n.Advertisement {
+		subject = n.Src
+	}
+	h.change(func() {
+		_, known := h.neighbour[subject]
+		answered := n.Advertisement && (known && n.Override || !known && n.Dst == h.Address())
+		if n.MAC != nil && (asked || answered) {
+			h.neighbour[subject] = n.MAC
+		}
+	})
+	if !asked || n.MAC == nil {
+		return
+	}
+	frame, err := NDP{
+		Advertisement: true, Override: true, Src: h.Address(), Dst: n.Src, Target: h.Address(), MAC: h.mac,
+	}.Frame(h.mac, n.MAC)
+	if err == nil {
+		err = h.port.Send(frame)
+	}
 	if err != nil && !errors.Is(err, os.ErrClosed) {
 		h.change(func() { h.failure = err })
 	}
@@ -164,13 +206,13 @@ func (h *Host) Resolve(ctx context.Context, neighbour netip.Addr) (net.HardwareA
 	var mac net.HardwareAddr
 	known := func() bool { mac = h.neighbour[neighbour]; return mac != nil }
 	for {
-		attempt, cancel := context.WithTimeout(ctx, arpInterval)
+		attempt, cancel := context.WithTimeout(ctx, askInterval)
 		h.mu.Lock()
 		found := known()
 		h.mu.Unlock()
 		var err error
 		if !found {
-			err = h.sendARP(ARP{SenderMAC: h.mac, SenderIP: h.Address(), TargetIP: neighbour})
+			err = h.ask(neighbour)
 			if err == nil {
 				err = h.await(attempt, known)
 			}
@@ -183,6 +225,18 @@ func (h *Host) Resolve(ctx context.Context, neighbour netip.Addr) (net.HardwareA
 			return nil, fmt.Errorf("resolve %s from %s: %w", neighbour, h.Address(), err)
 		}
 	}
+}
+
+// ask sends one question for a neighbour.
+func (h *Host) ask(neighbour netip.Addr) error {
+	if neighbour.Is4() {
+		return h.sendARP(ARP{SenderMAC: h.mac, SenderIP: h.Address(), TargetIP: neighbour})
+	}
+	frame, err := NDP{Src: h.Address(), Target: neighbour, MAC: h.mac}.Frame(h.mac, nil)
+	if err != nil {
+		return err
+	}
+	return h.port.Send(frame)
 }
 
 func (h *Host) sendARP(a ARP) error {

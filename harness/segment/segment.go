@@ -1,4 +1,4 @@
-// Package segment builds and reads single packets: TCP segments, fragments, ICMP errors and ARP,
+// Package segment builds and reads single packets: TCP segments, fragments, ICMP errors, ARP and NDP,
 // sent and received past the kernel's own TCP. Unit-level specs stimulate a stack with it and
 // judge what comes out, packet by packet.
 package segment

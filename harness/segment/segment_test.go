@@ -92,6 +92,29 @@ func TestNextCountsSYNAndFIN(t *testing.T) {
 	}
 }
 
+func TestFragmentsOfIPv6CarryThePacket(t *testing.T) {
+	whole := packet(t, NewData(client6, server6, 1, 2, []byte(strings.Repeat("x", 50))))
+	parts, err := Fragments(whole, 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const header = 40
+	var joined []byte
+	for i, part := range parts {
+		d := Decode(frame(t, part))
+		if d.Kind != Fragment || d.Offset != i*32 || d.More != (i < len(parts)-1) || d.SrcIP != client6.Addr() {
+			t.Errorf("fragment %d: %+v", i, d)
+		}
+		if next, of := part[header], part[header+4:header+8]; next != whole[6] || string(of) != string(parts[0][header+4:header+8]) {
+			t.Errorf("fragment %d: next header %d, identification %x", i, next, of)
+		}
+		joined = append(joined, part[header+fragmentHeader:]...)
+	}
+	if len(parts) != 3 || string(joined) != string(whole[header:]) {
+		t.Errorf("%d fragments, %d of %d bytes", len(parts), len(joined), len(whole)-header)
+	}
+}
+
 func TestFragmentsCarryThePacket(t *testing.T) {
 	whole := packet(t, NewData(client4, server4, 1, 2, []byte(strings.Repeat("x", 50))))
 	parts, err := Fragments(whole, 32)
@@ -123,13 +146,22 @@ func TestFragmentsThatCannotBe(t *testing.T) {
 	}{
 		"size of no multiple": {packet(t, NewSYN(client4, server4)), 12},
 		"don't fragment":      {packet(t, stubborn), 8},
-		"IPv6":                {packet(t, NewSYN(client6, server6)), 8},
+		"a fragment of IPv6":  {fragmentOf(t, packet(t, NewSYN(client6, server6))), 8},
 		"truncated":           {[]byte{0x45, 0}, 8},
 	} {
 		if parts, err := Fragments(test.packet, test.size); err == nil {
 			t.Errorf("%s: want an error, got %d fragments", name, len(parts))
 		}
 	}
+}
+
+func fragmentOf(t *testing.T, packet []byte) []byte {
+	t.Helper()
+	parts, err := Fragments(packet, 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parts[0]
 }
 
 func TestICMPErrorsNameTheInnerConnection(t *testing.T) {

@@ -47,19 +47,22 @@ func (h *holding) remove(port uint16) {
 	h.unique[port/64].And(^(uint64(1) << (port % 64)))
 }
 
+// use is how a port that is held is held.
+func (h *holding) use(port uint16) Use {
+	if h.unique[port/64].Load()>>(port%64)&1 == 1 {
+		return Unique
+	}
+	return Shared
+}
+
 func (h *holding) has(port uint16) bool { return h.used[port/64].Load()>>(port%64)&1 == 1 }
 
 func (h *holding) ports() []Held {
 	var ports []Held
 	for w := range h.used {
-		unique := h.unique[w].Load()
 		for word := h.used[w].Load(); word != 0; word &= word - 1 {
-			bit := bits.TrailingZeros64(word)
-			use := Shared
-			if unique>>bit&1 == 1 {
-				use = Unique
-			}
-			ports = append(ports, Held{uint16(64*w + bit), use})
+			port := uint16(64*w + bits.TrailingZeros64(word))
+			ports = append(ports, Held{port, h.use(port)})
 		}
 	}
 	return ports

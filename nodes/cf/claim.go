@@ -60,7 +60,7 @@ func (c *fileClaim) decide(i int, r Request) error {
 		return err
 	}
 	if r.Port == 0 {
-		port, found := e.choose(m.entries[i].record.Pool, bootTime)
+		port, found := e.choose(m.entries[i].record.Pool, r.Avoid, bootTime)
 		if !found {
 			return &ExhaustedError{r.DVIPA}
 		}

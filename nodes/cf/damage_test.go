@@ -152,7 +152,7 @@ func TestNoPortIsGivenOutBeforeAllAreRegistered(t *testing.T) {
 	}
 	var filling *FillingError
 	eventually(t, "the stack is waited for", func() bool {
-		_, err := f.Claim(background, Request{dvipa4, 5000, Unique})
+		_, err := f.Claim(background, Request{DVIPA: dvipa4, Port: 5000, Use: Unique})
 		return errors.As(err, &filling) && errors.Is(err, unix.EAGAIN) && slices.Equal(filling.Waiting, []string{"MVS2 (10.1.0.2)"})
 	})
 	if got := state(t, f); got != Filling {
@@ -301,7 +301,7 @@ func TestPagesThatAreGone(t *testing.T) {
 	c.Check = patience / 20
 	f := open(t, c)
 	mustBind(t, f, dvipa4, 5000, Unique)
-	claim, err := f.Claim(background, Request{dvipa4, 5001, Unique})
+	claim, err := f.Claim(background, Request{DVIPA: dvipa4, Port: 5001, Use: Unique})
 	if err != nil {
 		t.Fatal(err)
 	}

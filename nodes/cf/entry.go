@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"unsafe"
 
+	"github.com/plexlab-dev/plexlab/nodes/contract"
 	"github.com/plexlab-dev/plexlab/nodes/contract/portfile"
 )
 
@@ -75,17 +76,17 @@ func (e entry) ask(port uint16, slot int, use Use) verdict {
 }
 
 // choose finds the next port of the pool, from the cursor round, that is available and does not
-// rest, and moves the cursor past it (block 205). now is asked for the time only where a rest
+// rest, nor is one of avoid, and moves the cursor past it (block 205). now is asked for the time only where a rest
 // is to be compared with it. The cursor is no part of what a failed bind has to restore: where
 // it moves back, a port that the stack's own kernel refuses would be chosen for ever.
-func (e entry) choose(pool portfile.Pool, now clock) (uint16, bool) {
+func (e entry) choose(pool portfile.Pool, avoid []contract.PortRange, now clock) (uint16, bool) {
 	cursor := uint16(atomic.LoadUint64((*uint64)(unsafe.Pointer(&e[portfile.CursorOffset]))))
 	if !pool.Contains(cursor) {
 		cursor = pool.First
 	}
-	port, found := e.next(cursor, pool.Last, now)
+	port, found := e.next(cursor, pool.Last, avoid, now)
 	if !found && cursor > pool.First {
-		port, found = e.next(pool.First, cursor-1, now)
+		port, found = e.next(pool.First, cursor-1, avoid, now)
 	}
 	if found {
 		e.store(portfile.Store{Offset: portfile.CursorOffset, Value: uint64(port) + 1})
@@ -93,20 +94,24 @@ func (e entry) choose(pool portfile.Pool, now clock) (uint16, bool) {
 	return port, found
 }
 
-func (e entry) next(first, last uint16, now clock) (uint16, bool) {
+func (e entry) next(first, last uint16, avoid []contract.PortRange, now clock) (uint16, bool) {
 	available := portfile.Available(e)
 	for {
 		port, found := available.Next(first, last)
 		if !found {
 			return 0, false
 		}
-		if rest := portfile.RestOf(e, port); rest == 0 || rest.Left(now()) == 0 {
+		skip := slices.IndexFunc(avoid, func(r contract.PortRange) bool { return r.First <= port && port <= r.Last })
+		passed := port
+		if skip >= 0 {
+			passed = avoid[skip].Last
+		} else if rest := portfile.RestOf(e, port); rest == 0 || rest.Left(now()) == 0 {
 			return port, true
 		}
-		if port == last {
+		if passed >= last {
 			return 0, false
 		}
-		first = port + 1
+		first = passed + 1
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/plexlab-dev/plexlab/nodes/contract"
 	"github.com/plexlab-dev/plexlab/nodes/contract/portfile"
 )
 
@@ -95,8 +96,8 @@ func TestChooseGoesRound(t *testing.T) {
 	e := newEntry(portfile.Pool{First: 65533, Last: 65535}, 1)
 	e.store(portfile.Store{Offset: portfile.CursorOffset, Value: 7}) // any value is valid
 	var got []uint16
-	choose := func() {
-		port, found := e.choose(portfile.Pool{First: 65533, Last: 65535}, clock)
+	choose := func(avoid ...contract.PortRange) {
+		port, found := e.choose(portfile.Pool{First: 65533, Last: 65535}, avoid, clock)
 		if !found {
 			port = 0
 		}
@@ -113,7 +114,11 @@ func TestChooseGoesRound(t *testing.T) {
 	choose()
 	now = time.Minute
 	choose()
-	if want := []uint16{65533, 65534, 65535, 65533, 65535, 0, 65534}; !slices.Equal(got, want) {
+	choose(contract.PortRange{First: 65534, Last: 65535})
+	e.free(65533, 0, 0)
+	choose(contract.PortRange{First: 65534, Last: 65535})
+	choose(contract.PortRange{First: 60000, Last: 65535})
+	if want := []uint16{65533, 65534, 65535, 65533, 65535, 0, 65534, 0, 65533, 0}; !slices.Equal(got, want) {
 		t.Errorf("chosen %v, want %v", got, want)
 	}
 }

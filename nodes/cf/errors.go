@@ -85,3 +85,27 @@ func (e *FillingError) Error() string {
 
 // Unwrap is the errno of the bind.
 func (e *FillingError) Unwrap() error { return unix.EAGAIN }
+
+// OwnerError: the owner of a DVIPA, which keeps the table of its ports, gives none out for now.
+// EAGAIN.
+type OwnerError struct {
+	DVIPA netip.Addr
+	// Owner is the stack that keeps the table; empty where none does that lives.
+	Owner string
+	// Waiting are the stacks that have yet to tell the owner what they hold, as far as
+	// it said; where there are none, the owner has not answered.
+	Waiting []string
+}
+
+func (e *OwnerError) Error() string {
+	switch {
+	case e.Owner == "":
+		return fmt.Sprintf("no stack that lives owns %s and keeps the table of its ports: start one that does", e.DVIPA)
+	case len(e.Waiting) > 0:
+		return fmt.Sprintf("%s keeps the ports of %s and waits for %s to tell what it holds: try again", e.Owner, e.DVIPA, strings.Join(e.Waiting, ", "))
+	}
+	return fmt.Sprintf("%s, which keeps the ports of %s, has not answered: try again", e.Owner, e.DVIPA)
+}
+
+// Unwrap is the errno of the bind.
+func (e *OwnerError) Unwrap() error { return unix.EAGAIN }

@@ -1,6 +1,7 @@
 // Package cf is the coupling facility: what the stacks of a plex share so that each port of a
 // DVIPA with CLUSTERPORTS has one owner. Facility is what a stack asks of it; File keeps it in
-// the port file (nodes/contract/portfile).
+// the port file (nodes/contract/portfile), Distributor at the owners of the DVIPAs, which are asked
+// over XCF.
 //
 // An entry holds the cluster-wide structure and the stack usage structure of one DVIPA (T32). What
 // an entry permits and how it changes is apart from where it lies and how it is locked: entry.go
@@ -41,6 +42,8 @@ type Request struct {
 	// the pool (Figure 15, block 205).
 	Port uint16
 	Use  Use
+	// Avoid are ports that are not chosen for port 0.
+	Avoid []contract.PortRange
 }
 
 // Held is a port that a stack holds; the port is not 0.
@@ -68,8 +71,8 @@ type Conflict struct {
 // for concurrent use. Whatever waits does so until the lock timeout of the configuration or
 // the end of the context.
 //
-// Errors: *BusyError, *DamagedError, *FillingError from all that works on entries; Claim also
-// has *InUseError and *ExhaustedError. Each unwraps to the errno for an application.
+// Errors: *BusyError, *DamagedError, *FillingError, *OwnerError from all that works on entries; Claim
+// also has *InUseError and *ExhaustedError. Each unwraps to the errno for an application.
 type Facility interface {
 	// Activate makes the entry of a DVIPA if there is none (T20).
 	Activate(dvipa netip.Addr) error
@@ -90,6 +93,8 @@ type Facility interface {
 	// notices may call it: it happens once. It fails with ErrAlive while the stack's process
 	// lives, and does nothing if the stack was started again.
 	Reclaim(ctx context.Context, gone contract.Member) error
+	// State is what it can do now.
+	State() State
 	// View is the whole of it, for display and audit.
 	View(ctx context.Context) (View, error)
 	// Close leaves; other stacks then take back what this one still holds.

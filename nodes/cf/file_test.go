@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/plexlab-dev/plexlab/nodes/contract"
 )
 
@@ -79,11 +77,11 @@ func eventually(t testing.TB, what string, state func() bool) {
 	}
 }
 
-// bind claims a port and commits it, while the file is filling again and again.
-func bind(f *File, dvipa netip.Addr, port uint16, use Use) (uint16, error) {
+// bind claims a port and commits it, while stacks have yet to tell what they hold again and again.
+func bind(f Facility, dvipa netip.Addr, port uint16, use Use) (uint16, error) {
 	for deadline := time.Now().Add(patience); ; {
-		c, err := f.Claim(context.Background(), Request{dvipa, port, use})
-		if errors.As(err, new(*FillingError)) && time.Now().Before(deadline) {
+		c, err := f.Claim(context.Background(), Request{DVIPA: dvipa, Port: port, Use: use})
+		if (errors.As(err, new(*FillingError)) || errors.As(err, new(*OwnerError))) && time.Now().Before(deadline) {
 			continue
 		}
 		if err != nil {
@@ -93,7 +91,7 @@ func bind(f *File, dvipa netip.Addr, port uint16, use Use) (uint16, error) {
 	}
 }
 
-func mustBind(t testing.TB, f *File, dvipa netip.Addr, port uint16, use Use) uint16 {
+func mustBind(t testing.TB, f Facility, dvipa netip.Addr, port uint16, use Use) uint16 {
 	t.Helper()
 	got, err := bind(f, dvipa, port, use)
 	if err != nil {
@@ -102,7 +100,7 @@ func mustBind(t testing.TB, f *File, dvipa netip.Addr, port uint16, use Use) uin
 	return got
 }
 
-func release(t testing.TB, f *File, dvipa netip.Addr, ports ...Release) {
+func release(t testing.TB, f Facility, dvipa netip.Addr, ports ...Release) {
 	t.Helper()
 	freed, err := f.Release(t.Context(), dvipa, ports, nil)
 	if err != nil {
@@ -113,8 +111,8 @@ func release(t testing.TB, f *File, dvipa netip.Addr, ports ...Release) {
 	}
 }
 
-// view is the whole port file, with a clean audit.
-func view(t testing.TB, f *File) View {
+// view is the whole coupling facility, with a clean audit.
+func view(t testing.TB, f Facility) View {
 	t.Helper()
 	v, err := f.View(context.Background())
 	if err != nil {
@@ -129,62 +127,4 @@ func view(t testing.TB, f *File) View {
 		}
 	}
 	return v
-}
-
-func TestClaims(t *testing.T) {
-	t.Parallel()
-	path := portFilePath(t)
-	one, two := open(t, config(path, 1)), open(t, config(path, 2))
-	for _, dvipa := range []netip.Addr{dvipa4, dvipa6} {
-		mustBind(t, one, dvipa, 60, Shared)
-		mustBind(t, two, dvipa, 60, Shared)
-		mustBind(t, one, dvipa, 5000, Unique)
-		mustBind(t, one, dvipa, 5000, Unique) // I18: its own kernel decides
-		if first, second := mustBind(t, one, dvipa, 0, Unique), mustBind(t, two, dvipa, 0, Unique); first != 1024 || second != 1025 {
-			t.Errorf("ports of the pool: %d and %d, want 1024 and 1025", first, second)
-		}
-		_, err := bind(two, dvipa, 5000, Unique)
-		var inUse *InUseError
-		if !errors.As(err, &inUse) || inUse.Holder != "MVS1 (10.1.0.1)" || !errors.Is(err, unix.EADDRINUSE) {
-			t.Errorf("port that is unique elsewhere: %v", err)
-		}
-		if _, err := bind(two, dvipa, 60, Unique); !errors.Is(err, unix.EADDRINUSE) {
-			t.Errorf("unique port that is shared elsewhere: %v", err)
-		}
-		if _, err := bind(two, dvipa, 5000, Shared); !errors.Is(err, unix.EADDRINUSE) {
-			t.Errorf("shared port that is unique elsewhere: %v", err)
-		}
-		release(t, one, dvipa, Release{Port: 5000})
-		mustBind(t, two, dvipa, 5000, Unique)
-	}
-	view(t, one)
-}
-
-// A claim that is aborted leaves all as it was, a freed port rests, and the pool is gone round.
-func TestRoundThePool(t *testing.T) {
-	t.Parallel()
-	c := config(portFilePath(t), 1)
-	c.Pool = contract.PortRange{First: 1024, Last: 1026}
-	f := open(t, c)
-	mustBind(t, f, dvipa4, 1024, Unique)
-	release(t, f, dvipa4, Release{Port: 1024, Rest: true})
-	if got := mustBind(t, f, dvipa4, 0, Unique); got != 1025 {
-		t.Errorf("port %d, want 1025: 1024 rests", got)
-	}
-	claim, err := f.Claim(t.Context(), Request{dvipa4, 0, Unique})
-	if err != nil {
-		t.Fatal(err)
-	}
-	claim.Abort()
-	if got := mustBind(t, f, dvipa4, 0, Unique); got != 1026 {
-		t.Errorf("port %d, want 1026: it was not taken", got)
-	}
-	_, err = bind(f, dvipa4, 0, Unique)
-	if !errors.As(err, new(*ExhaustedError)) || !errors.Is(err, unix.EADDRINUSE) {
-		t.Errorf("no port left: %v", err)
-	}
-	if got := mustBind(t, f, dvipa4, 1024, Unique); got != 1024 { // by its number
-		t.Errorf("port %d, want 1024", got)
-	}
-	view(t, f)
 }

@@ -23,8 +23,8 @@ func (f *File) Activate(dvipa netip.Addr) error {
 // Mark notes ports that are in use already (T21, T22).
 func (f *File) Mark(ctx context.Context, dvipa, holder netip.Addr, ports []Held) ([]Conflict, error) {
 	for _, held := range ports {
-		if held.Port == 0 || held.Use != Shared && held.Use != Unique {
-			return nil, fmt.Errorf("mark port %d of %s as %s: no such port or use", held.Port, dvipa, held.Use)
+		if err := held.check(dvipa); err != nil {
+			return nil, err
 		}
 	}
 	m, err := f.use()
@@ -38,6 +38,14 @@ func (f *File) Mark(ctx context.Context, dvipa, holder netip.Addr, ports []Held)
 	}
 	conflicts, err := m.mark(ctx, dvipa, f.pool(), slot, ports)
 	return conflicts, f.explain(err)
+}
+
+// check says what is wrong with a port to be marked.
+func (h Held) check(dvipa netip.Addr) error {
+	if h.Port == 0 || h.Use != Shared && h.Use != Unique {
+		return fmt.Errorf("mark port %d of %s as %s: no such port or use", h.Port, dvipa, h.Use)
+	}
+	return nil
 }
 
 // mark notes ports in the entry of a DVIPA for the stack of a slot.

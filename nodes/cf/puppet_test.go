@@ -83,7 +83,7 @@ func obey(f *File, command, argument string) (string, error) {
 			}
 		}
 	case "hold": // the lock of dvipa4's entry
-		_, err := f.Claim(background, Request{dvipa4, 0, Unique})
+		_, err := f.Claim(background, Request{DVIPA: dvipa4, Port: 0, Use: Unique})
 		return "holding", err
 	case "spawn": // a process that outlives this one, without what it has open
 		return "spawned", spawn(nil)

@@ -61,6 +61,9 @@ type MemberView struct {
 type DVIPAView struct {
 	DVIPA netip.Addr
 	Pool  portfile.Pool
+	// Owner is the other stack that keeps the table, where the view is not of the table: then Ports
+	// are those that this stack holds, and nothing is known of the rest. Else empty.
+	Owner string
 	// Problem says why the rest is missing or may be wrong: the entry is damaged, or
 	// somebody has its lock.
 	Problem string
@@ -80,6 +83,19 @@ type PortView struct {
 	Holders []string      // stacks
 	XCF     []netip.Addr  // their XCF addresses, in the same order; not valid for a slot that is no member's
 	Rest    time.Duration // left
+}
+
+// State is OK while the file is settled, and Degraded where there is none to use.
+func (f *File) State() State {
+	m, err := f.use()
+	if err != nil {
+		return Degraded
+	}
+	defer m.leave()
+	if f.isSettled(m) {
+		return OK
+	}
+	return Filling
 }
 
 // View is the whole of the port file. Each entry is of one moment, with its lock held, or, where

@@ -41,7 +41,7 @@ func messages() map[string]Message {
 				{Prefix: netip.MustParsePrefix("2001:db8:44::10/64"), Role: RoleBackup, Rank: 254, Distribution: &Distribution{All: true}},
 				{Prefix: netip.MustParsePrefix("44.0.1.1/32"), Role: RoleRange, Owner: true, Epoch: 1 << 63},
 			},
-			SourceIPAs: []SourceIPA{{Address: dva1, Application: "APPA"}, {Address: dv6, Application: "PAYROLL1"}},
+			SourceIPAs: []SourceIPA{{Address: dva1, Application: "APPA"}, {Address: dv6, Application: "PAYROL*"}, {Address: dva1, Application: "*"}},
 		},
 		"end of list":       EndOfList{},
 		"listening":         SRVSTAT{Service: netip.AddrPortFrom(dva1, 60), XCF: xcf2, Listening: true, Unique: true, Epoch: 1},
@@ -49,6 +49,17 @@ func messages() map[string]Message {
 		"connections":       NEWCONN{DVIPA: dva1, XCF: xcf2, Connections: []Connection{connection("9.9.9.9:1024", dva1, 60), connection("9.9.9.9:1025", dva1, 61)}, Epoch: 2, Acknowledge: 9},
 		"acknowledge":       NEWCONNAck{Acknowledge: 9},
 		"ended":             TERMCONN{DVIPA: dv6, XCF: xcf2, Connections: []Connection{connection("[2001:db8::1]:1", dv6, 60)}, Epoch: 2},
+		"port claimed":      PortClaim{ID: 1<<64 - 1, DVIPA: dva1, XCF: xcf2, Port: 65535, Unique: true, Epoch: 3},
+		"any port claimed":  PortClaim{ID: 1, DVIPA: dv6, XCF: netip.MustParseAddr("fd00::2"), Unique: true, Epoch: 3},
+		"shared port":       PortClaim{ID: 2, DVIPA: dva1, XCF: xcf2, Port: 60, Epoch: 3},
+		"port granted":      PortAnswer{ID: 1, Outcome: PortGranted, Port: 1024},
+		"port in use":       PortAnswer{ID: 1, Outcome: PortInUse, Holder: "MVS4"},
+		"no port left":      PortAnswer{ID: 1, Outcome: PortNoneLeft},
+		"busy":              PortAnswer{ID: 1, Outcome: PortBusy},
+		"busy, named":       PortAnswer{ID: 1, Outcome: PortBusy, Holder: "MVS4"},
+		"ports released":    PortRelease{DVIPA: dva1, XCF: xcf2, Ports: []uint16{65535, 1, 1024}, Rest: true, Epoch: 3},
+		"ports held":        PortsHeld{DVIPA: dv6, XCF: xcf2, Shared: []uint16{60}, Unique: []uint16{1024, 1025}, Epoch: 3},
+		"unique ports held": PortsHeld{DVIPA: dva1, XCF: xcf2, Unique: []uint16{1024}, Epoch: 3},
 		"of later version":  Unknown{Field: 99},
 		"confirm":           Confirm{},
 		"unique port":       NEWCONN{DVIPA: dva1, XCF: xcf2, Epoch: 2, Connections: []Connection{connection("0.0.0.0:0", dva1, 60)}},
@@ -117,16 +128,18 @@ func TestMarshalRefusesWhatHasNoForm(t *testing.T) {
 		"connections[0]: local address 44.0.0.11, want the DVIPA 44.0.0.10": NEWCONN{
 			DVIPA: dva1, XCF: xcf2, Epoch: 1, Connections: []Connection{connection("9.9.9.9:1024", netip.MustParseAddr("44.0.0.11"), 60)},
 		},
-		"SRVSTAT: xcf_address: 0 bytes, want 4 or 16":                                   SRVSTAT{Service: netip.AddrPortFrom(dva1, 60), Epoch: 1},
-		"UNKNOWN: field: 16 is not the number of a field that xcf.proto leaves free":    Unknown{Field: 16},
-		"UNKNOWN: field: 0 is not the number of a field that xcf.proto leaves free":     Unknown{},
-		"message of type <nil> has no form on the wire":                                 nil,
-		"NEWCONN: connections: 16385 entries, want 1 to 16384":                          NEWCONN{DVIPA: dva1, XCF: xcf2, Epoch: 1, Connections: manyConnections(MaxConnections + 1)},
-		"VIPA_LIST: dvipas[0].prefix_length: 0, want 1 to 32":                           VIPAList{DVIPAs: []DVIPA{{Prefix: netip.PrefixFrom(dva1, -1), Role: RolePrimary}}},
-		"VIPA_LIST: source_ipas[0].application: 9 characters, want 1 to 8":              VIPAList{SourceIPAs: []SourceIPA{{Address: dva1, Application: "PAYROLL12"}}},
-		"VIPA_LIST: source_ipas[0].address: fe80::1 means something on one link only":   VIPAList{SourceIPAs: []SourceIPA{{Address: netip.MustParseAddr("fe80::1%xcf0"), Application: "A"}}},
-		"VIPA_LIST: source_ipas[0].address: 224.0.0.1 is not the address of one host":   VIPAList{SourceIPAs: []SourceIPA{{Address: netip.MustParseAddr("224.0.0.1"), Application: "A"}}},
-		"VIPA_LIST: source_ipas[0].application: \"A B\" has a character that is not pr": VIPAList{SourceIPAs: []SourceIPA{{Address: dva1, Application: "A B"}}},
+		"SRVSTAT: xcf_address: 0 bytes, want 4 or 16":                                    SRVSTAT{Service: netip.AddrPortFrom(dva1, 60), Epoch: 1},
+		"UNKNOWN: field: 16 is not the number of a field that xcf.proto leaves free":     Unknown{Field: 16},
+		"UNKNOWN: field: 0 is not the number of a field that xcf.proto leaves free":      Unknown{},
+		"message of type <nil> has no form on the wire":                                  nil,
+		"NEWCONN: connections: 16385 entries, want 1 to 16384":                           NEWCONN{DVIPA: dva1, XCF: xcf2, Epoch: 1, Connections: manyConnections(MaxConnections + 1)},
+		"VIPA_LIST: dvipas[0].prefix_length: 0, want 1 to 32":                            VIPAList{DVIPAs: []DVIPA{{Prefix: netip.PrefixFrom(dva1, -1), Role: RolePrimary}}},
+		"VIPA_LIST: source_ipas[0].application: 9 characters, want 1 to 8":               VIPAList{SourceIPAs: []SourceIPA{{Address: dva1, Application: "PAYROLL12"}}},
+		"VIPA_LIST: source_ipas[0].address: fe80::1 means something on one link only":    VIPAList{SourceIPAs: []SourceIPA{{Address: netip.MustParseAddr("fe80::1%xcf0"), Application: "A"}}},
+		"VIPA_LIST: source_ipas[0].address: 224.0.0.1 is not the address of one host":    VIPAList{SourceIPAs: []SourceIPA{{Address: netip.MustParseAddr("224.0.0.1"), Application: "A"}}},
+		"VIPA_LIST: source_ipas[0].application: \"A*B\" has a * that is not its last ch": VIPAList{SourceIPAs: []SourceIPA{{Address: dva1, Application: "A*B"}}},
+		"VIPA_LIST: source_ipas[0].application: \"**\" has a * that is not its last cha": VIPAList{SourceIPAs: []SourceIPA{{Address: dva1, Application: "**"}}},
+		"VIPA_LIST: source_ipas[0].application: \"A B\" has a character that is not pr":  VIPAList{SourceIPAs: []SourceIPA{{Address: dva1, Application: "A B"}}},
 	} {
 		_, err := Marshal(Envelope{Sender: "MVS1", Incarnation: 5, Message: m})
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -211,19 +224,25 @@ func TestUnmarshalRefuses(t *testing.T) {
 		{"TERMCONN: connections: 0 entries, want 1 to 16384", &xcfpb.Envelope{Body: &xcfpb.Envelope_Termconn{Termconn: &xcfpb.TermConn{Dvipa: four, XcfAddress: two, Epoch: 1}}}},
 		{"envelope: sender: 33 characters, want 1 to 32", &xcfpb.Envelope{Sender: strings.Repeat("A", 33), Body: &xcfpb.Envelope_EndOfList{EndOfList: &xcfpb.EndOfList{}}}},
 	} {
-		if test.wire.Sender == "" {
-			test.wire.Sender = "MVS1"
-		}
-		test.wire.Incarnation = 1
-		payload, err := proto.Marshal(test.wire)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, err = Unmarshal(payload)
-		var field *FieldError
-		if !errors.As(err, &field) || !strings.Contains(err.Error(), test.want) {
-			t.Errorf("got error %v, want %q", err, test.want)
-		}
+		wantRefused(t, test.wire, test.want)
+	}
+}
+
+// wantRefused sends what no stack of ours would and looks for the words of the refusal.
+func wantRefused(t *testing.T, wire *xcfpb.Envelope, want string) {
+	t.Helper()
+	if wire.Sender == "" {
+		wire.Sender = "MVS1"
+	}
+	wire.Incarnation = 1
+	payload, err := proto.Marshal(wire)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Unmarshal(payload)
+	var field *FieldError
+	if !errors.As(err, &field) || !strings.Contains(err.Error(), want) {
+		t.Errorf("got error %v, want %q", err, want)
 	}
 }
 
@@ -240,18 +259,24 @@ func TestUnmarshalRefusesBytesThatAreNoMessage(t *testing.T) {
 	}
 }
 
-// The longest NEWCONN of IPv6 connections fits into a frame.
-func TestMaxConnectionsFitIntoAFrame(t *testing.T) {
+// The longest NEWCONN of IPv6 connections and the longest PORTS_HELD fit into a frame.
+func TestTheLongestMessagesFitIntoAFrame(t *testing.T) {
 	t.Parallel()
-	m := NEWCONN{DVIPA: dv6, XCF: dv6, Epoch: 1<<64 - 1, Acknowledge: 1<<64 - 1}
+	connections := NEWCONN{DVIPA: dv6, XCF: dv6, Epoch: 1<<64 - 1, Acknowledge: 1<<64 - 1}
 	for range MaxConnections {
-		m.Connections = append(m.Connections, connection("[2001:db8:ffff:ffff:ffff:ffff:ffff:ffff]:65535", dv6, 65535))
+		connections.Connections = append(connections.Connections, connection("[2001:db8:ffff:ffff:ffff:ffff:ffff:ffff]:65535", dv6, 65535))
 	}
-	payload, err := Marshal(Envelope{Sender: strings.Repeat("A", MaxName), Incarnation: 1, Message: m})
-	if err != nil {
-		t.Fatal(err)
+	ports := PortsHeld{DVIPA: dv6, XCF: dv6, Epoch: 1<<64 - 1}
+	for i := range MaxPorts {
+		ports.Unique = append(ports.Unique, uint16(65535-i))
 	}
-	if len(payload)+MACSize > MaxFrame {
-		t.Errorf("%d bytes, a frame has %d", len(payload)+MACSize, MaxFrame)
+	for _, m := range []Message{connections, ports} {
+		payload, err := Marshal(Envelope{Sender: strings.Repeat("A", MaxName), Incarnation: 1, Message: m})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(payload)+MACSize > MaxFrame {
+			t.Errorf("%s: %d bytes, a frame has %d", m.Kind(), len(payload)+MACSize, MaxFrame)
+		}
 	}
 }

@@ -28,7 +28,7 @@ const (
 	// MaxName is the length of the name of a plex or stack: 1 to 32 printable ASCII
 	// characters without space.
 	MaxName = 32
-	// MaxApplication is the length of the name of an application.
+	// MaxApplication is the length of the name of an application, a trailing * included.
 	MaxApplication = 8
 	// MaxDVIPAs is the number of entries of a VIPA_LIST.
 	MaxDVIPAs = 1024
@@ -39,6 +39,9 @@ const (
 	// MaxConnections is the number of connections of one NEWCONN or TERMCONN; whoever has
 	// more to tell sends several.
 	MaxConnections = 16384
+	// MaxPorts is the number of ports of one PORT_RELEASE or PORTS_HELD; whoever has more to
+	// tell sends several.
+	MaxPorts = 16384
 )
 
 // What HELLO datagrams are sent to, always on the XCF interface alone: the limited

@@ -66,6 +66,18 @@ func (d *decoder) body(wire *xcfpb.Envelope) Message {
 			DVIPA: dvipa, XCF: d.own("xcf_address", m.GetXcfAddress()),
 			Connections: d.connections(dvipa, m.GetConnections()), Epoch: d.nonzero("epoch", m.GetEpoch()),
 		}
+	case *xcfpb.Envelope_PortClaim:
+		d.message = PortClaim{}.Kind()
+		return d.portClaim(body.PortClaim)
+	case *xcfpb.Envelope_PortAnswer:
+		d.message = PortAnswer{}.Kind()
+		return d.portAnswer(body.PortAnswer)
+	case *xcfpb.Envelope_PortRelease:
+		d.message = PortRelease{}.Kind()
+		return d.portRelease(body.PortRelease)
+	case *xcfpb.Envelope_PortsHeld:
+		d.message = PortsHeld{}.Kind()
+		return d.portsHeld(body.PortsHeld)
 	}
 	number, _, n := protowire.ConsumeTag(wire.ProtoReflect().GetUnknown())
 	switch {
@@ -96,7 +108,7 @@ func (d *decoder) vipaList(wire *xcfpb.VipaList) VIPAList {
 	for i, s := range wire.GetSourceIpas() {
 		d.enter("source_ipas", i)
 		list.SourceIPAs = append(list.SourceIPAs, SourceIPA{
-			Address: d.own("address", s.GetAddress()), Application: d.name("application", s.GetApplication(), MaxApplication),
+			Address: d.own("address", s.GetAddress()), Application: d.pattern("application", s.GetApplication()),
 		})
 		d.leave()
 	}

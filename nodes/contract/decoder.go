@@ -108,6 +108,14 @@ func (d *decoder) name(field, s string, most int) string {
 	return s
 }
 
+// pattern reads the name of an application, or a beginning of names that ends with *.
+func (d *decoder) pattern(field, s string) string {
+	if i := strings.IndexByte(s, '*'); i >= 0 && i < len(s)-1 {
+		d.fail(field, "%q has a * that is not its last character", s)
+	}
+	return d.name(field, s, MaxApplication)
+}
+
 // count checks the length of a repeated field.
 func (d *decoder) count(field string, n, least, most int) bool {
 	if n < least || n > most {

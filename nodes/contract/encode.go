@@ -79,6 +79,24 @@ func encodeBody(wire *xcfpb.Envelope, message Message) error {
 		wire.Body = &xcfpb.Envelope_Termconn{Termconn: &xcfpb.TermConn{
 			Dvipa: addressBytes(m.DVIPA), XcfAddress: addressBytes(m.XCF), Connections: connections, Epoch: m.Epoch,
 		}}
+	case PortClaim:
+		wire.Body = &xcfpb.Envelope_PortClaim{PortClaim: &xcfpb.PortClaim{
+			Id: m.ID, Dvipa: addressBytes(m.DVIPA), XcfAddress: addressBytes(m.XCF),
+			Port: uint32(m.Port), Unique: m.Unique, Epoch: m.Epoch,
+		}}
+	case PortAnswer:
+		wire.Body = &xcfpb.Envelope_PortAnswer{PortAnswer: &xcfpb.PortAnswer{
+			Id: m.ID, Outcome: xcfpb.PortOutcome(m.Outcome), Port: uint32(m.Port), Holder: m.Holder,
+		}}
+	case PortRelease:
+		wire.Body = &xcfpb.Envelope_PortRelease{PortRelease: &xcfpb.PortRelease{
+			Dvipa: addressBytes(m.DVIPA), XcfAddress: addressBytes(m.XCF), Ports: encodePorts(m.Ports), Rest: m.Rest, Epoch: m.Epoch,
+		}}
+	case PortsHeld:
+		wire.Body = &xcfpb.Envelope_PortsHeld{PortsHeld: &xcfpb.PortsHeld{
+			Dvipa: addressBytes(m.DVIPA), XcfAddress: addressBytes(m.XCF),
+			Shared: encodePorts(m.Shared), Unique: encodePorts(m.Unique), Epoch: m.Epoch,
+		}}
 	case Unknown:
 		number := protowire.Number(m.Field)
 		if !number.IsValid() || wire.ProtoReflect().Descriptor().Fields().ByNumber(number) != nil {
@@ -131,6 +149,14 @@ func encodeConnections(m Message, dvipa netip.Addr, connections []Connection) ([
 		}
 	}
 	return wire, nil
+}
+
+func encodePorts(ports []uint16) []uint32 {
+	wire := make([]uint32, len(ports))
+	for i, p := range ports {
+		wire[i] = uint32(p)
+	}
+	return wire
 }
 
 // addressBytes is 4 or 16 bytes in network order, or none for the zero Addr.

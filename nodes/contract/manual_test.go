@@ -60,6 +60,10 @@ func examples(t *testing.T) map[string][]byte {
 			DVIPA: netip.MustParseAddr("44.0.0.10"), XCF: one.XCF, Epoch: 1, Acknowledge: 7,
 			Connections: []Connection{{Remote: netip.MustParseAddrPort("9.9.9.9:40000"), Local: netip.MustParseAddrPort("44.0.0.10:60")}},
 		}},
+		{"port-claim", PortClaim{ID: 1, DVIPA: netip.MustParseAddr("44.0.0.10"), XCF: one.XCF, Unique: true, Epoch: 1}},
+		{"port-answer", PortAnswer{ID: 1, Outcome: PortGranted, Port: 1024}},
+		{"port-release", PortRelease{DVIPA: netip.MustParseAddr("44.0.0.10"), XCF: one.XCF, Ports: []uint16{1024, 1025}, Rest: true, Epoch: 1}},
+		{"ports-held", PortsHeld{DVIPA: netip.MustParseAddr("44.0.0.10"), XCF: one.XCF, Shared: []uint16{60}, Unique: []uint16{1024, 1025}, Epoch: 1}},
 		{"unknown", Unknown{Field: 1000}},
 	} {
 		payload, err := Marshal(Envelope{Sender: one.Stack, Incarnation: one.Incarnation, Message: next.message})
@@ -162,7 +166,8 @@ func TestManualShowsTheLimits(t *testing.T) {
 		"length field in a handshake": MaxGreeting, "length field": MaxFrame, "stacks of a plex": MaxMembers,
 		"name of a plex or stack": MaxName, "name of an application": MaxApplication, "entries of a VIPA_LIST": MaxDVIPAs,
 		"port ranges of a distribution": MaxPortRanges, "weight": MaxWeight, "connections of a NEWCONN or TERMCONN": MaxConnections,
-		"DVIPAs with CLUSTERPORTS": portfile.MaxEntries,
+		"ports of a PORT_RELEASE or PORTS_HELD": MaxPorts,
+		"DVIPAs with CLUSTERPORTS":              portfile.MaxEntries,
 	} {
 		if row := fmt.Sprintf("| %s | %d", name, value); !strings.Contains(string(text), row) {
 			t.Errorf("README.md has no row %q", row)

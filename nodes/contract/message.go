@@ -6,7 +6,8 @@ package contract
 import "net/netip"
 
 // A Message is what one stack tells another over XCF. The kinds are VIPAList, EndOfList,
-// SRVSTAT, NEWCONN, NEWCONNAck, TERMCONN and Unknown.
+// SRVSTAT, NEWCONN, NEWCONNAck, TERMCONN, PortClaim, PortAnswer, PortRelease, PortsHeld and
+// Unknown.
 type Message interface {
 	// Kind is the field's name of the message, such as "SRVSTAT".
 	Kind() string
@@ -68,7 +69,8 @@ type Target struct {
 
 // SourceIPA makes Address the source of connections that Application opens.
 type SourceIPA struct {
-	Address     netip.Addr
+	Address netip.Addr
+	// Application is a name, or the beginning of names and a *; "*" alone is every name.
 	Application string
 }
 
@@ -117,17 +119,80 @@ type TERMCONN struct {
 	Epoch       uint64
 }
 
+// PortClaim asks the owner of a DVIPA for a port of it, in a plex where the owner keeps the
+// table of ports (T35; Figure 15, blocks 204 and 205). A stack may ask for what it holds.
+type PortClaim struct {
+	// ID is the sender's number of the claim, never zero. Asked again by the same ID, a claim
+	// of port 0 that was granted is answered by the same port until that is released.
+	ID    uint64
+	DVIPA netip.Addr
+	XCF   netip.Addr // of the stack that asks
+	// Port is the number asked for; 0 is any port of the pool, which is Unique then (I15).
+	Port   uint16
+	Unique bool
+	Epoch  uint64
+}
+
+// PortOutcome is what the owner says to a PortClaim.
+type PortOutcome uint8
+
+// The outcomes; the zero value is not one.
+const (
+	PortGranted  PortOutcome = 1
+	PortInUse    PortOutcome = 2 // another stack holds it (204-no)
+	PortNoneLeft PortOutcome = 3 // no port of the pool is available (205-none)
+	PortBusy     PortOutcome = 4 // the owner cannot tell yet, for instance not every stack has told what it holds
+)
+
+// PortAnswer answers the PortClaim of the same ID.
+type PortAnswer struct {
+	ID      uint64
+	Outcome PortOutcome
+	// Port is what PortGranted gives, else 0.
+	Port uint16
+	// Holder is the stack that holds the port for PortInUse, and for PortBusy the one that the
+	// owner waits for, if it can tell; else empty.
+	Holder string
+}
+
+// PortRelease gives back ports that no socket of the sender uses any more (I18; Figure 14,
+// block 190). What another stack holds stays as it is; what nobody holds rests if it is asked for,
+// for an owner that is new.
+type PortRelease struct {
+	DVIPA netip.Addr
+	XCF   netip.Addr
+	Ports []uint16 // at least one, none twice
+	// Rest: the ports carried connections whose other ends may linger; for a while they are
+	// given out by number only.
+	Rest  bool
+	Epoch uint64
+}
+
+// PortsHeld tells a new owner ports that the sender holds, those of claims under way included.
+// Several of one sender add up.
+type PortsHeld struct {
+	DVIPA netip.Addr
+	XCF   netip.Addr
+	// Shared and Unique: together at least one port, none twice.
+	Shared, Unique []uint16
+	Epoch          uint64
+}
+
 // Unknown is a message of a kind that this implementation does not know; it is ignored
 // and the connection kept (I11).
 type Unknown struct{ Field uint32 }
 
-func (VIPAList) Kind() string   { return "VIPA_LIST" }
-func (EndOfList) Kind() string  { return "END_OF_LIST" }
-func (SRVSTAT) Kind() string    { return "SRVSTAT" }
-func (NEWCONN) Kind() string    { return "NEWCONN" }
-func (NEWCONNAck) Kind() string { return "NEWCONN_ACK" }
-func (TERMCONN) Kind() string   { return "TERMCONN" }
-func (Unknown) Kind() string    { return "UNKNOWN" }
+func (VIPAList) Kind() string    { return "VIPA_LIST" }
+func (EndOfList) Kind() string   { return "END_OF_LIST" }
+func (SRVSTAT) Kind() string     { return "SRVSTAT" }
+func (NEWCONN) Kind() string     { return "NEWCONN" }
+func (NEWCONNAck) Kind() string  { return "NEWCONN_ACK" }
+func (TERMCONN) Kind() string    { return "TERMCONN" }
+func (PortClaim) Kind() string   { return "PORT_CLAIM" }
+func (PortAnswer) Kind() string  { return "PORT_ANSWER" }
+func (PortRelease) Kind() string { return "PORT_RELEASE" }
+func (PortsHeld) Kind() string   { return "PORTS_HELD" }
+func (Unknown) Kind() string     { return "UNKNOWN" }
 
 // Member identifies one incarnation of a stack on XCF.
 type Member struct {

@@ -68,9 +68,11 @@ func (p *Path) dropUnique(w wanted, target netip.Addr) {
 	}
 }
 
-// serves says whether every address of an action is of the family of the data path.
+// serves says whether the inter-stack network can carry what an action asks for, and whether its
+// addresses are of one family.
 func (p *Path) serves(a vipa.Action) error {
 	var addresses []netip.Addr
+	var targets []netip.Addr
 	switch a := a.(type) {
 	case vipa.Activate:
 		addresses = []netip.Addr{a.DVIPA}
@@ -83,30 +85,38 @@ func (p *Path) serves(a vipa.Action) error {
 	case vipa.SetTargets:
 		addresses = []netip.Addr{a.Service.Addr()}
 		for _, t := range a.Targets {
-			addresses = append(addresses, t.XCF)
+			targets = append(targets, t.XCF)
 		}
 	case vipa.SetUnique:
 		addresses = []netip.Addr{a.Service.Addr()}
 		if a.Target.IsValid() {
-			addresses = append(addresses, a.Target)
+			targets = []netip.Addr{a.Target}
 		}
 	case vipa.AddConnections:
-		addresses = ends(a.Target, a.Connections)
+		addresses, targets = ends(a.Connections), []netip.Addr{a.Target}
 	case vipa.EndConnections:
-		addresses = ends(a.Target, a.Connections)
+		addresses, targets = ends(a.Connections), []netip.Addr{a.Target}
 	case vipa.DropTarget:
-		addresses = []netip.Addr{a.Target}
+		targets = []netip.Addr{a.Target}
 	}
 	for _, address := range addresses {
-		if !p.holds(address) {
-			return fmt.Errorf("%w: %T for %v: the data path serves IPv4 alone", ErrUnsupported, a, address)
+		if p.of(address) == nil {
+			return fmt.Errorf("%w: %T for %v: an inter-stack network of IPv6 carries DVIPAs of IPv6 alone", ErrUnsupported, a, address)
+		}
+		if address.BitLen() != addresses[0].BitLen() {
+			return fmt.Errorf("%w: %T for %v and %v, which are of two families", ErrUnsupported, a, addresses[0], address)
+		}
+	}
+	for _, target := range targets {
+		if target.BitLen() != p.self.BitLen() {
+			return fmt.Errorf("%w: %T: target %v is of another family than the inter-stack network", ErrUnsupported, a, target)
 		}
 	}
 	return nil
 }
 
-func ends(target netip.Addr, connections []contract.Connection) []netip.Addr {
-	all := append(make([]netip.Addr, 0, 1+2*len(connections)), target)
+func ends(connections []contract.Connection) []netip.Addr {
+	all := make([]netip.Addr, 0, 2*len(connections))
 	for _, c := range connections {
 		all = append(all, c.Remote.Addr(), c.Local.Addr())
 	}

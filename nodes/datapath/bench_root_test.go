@@ -23,8 +23,9 @@ func processorTime(t testing.TB) time.Duration {
 // each short connection.
 func BenchmarkEndConnections(b *testing.B) {
 	const atOnce = 500
-	p := newLab(b, 2).open(Config{})
-	apply(b, p, append(own(), distribute(80, 2, 3))...)
+	l := newLab(b, of4, 2)
+	p := l.open(Config{})
+	apply(b, p, append(l.own(), l.distribute(80, 2, 3))...)
 	connections := make([]contract.Connection, atOnce)
 	var source uint32
 	var spent time.Duration
@@ -33,12 +34,12 @@ func BenchmarkEndConnections(b *testing.B) {
 			source++
 			client := netip.AddrFrom4([4]byte{10, 2, byte(source >> 16), 1})
 			connections[i] = contract.Connection{
-				Remote: netip.AddrPortFrom(client, uint16(source)), Local: netip.AddrPortFrom(dvipa, 80),
+				Remote: netip.AddrPortFrom(client, uint16(source)), Local: netip.AddrPortFrom(l.dvipa, 80),
 			}
 		}
-		apply(b, p, vipa.AddConnections{Target: xcfAddr(2), Connections: connections})
+		apply(b, p, vipa.AddConnections{Target: l.xcf(2), Connections: connections})
 		before := processorTime(b)
-		apply(b, p, vipa.EndConnections{Target: xcfAddr(2), Connections: connections})
+		apply(b, p, vipa.EndConnections{Target: l.xcf(2), Connections: connections})
 		spent += processorTime(b) - before
 	}
 	b.ReportMetric(float64(spent.Nanoseconds())/float64(b.N*atOnce), "cpu-ns/connection")

@@ -19,9 +19,9 @@ type state struct {
 	// users counts the services and unique ports that go to a target's chain; a chain is
 	// there as long as it has an entry.
 	users map[string]int
-	// local: this stack is or was a target itself, so that the set local may have elements and
-	// is asked.
-	local bool
+	// local: this stack is or was a target of a family itself, so that its set local may have
+	// elements and is asked.
+	local map[*figure]bool
 }
 
 func newState() state {
@@ -30,6 +30,7 @@ func newState() state {
 		services: make(map[netip.AddrPort]*selector),
 		unique:   make(map[netip.AddrPort]netip.Addr),
 		users:    make(map[string]int),
+		local:    make(map[*figure]bool),
 	}
 }
 
@@ -46,8 +47,8 @@ type change struct {
 func (p *Path) configure(w wanted) error {
 	c := &change{Path: p}
 	steps := slices.Concat(
-		c.addresses(p.known, p.state.known, w.known),
-		c.addresses(p.owned, p.state.owned, w.owned),
+		c.addresses(known, p.state.known, w.known),
+		c.addresses(owned, p.state.owned, w.owned),
 		c.services(w.services),
 		c.uniques(w.unique),
 	)
@@ -105,12 +106,12 @@ func assign[K comparable, V any](c *change, m map[K]V, key K, value V, set bool)
 	}
 }
 
-// addresses puts DVIPAs into a set or takes them out.
-func (c *change) addresses(s set, now map[netip.Addr]bool, want map[netip.Addr]bool) []func() error {
+// addresses puts DVIPAs into a set of their family or takes them out.
+func (c *change) addresses(of func(tables) set, now map[netip.Addr]bool, want map[netip.Addr]bool) []func() error {
 	var steps []func() error
 	for _, address := range slices.SortedFunc(maps.Keys(want), netip.Addr.Compare) {
 		steps = append(steps, func() error {
-			there := want[address]
+			there, s := want[address], of(c.of(address).tables)
 			if now[address] == there {
 				return nil
 			}
@@ -136,13 +137,13 @@ func (c *change) services(want map[netip.AddrPort][]contract.Target) []func() er
 }
 
 func (c *change) service(service netip.AddrPort, targets []contract.Target) error {
-	before := c.state.services[service]
+	g, before := c.of(service.Addr()), c.state.services[service]
 	chain, entry := serviceChain(service), element{key: serviceKey(service), chain: serviceChain(service)}
 	switch {
 	case before == nil && len(targets) == 0, before != nil && slices.Equal(before.targets, targets):
 		return nil
 	case len(targets) == 0:
-		c.batch.deleteElements(c.dpt, entry)
+		c.batch.deleteElements(g.dpt, entry)
 		c.batch.deleteChain(chain)
 		assign(c, c.state.services, service, nil, false)
 	default:
@@ -159,20 +160,20 @@ func (c *change) service(service netip.AddrPort, targets []contract.Target) erro
 		}
 		after := newSelector(targets, before, taken)
 		for _, target := range after.distinct() {
-			c.use(targetChain(target), target, chainSelected)
+			c.use(g, g.targetChain(target), target, chainSelected)
 		}
 		if before == nil {
 			c.batch.addChain(chain)
-			c.batch.addSelector(chain, after)
-			c.batch.putElements(c.dpt, entry)
+			g.addSelector(&c.batch, chain, after)
+			c.batch.putElements(g.dpt, entry)
 		} else {
 			c.batch.emptyChain(chain)
-			c.batch.addSelector(chain, after)
+			g.addSelector(&c.batch, chain, after)
 		}
 		assign(c, c.state.services, service, after, true)
 	}
 	for _, target := range before.distinct() {
-		c.release(targetChain(target))
+		c.release(g.targetChain(target))
 	}
 	return nil
 }
@@ -187,34 +188,34 @@ func (c *change) uniques(want map[netip.AddrPort]netip.Addr) []func() error {
 }
 
 func (c *change) uniquePort(service netip.AddrPort, target netip.Addr) {
+	g := c.of(service.Addr())
 	before, was := c.state.unique[service]
 	if before == target {
 		return
 	}
 	if target.IsValid() {
-		c.use(uniqueChain(target), target, chainUnique)
+		c.use(g, g.uniqueChain(target), target, chainUnique)
 	}
 	if was {
-		c.batch.deleteElements(c.unique, element{key: serviceKey(service), chain: uniqueChain(before)})
-		c.release(uniqueChain(before))
+		c.batch.deleteElements(g.unique, element{key: serviceKey(service), chain: g.uniqueChain(before)})
+		c.release(g.uniqueChain(before))
 	}
 	if target.IsValid() {
-		c.batch.putElements(c.unique, element{key: serviceKey(service), chain: uniqueChain(target)})
+		c.batch.putElements(g.unique, element{key: serviceKey(service), chain: g.uniqueChain(target)})
 	}
 	assign(c, c.state.unique, service, target, target.IsValid())
 }
 
 // use adds a user of a target's chain, and the chain with its first user.
-func (c *change) use(chain string, target netip.Addr, found string) {
+func (c *change) use(g *figure, chain string, target netip.Addr, found string) {
 	users, there := c.state.users[chain]
 	if !there {
 		c.batch.addChain(chain)
-		if target == c.self && !c.state.local {
-			c.askLocal(&c.batch)
-			c.state.local = true
-			c.undo = append(c.undo, func() { c.state.local = false })
+		if target == c.self && !c.state.local[g] {
+			g.askLocal(&c.batch)
+			assign(c, c.state.local, g, true, true)
 		}
-		for _, r := range c.targetRules(chain, target, target == c.self, found) {
+		for _, r := range g.targetRules(chain, target, target == c.self, found) {
 			c.batch.addRule(r)
 		}
 	}
@@ -222,8 +223,8 @@ func (c *change) use(chain string, target netip.Addr, found string) {
 }
 
 // askLocal has packets looked up among the connections of this stack itself.
-func (p *Path) askLocal(b *batch) {
-	for _, r := range p.localRules() {
+func (g *figure) askLocal(b *batch) {
+	for _, r := range g.localRules() {
 		b.addRule(r)
 	}
 }

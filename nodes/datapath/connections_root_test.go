@@ -23,34 +23,25 @@ func find(t testing.TB, p *Path, c contract.Connection) Entry {
 	return Entry{}
 }
 
-func from(source uint16) contract.Connection {
-	return contract.Connection{Remote: netip.AddrPortFrom(client, source), Local: service(80)}
-}
-
-func add(target int, source uint16) vipa.AddConnections {
-	return vipa.AddConnections{Target: xcfAddr(target), Connections: []contract.Connection{from(source)}}
-}
-
-func end(target int, source uint16) vipa.EndConnections {
-	return vipa.EndConnections{Target: xcfAddr(target), Connections: []contract.Connection{from(source)}}
-}
-
 // onBothKernels runs a test with and without the renewal of timeouts that Linux 6.12 brought.
 func onBothKernels(t *testing.T, fn func(t *testing.T, l *lab, p *Path)) {
 	for _, renews := range []bool{true, false} {
 		name := map[bool]string{true: "renewal", false: "no renewal"}[renews]
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			l := newLab(t, 2)
-			p := l.open(Config{Embryonic: 2 * time.Second, Ended: time.Second})
-			if renews && !p.renews {
-				t.Skip("this kernel keeps the timeout of an element that is put again")
-			}
-			p.renews = renews
-			apply(t, p, append(own(), distribute(80, 2, 3))...)
-			fn(t, l, p)
+			eachFamily(t, func(t *testing.T, a addresses) { onKernel(t, newLab(t, a, 2), renews, fn) })
 		})
 	}
+}
+
+func onKernel(t *testing.T, l *lab, renews bool, fn func(t *testing.T, l *lab, p *Path)) {
+	t.Helper()
+	p := l.open(Config{Embryonic: 2 * time.Second, Ended: time.Second})
+	if renews && !p.renews {
+		t.Skip("this kernel keeps the timeout of an element that is put again")
+	}
+	p.renews = renews
+	apply(t, p, append(l.own(), l.distribute(80, 2, 3))...)
+	fn(t, l, p)
 }
 
 // 164: what selection made for a while stays once the target reports the connection.
@@ -69,11 +60,11 @@ func TestConfirmedConnectionStays(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer forgotten.Close()
-		if e := find(t, p, from(confirmed.source())); e.Expires <= 0 || e.Expires > 2*time.Second {
+		if e := find(t, p, l.from(confirmed.source())); e.Expires <= 0 || e.Expires > 2*time.Second {
 			t.Errorf("entry of a new connection expires in %v, want within 2s", e.Expires)
 		}
-		apply(t, p, add(confirmed.served, confirmed.source()))
-		want(t, "life of the confirmed entry", time.Duration(0), find(t, p, from(confirmed.source())).Expires)
+		apply(t, p, l.add(confirmed.served, confirmed.source()))
+		want(t, "life of the confirmed entry", time.Duration(0), find(t, p, l.from(confirmed.source())).Expires)
 		eventually(t, patience, "the entry that was not confirmed expires", func() bool { return len(entries(t, p)) == 1 })
 		if err := confirmed.echo(); err != nil {
 			t.Error("confirmed connection:", err)
@@ -93,16 +84,16 @@ func TestEndedConnection(t *testing.T) {
 		l.serve(3, 80)
 		want(t, "first of the 4-tuple", 2, l.served(4000, 80))
 		want(t, "second before the end of the first is known", 2, l.served(4000, 80))
-		apply(t, p, add(2, 4000))
-		apply(t, p, end(3, 4000))
-		want(t, "life after another target spoke of its end", time.Duration(0), find(t, p, from(4000)).Expires)
-		apply(t, p, end(2, 4000))
-		if e := find(t, p, from(4000)); e.Expires <= 0 || e.Expires > time.Second {
+		apply(t, p, l.add(2, 4000))
+		apply(t, p, l.end(3, 4000))
+		want(t, "life after another target spoke of its end", time.Duration(0), find(t, p, l.from(4000)).Expires)
+		apply(t, p, l.end(2, 4000))
+		if e := find(t, p, l.from(4000)); e.Expires <= 0 || e.Expires > time.Second {
 			t.Errorf("entry of an ended connection expires in %v, want within 1s", e.Expires)
 		}
 		want(t, "third, after its end", 3, l.served(4000, 80))
 		want(t, "fourth, before the end of the third is known", 3, l.served(4000, 80))
-		apply(t, p, end(2, 4000), end(3, 4000))
+		apply(t, p, l.end(2, 4000), l.end(3, 4000))
 		eventually(t, patience, "the entry of the ended connection goes", func() bool { return len(entries(t, p)) == 0 })
 	})
 }
@@ -113,18 +104,18 @@ func TestLateEnd(t *testing.T) {
 	onBothKernels(t, func(t *testing.T, l *lab, p *Path) {
 		l.serve(2, 80)
 		l.served(4000, 80)
-		apply(t, p, add(2, 4000))
+		apply(t, p, l.add(2, 4000))
 		c, err := l.connect(4000, 80)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		apply(t, p, end(2, 4000))
+		apply(t, p, l.end(2, 4000))
 		if err := c.echo(); err != nil {
 			t.Error("connection after the end of its predecessor:", err)
 		}
-		apply(t, p, add(2, 4000))
-		want(t, "life of the successor's entry", time.Duration(0), find(t, p, from(4000)).Expires)
+		apply(t, p, l.add(2, 4000))
+		want(t, "life of the successor's entry", time.Duration(0), find(t, p, l.from(4000)).Expires)
 		if err := c.echo(); err != nil {
 			t.Error("connection after it was reported:", err)
 		}
@@ -142,16 +133,16 @@ func TestConflictingReports(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		apply(t, p, add(3, 4000))
-		want(t, "target of an entry younger than a report", xcfAddr(2), find(t, p, from(4000)).Target)
-		certain := add(3, 4000)
+		apply(t, p, l.add(3, 4000))
+		want(t, "target of an entry younger than a report", l.xcf(2), find(t, p, l.from(4000)).Target)
+		certain := l.add(3, 4000)
 		certain.Acknowledge = 1
 		apply(t, p, certain)
-		want(t, "target after a report that is waited for", xcfAddr(3), find(t, p, from(4000)).Target)
-		apply(t, p, add(2, 4000))
-		want(t, "target after the next report", xcfAddr(2), find(t, p, from(4000)).Target)
-		apply(t, p, end(2, 4000), add(3, 4000))
-		want(t, "target after end and report", xcfAddr(3), find(t, p, from(4000)).Target)
+		want(t, "target after a report that is waited for", l.xcf(3), find(t, p, l.from(4000)).Target)
+		apply(t, p, l.add(2, 4000))
+		want(t, "target after the next report", l.xcf(2), find(t, p, l.from(4000)).Target)
+		apply(t, p, l.end(2, 4000), l.add(3, 4000))
+		want(t, "target after end and report", l.xcf(3), find(t, p, l.from(4000)).Target)
 		if err := c.echo(); err == nil {
 			t.Error("a connection that was moved away still reaches the first target")
 		}
@@ -160,37 +151,38 @@ func TestConflictingReports(t *testing.T) {
 
 // A stack that is gone: its clients get an RST, those of others notice nothing.
 func TestDropTarget(t *testing.T) {
-	t.Parallel()
-	l := newLab(t, 2)
-	l.serve(2, 80)
-	l.serve(3, 80)
-	p := l.open(Config{})
-	apply(t, p, append(own(), distribute(80, 2, 3), vipa.SetUnique{Service: service(90), Target: xcfAddr(2)})...)
-	var many []contract.Connection
-	for n := range 5000 {
-		many = append(many, contract.Connection{Remote: netip.AddrPortFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(n >> 8)}), 1024+uint16(n&0xff)), Local: service(80)})
-	}
-	lost, err := l.connect(0, 80)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer lost.Close()
-	kept, err := l.connect(0, 80)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer kept.Close()
-	apply(t, p, vipa.AddConnections{Target: xcfAddr(2), Connections: many}, add(2, lost.source()), add(3, kept.source()))
-	want(t, "entries", 5003, len(entries(t, p)))
-	apply(t, p, vipa.DropTarget{Target: xcfAddr(2)}, distribute(80, 3))
-	want(t, "entries left", 1, len(entries(t, p)))
-	if err := lost.echo(); err == nil {
-		t.Error("a connection to a target that is gone goes on")
-	}
-	if err := kept.echo(); err != nil {
-		t.Error("connection to the target that is left:", err)
-	}
-	want(t, "turns", []int{3, 3}, l.turns(80, 2))
+	eachFamily(t, func(t *testing.T, a addresses) {
+		l := newLab(t, a, 2)
+		l.serve(2, 80)
+		l.serve(3, 80)
+		p := l.open(Config{})
+		apply(t, p, append(l.own(), l.distribute(80, 2, 3), vipa.SetUnique{Service: l.service(90), Target: l.xcf(2)})...)
+		var many []contract.Connection
+		for n := range 5000 {
+			many = append(many, contract.Connection{Remote: netip.AddrPortFrom(l.outside(n>>8), 1024+uint16(n&0xff)), Local: l.service(80)})
+		}
+		lost, err := l.connect(0, 80)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer lost.Close()
+		kept, err := l.connect(0, 80)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer kept.Close()
+		apply(t, p, vipa.AddConnections{Target: l.xcf(2), Connections: many}, l.add(2, lost.source()), l.add(3, kept.source()))
+		want(t, "entries", 5003, len(entries(t, p)))
+		apply(t, p, vipa.DropTarget{Target: l.xcf(2)}, l.distribute(80, 3))
+		want(t, "entries left", 1, len(entries(t, p)))
+		if err := lost.echo(); err == nil {
+			t.Error("a connection to a target that is gone goes on")
+		}
+		if err := kept.echo(); err != nil {
+			t.Error("connection to the target that is left:", err)
+		}
+		want(t, "turns", []int{3, 3}, l.turns(80, 2))
+	})
 }
 
 // A stack that may come back: its connections go on for a while, for good once it reports them, and
@@ -204,14 +196,14 @@ func TestLetExpire(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer held.Close()
-		apply(t, p, add(2, held.source()), add(2, 4000))
-		if err := p.LetExpire(xcfAddr(2), 500*time.Millisecond); err != nil {
+		apply(t, p, l.add(2, held.source()), l.add(2, 4000))
+		if err := p.LetExpire(l.xcf(2), 500*time.Millisecond); err != nil {
 			t.Fatal(err)
 		}
 		if err := held.echo(); err != nil {
 			t.Error("connection of a stack that may come back:", err)
 		}
-		apply(t, p, add(2, held.source()))
+		apply(t, p, l.add(2, held.source()))
 		eventually(t, patience, "the entry that is not reported again goes", func() bool {
 			return len(entries(t, p)) == 1
 		})
@@ -223,31 +215,32 @@ func TestLetExpire(t *testing.T) {
 
 // A full CRT drops new connections, and routes and confirms those it has.
 func TestFullTable(t *testing.T) {
-	t.Parallel()
-	l := newLab(t, 1)
-	l.serve(2, 80)
-	p := l.open(Config{Size: 2})
-	apply(t, p, append(own(), distribute(80, 2))...)
-	first, err := l.connect(0, 80)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer first.Close()
-	second, err := l.connect(0, 80)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer second.Close()
-	in := l.injector()
-	in.send(segmentOf(4000, 80, syn))
-	eventually(t, patience, "the request beyond the table's size is dropped and counted", func() bool {
-		return count(t, p, "crt-full") == 1
+	eachFamily(t, func(t *testing.T, a addresses) {
+		l := newLab(t, a, 1)
+		l.serve(2, 80)
+		p := l.open(Config{Size: 2})
+		apply(t, p, append(l.own(), l.distribute(80, 2))...)
+		first, err := l.connect(0, 80)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer first.Close()
+		second, err := l.connect(0, 80)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer second.Close()
+		in := l.injector()
+		in.send(l.packet(4000, 80, syn))
+		eventually(t, patience, "the request beyond the table's size is dropped and counted", func() bool {
+			return count(t, p, "crt-full") == 1
+		})
+		want(t, "entries", 2, len(entries(t, p)))
+		apply(t, p, l.add(2, first.source()))
+		if err := first.echo(); err != nil {
+			t.Error("connection in a full table:", err)
+		}
+		apply(t, p, l.end(2, first.source()), vipa.DropTarget{Target: l.xcf(2)})
+		want(t, "turns with room again", []int{2}, l.turns(80, 1))
 	})
-	want(t, "entries", 2, len(entries(t, p)))
-	apply(t, p, add(2, first.source()))
-	if err := first.echo(); err != nil {
-		t.Error("connection in a full table:", err)
-	}
-	apply(t, p, end(2, first.source()), vipa.DropTarget{Target: xcfAddr(2)})
-	want(t, "turns with room again", []int{2}, l.turns(80, 1))
 }

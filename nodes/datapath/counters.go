@@ -2,19 +2,24 @@ package datapath
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
 // Counters says how many packets took each edge of Figures 12 and 8 since the table was made,
-// from the counters of the rules: "fig12/140-yes->150", "fig08/802-no->806". Edges that no
+// from the counters of the rules of both families: "fig12/140-yes->150", "fig08/802-no->806". Edges that no
 // packet took are in it with 0. Beside them stand "I1" (requests for a unique port that got their
 // exact entry), "I7" (packets of connections whose target is this stack), "I21" (fragments
 // dropped), "crt-full" (requests dropped since the CRT is full), "icmp-error" (errors
-// forwarded to the target of a connection) and "not-owner" (ARP requests and packets dropped
+// forwarded to the target of a connection) and "not-owner" (questions of neighbours and packets dropped
 // since another stack owns the DVIPA).
 func (p *Path) Counters() (map[string]uint64, error) {
 	counters := map[string]uint64{strings.TrimSpace(pathLocal): 0} // its rules come with the first target
-	for _, chain := range fixedChains {
+	chains := slices.Clone(baseChains)
+	for _, g := range p.figures {
+		chains = append(chains, g.fixedChains()...)
+	}
+	for _, chain := range chains {
 		rules, err := p.read.rules(chain)
 		if err != nil {
 			return nil, fmt.Errorf("count packets of the data path: %w", err)

@@ -40,11 +40,20 @@ type connectionChange struct {
 // connect changes the entries of connections, in the order of the actions; changes are held
 // back to be committed together as long as no two concern one connection differently.
 func (p *Path) connect(actions []vipa.Action) error {
-	var pending pendingChanges
+	pending := make(map[*figure]*pendingChanges, len(p.figures))
+	for i := range p.figures {
+		pending[&p.figures[i]] = new(pendingChanges)
+	}
 	commit := func() error {
-		changes := pending.order
-		pending = pendingChanges{}
-		return p.commitConnections(changes)
+		for i := range p.figures {
+			g := &p.figures[i]
+			changes := pending[g].order
+			*pending[g] = pendingChanges{}
+			if err := p.commitConnections(g, changes); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	for _, a := range actions {
 		var changes []connectionChange
@@ -62,14 +71,17 @@ func (p *Path) connect(actions []vipa.Action) error {
 				return err
 			}
 		}
-		pending.expect(len(changes))
-		for _, c := range changes {
-			if !pending.fits(c) {
+		for i, c := range changes {
+			of := pending[p.of(c.connection.Local.Addr())]
+			if i == 0 {
+				of.expect(len(changes))
+			}
+			if !of.fits(c) {
 				if err := commit(); err != nil {
 					return err
 				}
 			}
-			pending.add(c)
+			of.add(c)
 		}
 	}
 	return commit()
@@ -117,9 +129,10 @@ func (p *pendingChanges) add(c connectionChange) {
 	p.order = append(p.order, c)
 }
 
-func (p *Path) commitConnections(changes []connectionChange) error {
+// commitConnections commits changes of connections of one family.
+func (p *Path) commitConnections(g *figure, changes []connectionChange) error {
 	for some := range slices.Chunk(changes, connectionsAtOnce) {
-		if err := p.commitSome(some); err != nil {
+		if err := p.commitSome(g, some); err != nil {
 			return fmt.Errorf("change %d entries of the connection routing table: %w", len(some), err)
 		}
 	}
@@ -130,16 +143,16 @@ func (p *Path) commitConnections(changes []connectionChange) error {
 // a third of the work; where an entry points elsewhere, or the table is full, the kernel
 // refuses them all, which costs it an RCU grace period. Then, as for a few, the entries are
 // read and conflicts resolved, as often as packets and timeouts change them meanwhile.
-func (p *Path) commitSome(changes []connectionChange) error {
+func (p *Path) commitSome(g *figure, changes []connectionChange) error {
 	var err error
 	for attempt := range changeAttempts {
 		var tables []held
 		if attempt > 0 || len(changes) <= fewConnections {
-			if tables, err = p.readConnections(changes); err != nil {
+			if tables, err = p.readConnections(g, changes); err != nil {
 				return err
 			}
 		}
-		err = p.writeConnections(changes, tables)
+		err = p.writeConnections(g, changes, tables)
 		switch {
 		case errors.Is(err, unix.ENFILE) && tables != nil:
 			return fmt.Errorf("the table is full: %w", err)
@@ -159,16 +172,16 @@ func overtaken(err error) bool {
 // Held is what the tables hold of a connection, nil where nothing.
 type held struct{ crt, ended *element }
 
-func (p *Path) readConnections(changes []connectionChange) ([]held, error) {
+func (p *Path) readConnections(g *figure, changes []connectionChange) ([]held, error) {
 	keys := make([][]byte, len(changes))
 	for i, c := range changes {
 		keys[i] = connectionKey(c.connection)
 	}
-	entries, err := p.write.lookup(p.crt, keys)
+	entries, err := p.write.lookup(g.crt, keys)
 	if err != nil {
 		return nil, err
 	}
-	ended, err := p.write.lookup(p.ended, keys)
+	ended, err := p.write.lookup(g.ended, keys)
 	if err != nil {
 		return nil, err
 	}
@@ -182,10 +195,10 @@ func (p *Path) readConnections(changes []connectionChange) ([]held, error) {
 // writeConnections commits the changes; tables is what is known of the connections, nil for
 // nothing. The end of a connection that the tables may not hold makes an entry which is ended
 // already, and goes with it.
-func (p *Path) writeConnections(changes []connectionChange, tables []held) error {
+func (p *Path) writeConnections(g *figure, changes []connectionChange, tables []held) error {
 	w := connectionWriter{entries: make([]element, 0, len(changes)), ended: make([]element, 0, len(changes))}
 	for i, c := range changes {
-		key, value := connectionKey(c.connection), c.target.AsSlice()
+		key, value := connectionKey(c.connection), g.hop(c.target).AsSlice()
 		if tables != nil {
 			is := tables[i]
 			if is.crt == nil && c.end {
@@ -210,19 +223,19 @@ func (p *Path) writeConnections(changes []connectionChange, tables []held) error
 		switch {
 		case c.target == p.self:
 			w.local = append(w.local, local)
-		case !c.end && p.state.local:
+		case !c.end && p.state.local[g]:
 			w.notLocal = append(w.notLocal, local)
 		}
 	}
-	b := w.batch(p)
-	first := len(w.local) > 0 && !p.state.local
+	b := w.batch(p, g)
+	first := len(w.local) > 0 && !p.state.local[g]
 	if first {
-		p.askLocal(b)
+		g.askLocal(b)
 	}
 	if err := p.write.commit(b); err != nil {
 		return err
 	}
-	p.state.local = p.state.local || first
+	p.state.local[g] = p.state.local[g] || first
 	return nil
 }
 
@@ -243,14 +256,14 @@ type connectionWriter struct {
 	ended, notEnded []element
 }
 
-func (w connectionWriter) batch(p *Path) *batch {
+func (w connectionWriter) batch(p *Path, g *figure) *batch {
 	b := new(batch)
-	b.deleteElements(p.crt, w.remove...)
-	p.renew(b, p.crt, w.entries)
-	p.renew(b, p.local, w.local)
-	p.renew(b, p.ended, w.ended)
-	discard(b, p.local, w.notLocal)
-	discard(b, p.ended, w.notEnded)
+	b.deleteElements(g.crt, w.remove...)
+	p.renew(b, g.crt, w.entries)
+	p.renew(b, g.local, w.local)
+	p.renew(b, g.ended, w.ended)
+	discard(b, g.local, w.notLocal)
+	discard(b, g.ended, w.notEnded)
 	return b
 }
 
@@ -275,32 +288,47 @@ func discard(b *batch, s set, elements []element) {
 func (p *Path) LetExpire(target netip.Addr, linger time.Duration) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	value := target.AsSlice()
+	for i := range p.figures {
+		if err := p.letExpire(&p.figures[i], target, linger); err != nil {
+			return fmt.Errorf("let the connections of target %v expire: %w", target, err)
+		}
+	}
+	return nil
+}
+
+func (p *Path) letExpire(g *figure, target netip.Addr, linger time.Duration) error {
+	value := g.hop(target).AsSlice()
 	var changes []connectionChange
-	err := p.write.elements(p.crt, func(e element) error {
+	err := p.write.elements(g.crt, func(e element) error {
 		if !bytes.Equal(e.value, value) {
 			return nil
 		}
-		c, err := p.family.connection(e.key)
+		c, err := g.connection(e.key)
 		changes = append(changes, connectionChange{connection: c, target: target, end: true, linger: linger})
 		return err
 	})
-	if err == nil {
-		err = p.commitConnections(changes)
-	}
 	if err != nil {
-		return fmt.Errorf("let the connections of target %v expire: %w", target, err)
+		return err
 	}
-	return nil
+	return p.commitConnections(g, changes)
 }
 
 // dropTarget deletes every entry that points to target. A listing may miss entries while
 // packets add others, so it is begun anew until it finds none.
 func (p *Path) dropTarget(target netip.Addr) error {
+	for i := range p.figures {
+		if err := p.dropTargetOf(&p.figures[i], target); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *Path) dropTargetOf(g *figure, target netip.Addr) error {
 	var left int
 	var err error
 	for range changeAttempts {
-		if left, err = p.dropEntries(target); err == nil && left == 0 {
+		if left, err = p.dropEntries(g, target); err == nil && left == 0 {
 			return nil
 		}
 		if err != nil && !overtaken(err) {
@@ -314,10 +342,10 @@ func (p *Path) dropTarget(target netip.Addr) error {
 }
 
 // dropEntries says how many entries it found and deleted.
-func (p *Path) dropEntries(target netip.Addr) (int, error) {
+func (p *Path) dropEntries(g *figure, target netip.Addr) (int, error) {
 	var pointing []element
-	value := target.AsSlice()
-	err := p.write.elements(p.crt, func(e element) error {
+	value := g.hop(target).AsSlice()
+	err := p.write.elements(g.crt, func(e element) error {
 		if bytes.Equal(e.value, value) {
 			pointing = append(pointing, element{key: e.key, value: value})
 		}
@@ -328,12 +356,12 @@ func (p *Path) dropEntries(target netip.Addr) (int, error) {
 	}
 	for some := range slices.Chunk(pointing, maxElements/4) {
 		var b batch
-		discard(&b, p.crt, some)
+		discard(&b, g.crt, some)
 		if target == p.self {
 			for i := range some {
 				some[i].value = nil
 			}
-			discard(&b, p.local, some)
+			discard(&b, g.local, some)
 		}
 		if err := p.write.commit(&b); err != nil {
 			return len(pointing), err

@@ -6,7 +6,7 @@
 //
 // `nft list table netdev vipa` reads like the flowchart. In short:
 //
-//	chain outside    { ip daddr @owned goto owned; ARP for a DVIPA: only its owner answers; other DVIPAs drop }
+//	chain outside    { ip daddr @owned goto owned; ip6 goto outside_ip6; ARP for a DVIPA: only its owner answers; other DVIPAs drop }
 //	chain xcf        { ip daddr @owned goto owned }
 //	chain owned      { tcp goto fig12; icmp errors goto icmp_error }
 //	chain fig12      { fragments drop (I21); SYN goto fig08; jump fig12_local; crt fwd (140, 150); accept (152) }
@@ -18,6 +18,15 @@
 //	chain unique_A   { the same for a unique port (I1); goto unique }
 //	chain selected   { jump selected_local; crt fwd (150); drop what a full table did not take }
 //	chain fig12_local and the like { crt_local accept }   empty until this stack is a target (I7)
+//
+// IPv6 has sets and chains of the same names with _ip6 behind them, crt_ip6, fig12_ip6 and so on; its
+// rules about neighbour solicitations are to it what those of ARP are to IPv4. Where the inter-stack
+// network is of IPv4 its next hops are those that contract.NextHop makes of XCF addresses, and crt_ip6
+// holds these; where that network is of IPv6, IPv4 is not served. TCP is found behind extension headers
+// too, and goes on to the target as it is. A fragment is dropped as one of IPv4 is (I21) if its protocol
+// can be told; one that begins in the midst of further extension headers is left to IP, which never
+// completes its packet, the first fragment having been dropped. Of ICMPv6 errors those are forwarded
+// that quote TCP right behind the header of IPv6.
 //
 // 142 is asked ahead of 140, since a SYN passes Figure 8 as well; the edges are the same. The
 // comment of a rule with a counter names the edges of the flowcharts that its packets have

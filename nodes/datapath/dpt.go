@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/google/nftables"
 
@@ -54,12 +55,14 @@ func (s *selector) distinct() []netip.Addr {
 	return all
 }
 
-// Names of the chains that come and go with targets and services.
-func targetChain(target netip.Addr) string { return "target_" + target.String() }
-func uniqueChain(target netip.Addr) string { return "unique_" + target.String() }
+// Names of the chains that come and go with targets and services. nft reads no colons in names.
+func (f family) targetChain(target netip.Addr) string { return f.name("target_" + inName(target)) }
+func (f family) uniqueChain(target netip.Addr) string { return f.name("unique_" + inName(target)) }
 func serviceChain(service netip.AddrPort) string {
-	return fmt.Sprintf("dpt_%s_%d", service.Addr(), service.Port())
+	return fmt.Sprintf("dpt_%s_%d", inName(service.Addr()), service.Port())
 }
+
+func inName(a netip.Addr) string { return strings.ReplaceAll(a.String(), ":", "_") }
 
 // addSelector writes the rules of a service's chain. The counter of the first says how many
 // selections it has made.
@@ -67,13 +70,13 @@ func serviceChain(service netip.AddrPort) string {
 // The second is for packets that are in the chain while another round takes its place: they go
 // on with the rules of before, but the elements of that round's map have gone with the commit.
 // Without it they would leave the chain as if the service had no target.
-func (b *batch) addSelector(chain string, s *selector) {
+func (g figure) addSelector(b *batch, chain string, s *selector) {
 	b.anonymous++
 	round := set{name: "__map%d", id: b.anonymous, key: nftables.TypeInteger, data: nftables.TypeVerdict, size: uint32(len(s.sequence))}
 	b.addSet(round)
 	elements := make([]element, len(s.sequence))
 	for i, target := range s.sequence {
-		elements[i] = element{key: native(uint32(i)), chain: targetChain(target)}
+		elements[i] = element{key: native(uint32(i)), chain: g.targetChain(target)}
 	}
 	b.putElements(round, elements...)
 	b.addRule(rule{chain: chain, code: slices.Concat(
@@ -81,5 +84,5 @@ func (b *batch) addSelector(chain string, s *selector) {
 		next(uint32(len(s.sequence)), register(0)),
 		verdictOf(round, register(0)),
 	)})
-	b.addRule(rule{chain: chain, code: goTo(targetChain(s.sequence[0]))})
+	b.addRule(rule{chain: chain, code: goTo(g.targetChain(s.sequence[0]))})
 }

@@ -9,9 +9,15 @@ import (
 // Every comment is within what nft reads, and together they name every edge of both figures.
 func TestComments(t *testing.T) {
 	t.Parallel()
-	g := figure{family: ipv4, tables: newTables(ipv4, 1), embryonic: time.Second}
+	for name, a := range everyFamily {
+		t.Run(name, func(t *testing.T) { testComments(t, a.family) })
+	}
+}
+
+func testComments(t *testing.T, f family) {
+	g := figure{family: f, tables: newTables(f, 1), embryonic: time.Second}
 	named := make(map[string]bool)
-	for _, r := range slices.Concat(g.rules(), g.localRules()) {
+	for _, r := range slices.Concat(g.rules(set{}), g.localRules()) {
 		if len(r.comment) > 128 {
 			t.Errorf("comment of %d bytes: %s", len(r.comment), r.comment)
 		}
@@ -52,14 +58,14 @@ func TestSelectorGoesOn(t *testing.T) {
 	} {
 		var before *selector
 		if c.before != nil {
-			before = newSelector(distribute(80, c.before...).Targets, nil, 0)
+			before = newSelector(of4.distribute(80, c.before...).Targets, nil, 0)
 		}
 		var turns []string
 		for _, n := range c.want {
-			turns = append(turns, xcfAddr(n).String())
+			turns = append(turns, of4.xcf(n).String())
 		}
 		var got []string
-		for _, target := range newSelector(distribute(80, c.after...).Targets, before, c.taken).sequence {
+		for _, target := range newSelector(of4.distribute(80, c.after...).Targets, before, c.taken).sequence {
 			got = append(got, target.String())
 		}
 		want(t, c.name, turns, got)

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/plexlab-dev/plexlab/nodes/contract"
 )
 
 // Names of the chains that are always there.
@@ -26,12 +28,24 @@ const (
 // is empty until this stack is a target; so long no packet pays for the question.
 func local(chain string) string { return chain + "_local" }
 
-// fixedChains in the order they are listed in. Their rules stay as long as the table does, and
-// their counters with them.
-var fixedChains = []string{
-	chainOutside, chainXCF, chainOwned, chainFig12, chainFig08, chainEnded,
-	chainSelection, chainSelected, chainUnique, chainICMPError,
-	local(chainFig12), local(chainFig08), local(chainSelected), local(chainUnique),
+// baseChains see packets as they arrive.
+var baseChains = []string{chainOutside, chainXCF}
+
+// fixedChains are those of the family in the order they are listed in, base chains aside. Their rules
+// stay as long as the table does, and their counters with them.
+func (f family) fixedChains() []string {
+	var chains []string
+	if f.suffix != "" {
+		chains = append(chains, f.name(chainOutside))
+	}
+	for _, chain := range []string{
+		chainOwned, chainFig12, chainFig08, chainEnded,
+		chainSelection, chainSelected, chainUnique, chainICMPError,
+		local(chainFig12), local(chainFig08), local(chainSelected), local(chainUnique),
+	} {
+		chains = append(chains, f.name(chain))
+	}
+	return chains
 }
 
 // Paths through the flowcharts, as comments of the rules that count the packets which took
@@ -59,28 +73,60 @@ type figure struct {
 	// device is the index of the XCF interface.
 	device    uint32
 	embryonic time.Duration
+	// overIPv4: XCF addresses are of IPv4.
+	overIPv4 bool
 }
 
-// rules are those of the fixed chains.
-func (g figure) rules() []rule {
+// hop is the address by which a target is forwarded to; hops are what the CRT holds.
+func (g figure) hop(target netip.Addr) netip.Addr { return contract.NextHop(g.zero(), target) }
+
+// target is the XCF address of a stack that is forwarded to by hop.
+func (g figure) target(hop []byte) netip.Addr {
+	a, _ := netip.AddrFromSlice(hop)
+	if g.overIPv4 {
+		return contract.XCFAddress(a)
+	}
+	return a
+}
+
+// baseRules are those of the base chains. They tell the families apart; a packet of IPv4 for a DVIPA
+// that is owned here is past them with the first rule.
+func baseRules(figures []figure) []rule {
+	var rules []rule
+	for _, g := range figures {
+		if g.suffix == "" {
+			rules = append(rules, rule{chain: chainOutside, code: slices.Concat(g.to(g.owned), goTo(g.name(chainOwned)))})
+		} else {
+			rules = append(rules, rule{chain: chainOutside, code: slices.Concat(etherType(g.etherType), goTo(g.name(chainOutside)))})
+		}
+		rules = append(rules, rule{chain: chainXCF, code: slices.Concat(g.to(g.owned), goTo(g.name(chainOwned)))})
+	}
+	return rules
+}
+
+// rules are those of the fixed chains; errors is the set of types of ICMP errors.
+func (g figure) rules(errors set) []rule {
 	var rules []rule
 	add := func(chain, comment string, parts ...code) {
-		rules = append(rules, rule{chain: chain, code: slices.Concat(parts...), comment: comment})
+		rules = append(rules, rule{chain: g.name(chain), code: slices.Concat(parts...), comment: comment})
 	}
+	goTo := func(chain string) code { return goTo(g.name(chain)) }
+	jumpTo := func(chain string) code { return jumpTo(g.name(chain)) }
 	fourTuple := g.tcp(0, g.fourTuple()...)
 	service := g.tcp(0, g.service()...)
 
 	// Ownership: one stack answers for a DVIPA, and takes packets for it from the outside.
-	add(chainOutside, "", g.to(g.owned), goTo(chainOwned))
-	add(chainOutside, "", arpRequest(g.owned), accept)
-	add(chainOutside, pathNotOwner, arpRequest(g.known), counter, drop)
+	if g.suffix != "" {
+		add(chainOutside, "", g.to(g.owned), goTo(chainOwned))
+	}
+	add(chainOutside, "", g.asks(g.owned), accept)
+	add(chainOutside, pathNotOwner, g.asks(g.known), counter, drop)
 	add(chainOutside, pathNotOwner, g.to(g.known), counter, drop)
-	add(chainXCF, "", g.to(g.owned), goTo(chainOwned))
 	add(chainOwned, "", transport(unix.IPPROTO_TCP), goTo(chainFig12))
 	add(chainOwned, "", transport(g.icmp.protocol), goTo(chainICMPError))
 
 	// Figure 12, a packet that is not a connection request.
-	add(chainFig12, pathFragment, g.fragment(), counter, drop)
+	add(chainFig12, pathFragment, g.fragment, counter, drop)
 	add(chainFig12, "", connectionRequest(), goTo(chainFig08))
 	add(chainFig12, "", jumpTo(local(chainFig12)))
 	add(chainFig12, pathRouted, g.forward())
@@ -110,7 +156,7 @@ func (g figure) rules() []rule {
 		add(found.chain, pathFull, counter, drop)
 	}
 
-	add(chainICMPError, pathICMPError, g.forwardICMPError())
+	add(chainICMPError, pathICMPError, g.forwardICMPError(errors))
 	return rules
 }
 
@@ -121,7 +167,7 @@ func (g figure) localRules() []rule {
 		{chainFig12, pathRouted}, {chainFig08, pathRoutedRequest}, {chainSelected, pathSelected}, {chainUnique, pathUnique},
 	} {
 		rules = append(rules, rule{
-			chain:   local(asked.chain),
+			chain:   g.name(local(asked.chain)),
 			code:    slices.Concat(g.tcp(0, g.fourTuple()...), in(g.local, register(0)), counter, accept),
 			comment: asked.path + pathLocal,
 		})
@@ -153,7 +199,7 @@ func (g figure) forwardMapped() code {
 func (g figure) targetRules(chain string, target netip.Addr, self bool, found string) []rule {
 	enter := slices.Concat(
 		g.tcp(0, g.fourTuple()...),
-		immediate(g.beside(), target.AsSlice()),
+		immediate(g.beside(), g.hop(target).AsSlice()),
 		updateTo(g.crt, register(0), g.beside(), g.embryonic),
 	)
 	if self {
@@ -161,6 +207,6 @@ func (g figure) targetRules(chain string, target netip.Addr, self bool, found st
 	}
 	return []rule{
 		{chain: chain, code: slices.Concat(enter, counter)},
-		{chain: chain, code: goTo(found)},
+		{chain: chain, code: goTo(g.name(found))},
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
+	"github.com/plexlab-dev/plexlab/nodes/contract"
 	"github.com/plexlab-dev/plexlab/nodes/vipa"
 )
 
@@ -46,14 +48,7 @@ func TestMain(m *testing.M) {
 //	client .1 ---+-- outside 192.0.2.0/24 --+--- owner .11, target .12, .13 ...
 //	                                         xcf 10.1.0.0/24: the same last bytes
 //
-// Every host but the client holds the DVIPA on lo.
-var (
-	dvipa  = netip.MustParseAddr("192.0.2.100")
-	client = netip.MustParseAddr("192.0.2.1")
-)
-
-func outsideAddr(n int) netip.Addr { return netip.AddrFrom4([4]byte{192, 0, 2, byte(10 + n)}) }
-func xcfAddr(n int) netip.Addr     { return netip.AddrFrom4([4]byte{10, 1, 0, byte(10 + n)}) }
+// and the like for IPv6. Every host but the client holds the DVIPA on lo, and would answer for it.
 
 // A host is a network namespace.
 type host struct {
@@ -112,6 +107,9 @@ func newHost(t testing.TB) host {
 	}
 	t.Cleanup(func() { r.ns.Close() })
 	h := host{t, r.ns}
+	// Link-local addresses are there at once.
+	h.sysctl("net/ipv6/conf/default/dad_transmits", "0")
+	h.sysctl("net/ipv6/conf/default/accept_dad", "0")
 	h.links(func(nl *netlink.Handle) error {
 		lo, err := nl.LinkByName("lo")
 		if err != nil {
@@ -124,16 +122,19 @@ func newHost(t testing.TB) host {
 
 // A lab is a client, an owner (host 1) and targets (hosts 2 and up).
 type lab struct {
+	addresses
 	t      testing.TB
 	hub    host
 	client host
 	hosts  []host // hosts[0] is the owner
 	paths  []*Path
+	// ports counts the source ports that connections were given.
+	ports atomic.Uint32
 }
 
-func newLab(t testing.TB, targets int) *lab {
+func newLab(t testing.TB, a addresses, targets int) *lab {
 	t.Helper()
-	l := &lab{t: t, hub: newHost(t), client: newHost(t)}
+	l := &lab{addresses: a, t: t, hub: newHost(t), client: newHost(t)}
 	for _, bridge := range []string{"outside", "xcf"} {
 		l.hub.links(func(nl *netlink.Handle) error {
 			attrs := netlink.NewLinkAttrs()
@@ -149,19 +150,25 @@ func newLab(t testing.TB, targets int) *lab {
 			return nl.LinkSetUp(link)
 		})
 	}
-	l.attach(l.client, "outside", "ext0", client, 0)
+	l.attach(l.client, "outside", "ext0", l.remote, 0)
 	for n := 1; n <= targets+1; n++ {
 		h := newHost(t)
 		l.hosts = append(l.hosts, h)
-		l.attach(h, "outside", "ext0", outsideAddr(n), n)
-		l.attach(h, "xcf", "xcf0", xcfAddr(n), n)
+		l.attach(h, "outside", "ext0", l.outside(n), n)
+		l.attach(h, "xcf", "xcf0", l.xcf(n), n)
 		h.sysctl("net/ipv4/conf/all/rp_filter", "0")
 		h.sysctl("net/ipv4/conf/all/arp_announce", "2")
 		for _, link := range []string{"ext0", "xcf0"} {
 			h.sysctl("net/ipv4/conf/"+link+"/rp_filter", "0")
 			h.sysctl("net/ipv4/conf/"+link+"/arp_ignore", "0")
 		}
-		h.address("lo", netip.PrefixFrom(dvipa, 32))
+		h.address("lo", netip.PrefixFrom(l.dvipa, l.dvipa.BitLen()))
+		if l.dvipa.Is6() {
+			h.proxy(l.dvipa)
+		}
+		if hop := contract.NextHop(l.dvipa, l.xcf(n)); hop != l.xcf(n) {
+			h.address("xcf0", prefix(hop))
+		}
 	}
 	return l
 }
@@ -199,7 +206,7 @@ func (l *lab) attach(h host, bridge, name string, address netip.Addr, n int) {
 		}
 		return nl.LinkSetUp(link)
 	})
-	h.address(name, netip.PrefixFrom(address, 24))
+	h.address(name, prefix(address))
 }
 
 func (h host) address(link string, prefix netip.Prefix) {
@@ -210,7 +217,29 @@ func (h host) address(link string, prefix netip.Prefix) {
 			return err
 		}
 		ipnet := &net.IPNet{IP: prefix.Addr().AsSlice(), Mask: net.CIDRMask(prefix.Bits(), prefix.Addr().BitLen())}
-		return nl.AddrAdd(l, &netlink.Addr{IPNet: ipnet})
+		address := &netlink.Addr{IPNet: ipnet}
+		if prefix.Addr().Is6() {
+			address.Flags = unix.IFA_F_NODAD
+		}
+		return nl.AddrAdd(l, address)
+	})
+}
+
+// proxy makes the host answer for an address of IPv6 on the outside, as it does by itself for one of
+// IPv4 that stands on lo.
+func (h host) proxy(address netip.Addr) {
+	h.t.Helper()
+	h.sysctl("net/ipv6/conf/all/forwarding", "1")
+	h.sysctl("net/ipv6/conf/ext0/proxy_ndp", "1")
+	h.sysctl("net/ipv6/neigh/ext0/proxy_delay", "0")
+	h.links(func(nl *netlink.Handle) error {
+		link, err := nl.LinkByName("ext0")
+		if err != nil {
+			return err
+		}
+		return nl.NeighSet(&netlink.Neigh{
+			LinkIndex: link.Attrs().Index, Family: unix.AF_INET6, Flags: netlink.NTF_PROXY, IP: address.AsSlice(),
+		})
 	})
 }
 
@@ -246,7 +275,7 @@ func (l *lab) open(c Config) *Path {
 	l.paths = []*Path{l.path(1, c)}
 	for n := 2; n <= len(l.hosts); n++ {
 		p := l.path(n, Config{})
-		if err := p.Apply([]vipa.Action{vipa.Activate{DVIPA: dvipa}}); err != nil {
+		if err := p.Apply([]vipa.Action{vipa.Activate{DVIPA: l.dvipa}}); err != nil {
 			l.t.Fatal(err)
 		}
 		l.paths = append(l.paths, p)
@@ -257,7 +286,7 @@ func (l *lab) open(c Config) *Path {
 // path opens the data path of host n.
 func (l *lab) path(n int, c Config) *Path {
 	l.t.Helper()
-	c.Self, c.XCFInterface, c.Outside = xcfAddr(n), "xcf0", []string{"ext0"}
+	c.Self, c.XCFInterface, c.Outside = l.xcf(n), "xcf0", []string{"ext0"}
 	var p *Path
 	l.target(n).do(func() (err error) {
 		p, err = Open(c)

@@ -11,7 +11,7 @@ import (
 
 // Entry is one row of the connection routing table.
 type Entry struct {
-	// Source is zero (0.0.0.0:0) for a unique port.
+	// Source is zero (0.0.0.0:0, [::]:0) for a unique port.
 	Source netip.AddrPort
 	DVIPA  netip.AddrPort
 	// Target is the XCF address of the stack that has the connection.
@@ -31,32 +31,26 @@ func (p *Path) CRT(limit int) (entries []Entry, total int, err error) {
 	}
 	p.mu.Lock()
 	for service, target := range p.state.unique {
-		source := netip.AddrPortFrom(zero(service.Addr()), 0)
+		source := netip.AddrPortFrom(p.of(service.Addr()).zero(), 0)
 		add(Entry{Source: source, DVIPA: service, Target: target, Unique: true})
 	}
 	p.mu.Unlock()
 	slices.SortFunc(entries, func(a, b Entry) int { return a.DVIPA.Compare(b.DVIPA) })
 
-	err = p.read.elements(p.crt, func(e element) error {
-		c, err := p.connection(e.key)
+	for _, g := range p.figures {
+		err = p.read.elements(g.crt, func(e element) error {
+			c, err := g.connection(e.key)
+			if err != nil {
+				return err
+			}
+			add(Entry{Source: c.Remote, DVIPA: c.Local, Target: g.target(e.value), Expires: e.expires})
+			return nil
+		})
 		if err != nil {
-			return err
+			return nil, 0, fmt.Errorf("read connection routing table: %w", err)
 		}
-		target, _ := netip.AddrFromSlice(e.value)
-		add(Entry{Source: c.Remote, DVIPA: c.Local, Target: target, Expires: e.expires})
-		return nil
-	})
-	if err != nil {
-		return nil, 0, fmt.Errorf("read connection routing table: %w", err)
 	}
 	return entries, total, nil
-}
-
-func zero(a netip.Addr) netip.Addr {
-	if a.Is4() {
-		return netip.IPv4Unspecified()
-	}
-	return netip.IPv6Unspecified()
 }
 
 // DPTEntry is one service with its current actual targets.

@@ -73,6 +73,9 @@ func (f family) to(s set) code {
 	)
 }
 
+// asks passes questions of neighbours for an address in the set.
+func (f family) asks(s set) code { return slices.Concat(f.question, in(s, register(0))) }
+
 // connectionRequest passes TCP segments with SYN and without ACK.
 func connectionRequest() code {
 	const syn, ack = 0x02, 0x10
@@ -84,22 +87,44 @@ func connectionRequest() code {
 	)
 }
 
-// fragment passes packets that are part of a larger one: more fragments follow, or the
-// offset is not zero (RFC 791).
-func (f family) fragment() code {
+// fragment4 passes fragments: more follow, or the offset is not zero (RFC 791).
+func fragment4() code {
 	return slices.Concat(
-		etherType(f.etherType),
+		etherType(unix.ETH_P_IP),
 		load(0, field{network, 6, 2}),
 		and(register(0), 0x3f, 0xff),
 		unequal(register(0), 0, 0),
 	)
 }
 
-// arpRequest passes ARP requests for an address in the set (RFC 826 over Ethernet and IPv4).
-func arpRequest(s set) code {
+// fragment6 passes fragments: packets that have a fragment header, wherever it stands among the
+// extension headers (RFC 8200, section 4.5).
+func fragment6() code {
+	const present = 1 // NFT_EXTHDR_F_PRESENT
+	return slices.Concat(
+		code{nft{&expr.Exthdr{
+			DestRegister: register(0), Type: unix.IPPROTO_FRAGMENT, Len: 1,
+			Op: expr.ExthdrOpIpv6, Flags: present,
+		}}},
+		equal(register(0), 1),
+	)
+}
+
+// arpRequest is the question of IPv4 (RFC 826 over Ethernet).
+func arpRequest() code {
 	return slices.Concat(
 		etherType(unix.ETH_P_ARP),
 		load(0, field{network, 6, 2}), equal(register(0), 0, 1),
-		load(0, field{network, 24, 4}), in(s, register(0)),
+		load(0, field{network, 24, 4}),
+	)
+}
+
+// neighbourSolicitation is the question of IPv6 (RFC 4861, section 4.3).
+func neighbourSolicitation() code {
+	return slices.Concat(
+		etherType(unix.ETH_P_IPV6),
+		transport(unix.IPPROTO_ICMPV6),
+		load(0, field{segment, 0, 1}), equal(register(0), 135),
+		load(0, field{segment, 8, 16}),
 	)
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/plexlab-dev/plexlab/nodes/vipa"
 )
 
-// ErrUnsupported: the kernel lacks something the data path is made of, or the data path does
-// not serve the address family. The error around it names what.
+// ErrUnsupported: the kernel lacks something the data path is made of, or the inter-stack network
+// cannot carry the address family. The error around it names what.
 var ErrUnsupported = errors.New("not supported")
 
 // Defaults of Config.
@@ -25,7 +25,9 @@ const (
 
 // Config is what a Path does not change while it is open.
 type Config struct {
-	// Self is the XCF address of this stack. Required, IPv4.
+	// Self is the XCF address of this stack. Required. Where it is of IPv4, DVIPAs of both families
+	// are served, by next hops that contract.NextHop makes of XCF addresses; where it is of
+	// IPv6, those of IPv6 alone.
 	Self netip.Addr
 	// XCFInterface is the interface on the inter-stack network. Required.
 	XCFInterface string
@@ -45,8 +47,9 @@ type Config struct {
 
 // A Path is the data path of one stack. Its methods may be called at the same time.
 type Path struct {
-	figure
-	self netip.Addr
+	// figures of the families that are served, IPv4 first.
+	figures []figure
+	self    netip.Addr
 	// linger is Config.Ended.
 	linger time.Duration
 	// renews: putting an element that exists changes its timeout (Linux 6.12 and later).
@@ -74,8 +77,8 @@ func Open(c Config) (*Path, error) {
 }
 
 func newPath(c Config) (*Path, error) {
-	if !ipv4.holds(c.Self) {
-		return nil, fmt.Errorf("%w: XCF address %v is not IPv4", ErrUnsupported, c.Self)
+	if !c.Self.IsValid() {
+		return nil, errors.New("no XCF address")
 	}
 	xcf, err := net.InterfaceByName(c.XCFInterface)
 	if err != nil {
@@ -90,18 +93,22 @@ func newPath(c Config) (*Path, error) {
 		}
 	}
 	p := &Path{
-		figure: figure{
-			family:    ipv4,
-			tables:    newTables(ipv4, cmp.Or(c.Size, DefaultSize)),
-			device:    uint32(xcf.Index),
-			embryonic: cmp.Or(c.Embryonic, DefaultEmbryonic),
-		},
 		self:   c.Self,
 		linger: cmp.Or(c.Ended, DefaultEnded),
 		state:  newState(),
 	}
-	if p.embryonic < time.Millisecond || p.linger < time.Millisecond {
-		return nil, fmt.Errorf("timeouts %v and %v of entries are below a millisecond", p.embryonic, p.linger)
+	embryonic := cmp.Or(c.Embryonic, DefaultEmbryonic)
+	if embryonic < time.Millisecond || p.linger < time.Millisecond {
+		return nil, fmt.Errorf("timeouts %v and %v of entries are below a millisecond", embryonic, p.linger)
+	}
+	for _, f := range families(c.Self) {
+		p.figures = append(p.figures, figure{
+			family:    f,
+			tables:    newTables(f, cmp.Or(c.Size, DefaultSize)),
+			device:    uint32(xcf.Index),
+			embryonic: embryonic,
+			overIPv4:  c.Self.Is4(),
+		})
 	}
 	if p.write, err = openSocket(); err != nil {
 		return nil, err
@@ -132,26 +139,44 @@ func (p *Path) install(c Config) error {
 // skeleton adds the table with everything that is always there.
 func (p *Path) skeleton(b *batch, c Config) {
 	b.addTable()
-	for _, s := range p.all() {
-		b.addSet(s)
+	for _, g := range p.figures {
+		for _, s := range g.all() {
+			b.addSet(s)
+		}
 	}
-	for _, chain := range fixedChains {
-		switch {
-		case chain == chainXCF:
-			b.addIngress(chain, []string{c.XCFInterface})
-		case chain == chainOutside && len(c.Outside) > 0:
-			b.addIngress(chain, c.Outside)
-		default:
+	if len(c.Outside) > 0 {
+		b.addIngress(chainOutside, c.Outside)
+	} else {
+		b.addChain(chainOutside)
+	}
+	b.addIngress(chainXCF, []string{c.XCFInterface})
+	for _, g := range p.figures {
+		for _, chain := range g.fixedChains() {
 			b.addChain(chain)
 		}
 	}
-	errors, types := p.icmpErrors()
-	b.anonymous = errors.id
-	b.addSet(errors)
-	b.putElements(errors, types...)
-	for _, r := range p.rules() {
+	for _, r := range baseRules(p.figures) {
 		b.addRule(r)
 	}
+	for _, g := range p.figures {
+		b.anonymous++
+		errors, types := g.icmpErrors(b.anonymous)
+		b.addSet(errors)
+		b.putElements(errors, types...)
+		for _, r := range g.rules(errors) {
+			b.addRule(r)
+		}
+	}
+}
+
+// of is the figure that an address concerns, nil where its family is not served.
+func (p *Path) of(a netip.Addr) *figure {
+	for i := range p.figures {
+		if p.figures[i].holds(a) {
+			return &p.figures[i]
+		}
+	}
+	return nil
 }
 
 // Close takes the table away; packets take their conventional way again.
@@ -192,19 +217,20 @@ func (p *Path) Apply(actions []vipa.Action) error {
 // probeRenewal finds out whether this kernel changes the timeout of an element that is put
 // again; before Linux 6.12 it keeps the old one and says nothing.
 func (p *Path) probeRenewal() (bool, error) {
-	key := make([]byte, p.ended.key.Bytes)
+	ended := p.figures[0].ended
+	key := make([]byte, ended.key.Bytes)
 	var b batch
-	b.putElements(p.ended, element{key: key, timeout: time.Hour})
-	b.putElements(p.ended, element{key: key, timeout: 2 * time.Hour})
+	b.putElements(ended, element{key: key, timeout: time.Hour})
+	b.putElements(ended, element{key: key, timeout: 2 * time.Hour})
 	if err := p.write.commit(&b); err != nil {
 		return false, fmt.Errorf("probe renewal of timeouts: %w", err)
 	}
-	found, err := p.read.lookup(p.ended, [][]byte{key})
+	found, err := p.read.lookup(ended, [][]byte{key})
 	if err != nil {
 		return false, fmt.Errorf("probe renewal of timeouts: %w", err)
 	}
 	var undo batch
-	undo.deleteElements(p.ended, element{key: key})
+	undo.deleteElements(ended, element{key: key})
 	if err := p.write.commit(&undo); err != nil {
 		return false, fmt.Errorf("probe renewal of timeouts: %w", err)
 	}

@@ -27,7 +27,8 @@ func (p *Path) features(c Config) []feature {
 		}
 	}
 	one := func(b *batch, code code) { b.addRule(rule{chain: chain, code: code}) }
-	table := newTables(p.family, 1)
+	g := p.figures[len(p.figures)-1] // of the widest addresses
+	table := newTables(g.family, 1)
 	return []feature{
 		{"nftables tables of the family netdev (CONFIG_NF_TABLES_NETDEV)", func(b *batch) { b.addTable() }},
 		{"nftables chains at ingress (CONFIG_NETFILTER_INGRESS)", func(b *batch) {
@@ -40,11 +41,12 @@ func (p *Path) features(c Config) []feature {
 		{"nftables numgen (CONFIG_NFT_NUMGEN)", withChain(func(b *batch) { one(b, next(2, register(0))) })},
 		{"nftables changes of sets from a rule", withChain(func(b *batch) {
 			b.addSet(set{name: "probe", key: nftables.TypeIPAddr, dynamic: true, size: 1})
-			one(b, append(immediate(register(0), make([]byte, 4)), update(set{name: "probe"}, register(0), p.embryonic)...))
+			one(b, append(immediate(register(0), make([]byte, 4)), update(set{name: "probe"}, register(0), g.embryonic)...))
 		})},
+		{"nftables tests for extension headers of IPv6 (Linux 4.11)", withChain(func(b *batch) { one(b, g.fragment) })},
 		{"nftables fwd (CONFIG_NFT_FWD_NETDEV)", withChain(func(b *batch) {
-			code := append(immediate(register(0), native(p.device)), immediate(register(4), make([]byte, 4))...)
-			one(b, append(code, fwd{device: register(0), address: register(4), nfproto: p.nfproto}))
+			code := append(immediate(register(0), native(g.device)), immediate(register(4), make([]byte, g.address.Bytes))...)
+			one(b, append(code, fwd{device: register(0), address: register(4), nfproto: g.nfproto}))
 		})},
 	}
 }

@@ -33,16 +33,20 @@ func newTables(f family, size uint32) tables {
 	fourTuple := nftables.MustConcatSetType(f.address, nftables.TypeInetService, f.address, nftables.TypeInetService)
 	service := nftables.MustConcatSetType(f.address, nftables.TypeInetService)
 	return tables{
-		known:  set{name: "dvipas", key: f.address},
-		owned:  set{name: "owned", key: f.address},
-		crt:    set{name: "crt", key: fourTuple, data: f.address, size: size, dynamic: true},
-		local:  set{name: "crt_local", key: fourTuple, size: size, dynamic: true},
-		ended:  set{name: "crt_ended", key: fourTuple, size: size, dynamic: true},
-		unique: set{name: "crt_unique", key: service, data: nftables.TypeVerdict},
-		dpt:    set{name: "dpt", key: service, data: nftables.TypeVerdict},
+		known:  set{name: f.name("dvipas"), key: f.address},
+		owned:  set{name: f.name("owned"), key: f.address},
+		crt:    set{name: f.name("crt"), key: fourTuple, data: f.address, size: size, dynamic: true},
+		local:  set{name: f.name("crt_local"), key: fourTuple, size: size, dynamic: true},
+		ended:  set{name: f.name("crt_ended"), key: fourTuple, size: size, dynamic: true},
+		unique: set{name: f.name("crt_unique"), key: service, data: nftables.TypeVerdict},
+		dpt:    set{name: f.name("dpt"), key: service, data: nftables.TypeVerdict},
 	}
 }
 
 func (t tables) all() []set {
 	return []set{t.known, t.owned, t.crt, t.local, t.ended, t.unique, t.dpt}
 }
+
+// known and owned choose a set.
+func known(t tables) set { return t.known }
+func owned(t tables) set { return t.owned }

@@ -22,7 +22,7 @@ func (l *lab) serve(n int, port uint16) (stop func()) {
 	l.t.Helper()
 	var listener net.Listener
 	l.target(n).do(func() (err error) {
-		listener, err = net.Listen("tcp4", netip.AddrPortFrom(dvipa, port).String())
+		listener, err = net.Listen("tcp", netip.AddrPortFrom(l.dvipa, port).String())
 		return err
 	})
 	ended, end := context.WithCancel(context.Background())
@@ -56,24 +56,28 @@ type connection struct {
 	served int
 }
 
-// connect opens a connection from a source port, 0 for any, and reads who serves it.
+// connect opens a connection from a source port, 0 for one that no other connection has or had, and
+// reads who serves it.
 func (l *lab) connect(source, port uint16) (c connection, err error) {
+	if source == 0 {
+		source = 20000 + uint16(l.ports.Add(1))
+	}
 	err = l.client.try(func() error {
-		c, err = dial(source, port)
+		c, err = l.dial(source, port)
 		return err
 	})
 	return c, err
 }
 
 // dial is connect on a thread in the client's namespace.
-func dial(source, port uint16) (c connection, err error) {
+func (l *lab) dial(source, port uint16) (c connection, err error) {
 	dialer := net.Dialer{
 		Timeout:   patience,
-		LocalAddr: &net.TCPAddr{IP: client.AsSlice(), Port: int(source)},
+		LocalAddr: &net.TCPAddr{IP: l.remote.AsSlice(), Port: int(source)},
 	}
 	var conn net.Conn
 	for deadline := time.Now().Add(patience); ; {
-		conn, err = dialer.Dial("tcp4", netip.AddrPortFrom(dvipa, port).String())
+		conn, err = dialer.Dial("tcp", netip.AddrPortFrom(l.dvipa, port).String())
 		// Between fork and exec of a child of another test a socket closed here is still open.
 		if !errors.Is(err, unix.EADDRINUSE) || time.Now().After(deadline) {
 			break
@@ -105,6 +109,7 @@ func (l *lab) served(source, port uint16) int {
 
 // echo proves that the connection still reaches who served it.
 func (c connection) echo() error {
+	c.SetDeadline(time.Now().Add(patience))
 	if _, err := c.Write([]byte("x")); err != nil {
 		return err
 	}
@@ -115,17 +120,22 @@ func (c connection) echo() error {
 
 func (c connection) source() uint16 { return uint16(c.LocalAddr().(*net.TCPAddr).Port) }
 
-// An injector sends raw packets of IPv4 from the client to the DVIPA.
+// An injector sends raw packets of its family from the client to the DVIPA.
 type injector struct {
+	addresses
 	t  testing.TB
 	fd int
 }
 
 func (l *lab) injector() injector {
 	l.t.Helper()
-	in := injector{t: l.t}
+	in := injector{addresses: l.addresses, t: l.t}
+	domain := unix.AF_INET
+	if l.dvipa.Is6() {
+		domain = unix.AF_INET6
+	}
 	l.client.do(func() (err error) {
-		in.fd, err = unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
+		in.fd, err = unix.Socket(domain, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
 		return err
 	})
 	l.t.Cleanup(func() { unix.Close(in.fd) })
@@ -134,7 +144,11 @@ func (l *lab) injector() injector {
 
 func (in injector) send(packet []byte) {
 	in.t.Helper()
-	if err := unix.Sendto(in.fd, packet, 0, &unix.SockaddrInet4{Addr: dvipa.As4()}); err != nil {
+	var to unix.Sockaddr = &unix.SockaddrInet6{Addr: in.dvipa.As16()}
+	if in.dvipa.Is4() {
+		to = &unix.SockaddrInet4{Addr: in.dvipa.As4()}
+	}
+	if err := unix.Sendto(in.fd, packet, 0, to); err != nil {
 		in.t.Fatal(err)
 	}
 }

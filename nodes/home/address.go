@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -18,8 +19,7 @@ const label = "lo:dvipa"
 // duplicates, since several stacks hold it, and is deprecated, so that no socket chooses it as
 // its source unasked; for IPv4 lo gives no source while another interface has one.
 func address(dvipa netip.Addr) *netlink.Addr {
-	bits := dvipa.BitLen()
-	a := &netlink.Addr{IPNet: &net.IPNet{IP: dvipa.AsSlice(), Mask: net.CIDRMask(bits, bits)}}
+	a := alone(dvipa)
 	if dvipa.Is4() {
 		a.Label = label
 		return a
@@ -27,6 +27,39 @@ func address(dvipa netip.Addr) *netlink.Addr {
 	a.Flags = unix.IFA_F_NODAD
 	a.PreferedLft, a.ValidLft = 0, forever
 	return a
+}
+
+// alone is an address alone in its prefix.
+func alone(a netip.Addr) *netlink.Addr {
+	return &netlink.Addr{IPNet: &net.IPNet{IP: a.AsSlice(), Mask: net.CIDRMask(a.BitLen(), a.BitLen())}}
+}
+
+const (
+	// localPatience bounds the wait for the route of an address; a worker of the kernel sets it.
+	localPatience = time.Second
+	// localPoll is the time between two looks at it.
+	localPoll = 200 * time.Microsecond
+)
+
+// awaitLocal waits until packets to an address of IPv6 are delivered here. The kernel puts the address
+// there at once, but its route in a worker (addrconf_dad_work, net/ipv6/addrconf.c); a packet in between
+// would be answered with "unreachable".
+func (h *Home) awaitLocal(dvipa netip.Addr) error {
+	if dvipa.Is4() {
+		return nil
+	}
+	for deadline := time.Now().Add(localPatience); ; time.Sleep(localPoll) {
+		routes, err := h.nl.RouteGet(dvipa.AsSlice())
+		if err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL {
+			return nil
+		}
+		if err == nil {
+			err = unix.ENETUNREACH
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("activate %v: the kernel has no local route to it after %v: %w", dvipa, localPatience, err)
+		}
+	}
 }
 
 // forever is INFINITY_LIFE_TIME (include/net/addrconf.h).
@@ -127,4 +160,12 @@ func retry[T any](dump func() ([]T, error)) (all []T, err error) {
 		}
 	}
 	return all, err
+}
+
+// IsLocal says whether packets to an address stay on this stack: it is one of its own.
+func (h *Home) IsLocal(a netip.Addr) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	routes, err := h.nl.RouteGet(a.AsSlice())
+	return err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL
 }

@@ -20,9 +20,10 @@ var repeats = []time.Duration{100 * time.Millisecond, 900 * time.Millisecond}
 
 // An announcer tells the neighbours on one outside interface who owns an address.
 type announcer struct {
-	name string
-	mac  net.HardwareAddr
-	conn *packet.Conn
+	name  string
+	index int
+	mac   net.HardwareAddr
+	conn  *packet.Conn
 }
 
 func newAnnouncer(name string) (*announcer, error) {
@@ -35,7 +36,7 @@ func newAnnouncer(name string) (*announcer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open packet socket on %s: %w", name, err)
 	}
-	return &announcer{name: name, mac: link.HardwareAddr, conn: conn}, nil
+	return &announcer{name: name, index: link.Index, mac: link.HardwareAddr, conn: conn}, nil
 }
 
 func (a *announcer) Close() error { return a.conn.Close() }

@@ -4,27 +4,40 @@
 // stack that has no link to the outside.
 //
 // Every stack that is active for a DVIPA holds it on lo; which of them answers for it is not
-// decided here but by the ARP rules of the data path. A DVIPA therefore has to be known there
-// before Activate, and until after Deactivate.
+// decided here but by the rules of the data path about ARP and neighbour solicitations. A DVIPA
+// therefore has to be known there before Activate, and until after Deactivate. For one of IPv6 a stack
+// that does not advertise it would not answer anyway.
 package home
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"sync"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/plexlab-dev/plexlab/nodes/contract"
 )
 
 // Config is what a Home does not change while it is open.
 type Config struct {
-	// XCFInterface is the interface on the inter-stack network. Required.
+	// XCF is the address of this stack on the inter-stack network, XCFInterface the interface
+	// there. Required.
+	XCF          netip.Addr
 	XCFInterface string
 	// Outside are the interfaces towards the network; none for an inside stack.
 	Outside []string
+	// FirstPort and LastPort bound the pool of cluster-wide ports; both 0 for none. The kernel takes a
+	// port of a failed connection back only if it may choose it, so its own range is widened to
+	// hold the pool.
+	FirstPort, LastPort uint16
+	// Log, nil for the default one.
+	Log *slog.Logger
 }
 
 // A Home is the addresses of one stack. Its methods may be called at the same time.
@@ -32,20 +45,28 @@ type Home struct {
 	nl      *netlink.Handle
 	lo, xcf netlink.Link
 	outside []*announcer
+	// hop is the address beside an XCF address of IPv4 by which packets of IPv6 come here, nil
+	// without IPv6.
+	hop     *netlink.Addr
+	watcher *watcher
+	log     *slog.Logger
 
 	mu sync.Mutex
 	// active are the DVIPAs on lo; advertised those that are announced, with the end of that.
 	active     map[netip.Addr]bool
 	advertised map[netip.Addr]context.CancelFunc
-	// wayOut is the default route set here.
-	wayOut *netlink.Route
+	// wayOut are the default routes set here, one of a family.
+	wayOut []*netlink.Route
 }
 
 // Open takes the network namespace of the calling thread in hand: it makes the settings and
 // removes DVIPAs and the way out that an earlier process left. It needs CAP_NET_ADMIN over the
 // namespace, CAP_NET_RAW for outside interfaces, and write access to /proc/sys/net.
 func Open(c Config) (_ *Home, err error) {
-	h := &Home{active: make(map[netip.Addr]bool), advertised: make(map[netip.Addr]context.CancelFunc)}
+	h := &Home{
+		active: make(map[netip.Addr]bool), advertised: make(map[netip.Addr]context.CancelFunc),
+		log: cmp.Or(c.Log, slog.Default()),
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(fmt.Errorf("open home list: %w", err), h.closeSockets())
@@ -73,7 +94,32 @@ func Open(c Config) (_ *Home, err error) {
 		}
 		h.outside = append(h.outside, a)
 	}
-	return h, h.sweep()
+	if err := h.addHop(c.XCF); err != nil {
+		return nil, err
+	}
+	if err := h.sweep(); err != nil {
+		return nil, err
+	}
+	return h, h.watch()
+}
+
+// addHop gives the stack the address that contract.NextHop makes of its XCF address.
+func (h *Home) addHop(xcf netip.Addr) error {
+	hop := contract.NextHop(netip.IPv6Unspecified(), xcf)
+	if hop == xcf || !hop.IsValid() {
+		return nil
+	}
+	a := alone(hop)
+	a.Flags = unix.IFA_F_NODAD
+	err := h.nl.AddrReplace(h.xcf, a)
+	switch {
+	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EOPNOTSUPP):
+		return nil // the interface, or the kernel, is without IPv6
+	case err != nil:
+		return fmt.Errorf("put %v on %s: %w", hop, h.xcf.Attrs().Name, err)
+	}
+	h.hop = a
+	return nil
 }
 
 // sweep removes what an earlier process left.
@@ -86,6 +132,11 @@ func (h *Home) sweep() error {
 		if isDVIPA(a) {
 			if err := h.nl.AddrDel(h.lo, &a); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
 				return fmt.Errorf("remove %v of an earlier process from lo: %w", a.IPNet, err)
+			}
+			if dvipa, _ := netip.AddrFromSlice(a.IP); dvipa.Unmap().Is6() {
+				if err := h.answer(dvipa, false); err != nil {
+					return err
+				}
 			}
 		}
 	}
@@ -105,12 +156,20 @@ func (h *Home) Close() error {
 	for address := range h.active {
 		failed = append(failed, h.deactivate(address))
 	}
-	failed = append(failed, h.setWayOut(netip.Addr{}), h.closeSockets())
-	return errors.Join(failed...)
+	failed = append(failed, h.setWayOut(netip.Addr{}))
+	if h.hop != nil {
+		if err := h.nl.AddrDel(h.xcf, h.hop); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
+			failed = append(failed, fmt.Errorf("remove %v from %s: %w", h.hop.IPNet, h.xcf.Attrs().Name, err))
+		}
+	}
+	return errors.Join(append(failed, h.closeSockets())...)
 }
 
 func (h *Home) closeSockets() error {
 	var failed []error
+	if h.watcher != nil {
+		failed = append(failed, h.watcher.Close())
+	}
 	for _, a := range h.outside {
 		failed = append(failed, a.Close())
 	}
@@ -132,7 +191,7 @@ func (h *Home) Activate(dvipa netip.Addr) error {
 		return fmt.Errorf("activate %v: put address on lo: %w", dvipa, err)
 	}
 	h.active[dvipa] = true
-	return nil
+	return h.awaitLocal(dvipa)
 }
 
 // Deactivate takes the DVIPA away from the stack, and ends its advertising. It succeeds where
@@ -144,7 +203,9 @@ func (h *Home) Deactivate(dvipa netip.Addr) error {
 }
 
 func (h *Home) deactivate(dvipa netip.Addr) error {
-	h.withdraw(dvipa)
+	if err := h.withdraw(dvipa); err != nil {
+		return err
+	}
 	if !h.active[dvipa] {
 		return nil
 	}
@@ -159,7 +220,7 @@ func (h *Home) deactivate(dvipa netip.Addr) error {
 // Advertise tells the network that this stack owns the DVIPA (Figure 10, block 104): caches of
 // neighbours that name another stack are put right. The address is active already. The first
 // announcement is out on every outside interface that is up when Advertise returns, repeats
-// follow; a repeated Advertise begins anew.
+// follow; a repeated Advertise begins anew, and so does an interface that comes up.
 func (h *Home) Advertise(dvipa netip.Prefix) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -167,10 +228,16 @@ func (h *Home) Advertise(dvipa netip.Prefix) error {
 	if !h.active[address] {
 		return fmt.Errorf("advertise %v: address is not active", address)
 	}
-	h.withdraw(address)
+	return h.advertise(address)
+}
+
+func (h *Home) advertise(address netip.Addr) error {
+	if cancel, ok := h.advertised[address]; ok {
+		cancel()
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	h.advertised[address] = cancel
-	var failed []error
+	failed := []error{h.answer(address, true)}
 	for _, a := range h.outside {
 		if err := a.announce(ctx, address); err != nil {
 			failed = append(failed, fmt.Errorf("advertise %v: %w", address, err))
@@ -184,13 +251,15 @@ func (h *Home) Advertise(dvipa netip.Prefix) error {
 func (h *Home) Withdraw(dvipa netip.Addr) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.withdraw(dvipa)
-	return nil
+	return h.withdraw(dvipa)
 }
 
-func (h *Home) withdraw(dvipa netip.Addr) {
-	if cancel, ok := h.advertised[dvipa]; ok {
-		cancel()
-		delete(h.advertised, dvipa)
+func (h *Home) withdraw(dvipa netip.Addr) error {
+	cancel, ok := h.advertised[dvipa]
+	if !ok {
+		return nil
 	}
+	cancel()
+	delete(h.advertised, dvipa)
+	return h.answer(dvipa, false)
 }

@@ -1,6 +1,7 @@
 package home
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -50,6 +51,11 @@ func TestSettings(t *testing.T) {
 		"ipv4/conf/xcf0/arp_announce": "2",
 		"ipv4/conf/xcf0/accept_local": "1",
 		"ipv4/conf/all/accept_local":  "0",
+		"ipv6/conf/all/forwarding":    "1",
+		"ipv6/conf/ext0/accept_ra":    "0",
+		"ipv6/conf/xcf0/accept_ra":    "0",
+		"ipv6/conf/ext0/proxy_ndp":    "1",
+		"ipv6/neigh/ext0/proxy_delay": "0",
 	}
 	got := make(map[string]string)
 	stack.do(func() error {
@@ -111,6 +117,24 @@ func TestHomeList(t *testing.T) {
 	must(t, h.Close())
 }
 
+// What is active receives: the route of an address is there when Activate returns.
+func TestActiveReceives(t *testing.T) {
+	t.Parallel()
+	stack, _ := newHosts(t)
+	h := stack.open("ext0")
+	defer h.Close()
+	for range 50 {
+		for _, dvipa := range []netip.Addr{dvipa4, dvipa6} {
+			must(t, h.Activate(dvipa))
+			routes, err := stack.nl.RouteGet(dvipa.AsSlice())
+			if err != nil || routes[0].Type != unix.RTN_LOCAL {
+				t.Fatalf("route to %v: %v, %v, want a local one", dvipa, routes, err)
+			}
+			must(t, h.Deactivate(dvipa))
+		}
+	}
+}
+
 // A process that was killed leaves its addresses; the next one does not take them over.
 func TestSweep(t *testing.T) {
 	t.Parallel()
@@ -119,10 +143,17 @@ func TestSweep(t *testing.T) {
 	before := list(t, killed)
 	must(t, killed.Activate(dvipa4))
 	must(t, killed.Activate(dvipa6))
+	must(t, killed.Advertise(netip.PrefixFrom(dvipa6, 64)))
 	must(t, killed.SetWayOut(netip.MustParseAddr("10.1.0.2")))
 	h := stack.open("ext0")
 	if diff := cmp.Diff(before, list(t, h), cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
 		t.Errorf("home list of the next process (-want +got):\n%s", diff)
+	}
+	proxies, err := retry(func() ([]netlink.Neigh, error) {
+		return stack.nl.NeighProxyList(stack.link("ext0").Attrs().Index, unix.AF_INET6)
+	})
+	if err != nil || len(proxies) != 0 {
+		t.Errorf("the next process answers for %v, %v, want nobody", proxies, err)
 	}
 	if got := defaultVia(t, stack, unix.AF_INET); got != "none" {
 		t.Errorf("default route of the next process is by %s, want none", got)
@@ -174,6 +205,74 @@ func station(t *testing.T, h host, address netip.Addr) string {
 	return "none"
 }
 
+// Whoever advertises a DVIPA of IPv6 answers for it, at once and again after the link was gone; nobody
+// else does.
+func TestAnswer(t *testing.T) {
+	t.Parallel()
+	stack, neighbour := newHosts(t)
+	h := stack.open("ext0")
+	defer h.Close()
+	owner := stack.link("ext0").Attrs().HardwareAddr.String()
+	must(t, h.Activate(dvipa6))
+	unanswered := func(when string) {
+		t.Helper()
+		ask(t, neighbour, dvipa6)
+		other := netip.MustParseAddr("2001:db8::1")
+		ask(t, neighbour, other) // whose answer would come after the other one
+		eventually(t, "the stack answers for its own address", func() bool { return station(t, neighbour, other) == owner })
+		if got := station(t, neighbour, dvipa6); got != "" {
+			t.Errorf("%s: %s answers for %v, want nobody", when, got, dvipa6)
+		}
+	}
+	answered := func(when string) {
+		t.Helper()
+		ask(t, neighbour, dvipa6)
+		eventually(t, when+" the stack answers", func() bool { return station(t, neighbour, dvipa6) == owner })
+	}
+	unanswered("an address that is active")
+	must(t, h.Advertise(netip.PrefixFrom(dvipa6, 64)))
+	answered("advertised:")
+	must(t, neighbour.nl.LinkSetDown(neighbour.link("ext0")))
+	must(t, neighbour.nl.LinkSetUp(neighbour.link("ext0")))
+	eventually(t, "the stack is the proxy of the address after its link came back", func() bool {
+		proxies, err := retry(func() ([]netlink.Neigh, error) {
+			return stack.nl.NeighProxyList(stack.link("ext0").Attrs().Index, unix.AF_INET6)
+		})
+		must(t, err)
+		return len(proxies) == 1
+	})
+	must(t, h.Withdraw(dvipa6))
+	neighbour.address("ext0", "2001:db8::2/64") // which went with the link
+	unanswered("an address that was advertised")
+}
+
+// ask makes the host look for an address anew.
+func ask(t *testing.T, h host, address netip.Addr) {
+	t.Helper()
+	neigh := netlink.Neigh{LinkIndex: h.link("ext0").Attrs().Index, Family: unix.AF_INET6, IP: address.AsSlice()}
+	if err := h.nl.NeighDel(&neigh); err != nil && !errors.Is(err, unix.ENOENT) {
+		t.Fatal(err)
+	}
+	h.do(func() error {
+		conn, err := net.Dial("udp", netip.AddrPortFrom(address, 9).String())
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		_, err = conn.Write([]byte("x"))
+		return err
+	})
+}
+
+func eventually(t *testing.T, what string, reached func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); !reached(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within 5s: %s", what)
+		}
+	}
+}
+
 func defaultVia(t *testing.T, h host, family int) string {
 	t.Helper()
 	routes, err := retry(func() ([]netlink.Route, error) {
@@ -195,14 +294,14 @@ func TestWayOut(t *testing.T) {
 	stack, _ := newHosts(t)
 	h := stack.open()
 	for _, step := range []struct{ via, want4, want6 string }{
-		{"10.1.0.2", "10.1.0.2", "none"},
-		{"10.1.0.3", "10.1.0.3", "none"},
-		{"10.1.0.3", "10.1.0.3", "none"},
+		{"10.1.0.2", "10.1.0.2", "fe80::5efe:a01:2"},
+		{"10.1.0.3", "10.1.0.3", "fe80::5efe:a01:3"},
+		{"10.1.0.3", "10.1.0.3", "fe80::5efe:a01:3"},
 		{"fd00::2", "none", "fd00::2"},
 		{"fd00::3", "none", "fd00::3"},
 		{"", "none", "none"},
 		{"", "none", "none"},
-		{"10.1.0.2", "10.1.0.2", "none"},
+		{"10.1.0.2", "10.1.0.2", "fe80::5efe:a01:2"},
 	} {
 		var via netip.Addr
 		if step.via != "" {

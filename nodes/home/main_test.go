@@ -142,7 +142,7 @@ func (h host) open(outside ...string) *Home {
 	h.t.Helper()
 	var opened *Home
 	h.do(func() (err error) {
-		opened, err = Open(Config{XCFInterface: "xcf0", Outside: outside})
+		opened, err = Open(Config{XCF: netip.MustParseAddr("10.1.0.1"), XCFInterface: "xcf0", Outside: outside})
 		return err
 	})
 	return opened

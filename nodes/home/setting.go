@@ -30,6 +30,10 @@ func settings(c Config) []setting {
 		{name: "ipv4/ip_forward", value: forward},
 		{name: "ipv6/conf/all/forwarding", value: forward, optional: true},
 	}
+	if c.LastPort != 0 {
+		first, last := min(c.FirstPort, firstChosen), max(c.LastPort, lastChosen)
+		all = append(all, setting{name: "ipv4/ip_local_port_range", value: fmt.Sprintf("%d\t%d", first, last)})
+	}
 	for _, link := range slices.Concat([]string{"all", c.XCFInterface}, c.Outside) {
 		xcf := "0"
 		if link == c.XCFInterface {
@@ -54,9 +58,25 @@ func settings(c Config) []setting {
 			s.name = "ipv4/conf/" + link + "/" + s.name
 			all = append(all, s)
 		}
+		all = append(all,
+			// Addresses and ways are those that the stack was given.
+			setting{"ipv6/conf/" + link + "/accept_ra", "0", true},
+			setting{"ipv6/conf/" + link + "/accept_redirects", "0", true},
+		)
+	}
+	for _, link := range c.Outside {
+		// The kernel answers for an address of IPv6 on lo only as the proxy of it, without letting the
+		// neighbour wait.
+		all = append(all,
+			setting{"ipv6/conf/" + link + "/proxy_ndp", "1", true},
+			setting{"ipv6/neigh/" + link + "/proxy_delay", "0", true},
+		)
 	}
 	return all
 }
+
+// The kernel's default of ip_local_port_range (net/ipv4/af_inet.c).
+const firstChosen, lastChosen = 32768, 60999
 
 // configure makes the settings in the namespace of the calling thread.
 func configure(settings []setting) error {

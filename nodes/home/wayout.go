@@ -4,9 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/plexlab-dev/plexlab/nodes/contract"
 )
 
 const (
@@ -17,9 +20,9 @@ const (
 	routeMetric = 1024
 )
 
-// SetWayOut makes via, the XCF address of a routing stack, the default route of its family by
-// way of XCF; a route that is there is replaced in one step. The zero Addr takes the way out
-// away.
+// SetWayOut makes via, the XCF address of a routing stack, the default route by way of XCF: that of
+// its own family, and where that is IPv4 that of IPv6 too, by the next hop beside it. A route that is
+// there is replaced in one step. The zero Addr takes the way out away.
 func (h *Home) SetWayOut(via netip.Addr) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -27,26 +30,30 @@ func (h *Home) SetWayOut(via netip.Addr) error {
 }
 
 func (h *Home) setWayOut(via netip.Addr) error {
-	before := h.wayOut
-	h.wayOut = nil
+	var routes []*netlink.Route
 	if via.IsValid() {
-		route := h.defaultRoute(via)
+		routes = append(routes, h.defaultRoute(via))
+		if via.Is4() && h.hop != nil {
+			routes = append(routes, h.defaultRoute(contract.NextHop(netip.IPv6Unspecified(), via)))
+		}
+	}
+	var set []*netlink.Route
+	for _, route := range routes {
 		if err := h.nl.RouteReplace(route); err != nil {
-			h.wayOut = before
 			return fmt.Errorf("set way out by %v: %w", via, err)
 		}
-		h.wayOut = route
-		if before != nil && before.Family == route.Family {
-			return nil // replaced
+		set = append(set, route)
+	}
+	for _, before := range h.wayOut {
+		if slices.ContainsFunc(set, func(r *netlink.Route) bool { return r.Family == before.Family }) {
+			continue // replaced
+		}
+		// The kernel takes a route away with the link that it goes by.
+		if err := h.nl.RouteDel(before); err != nil && !errors.Is(err, unix.ESRCH) {
+			return fmt.Errorf("remove way out by %v: %w", before.Gw, err)
 		}
 	}
-	if before == nil {
-		return nil
-	}
-	// The kernel takes a route away with the link that it goes by.
-	if err := h.nl.RouteDel(before); err != nil && !errors.Is(err, unix.ESRCH) {
-		return fmt.Errorf("remove way out by %v: %w", before.Gw, err)
-	}
+	h.wayOut = set
 	return nil
 }
 

@@ -2,11 +2,13 @@ package profile
 
 import (
 	"cmp"
+	"fmt"
 	"net/netip"
 	"slices"
 )
 
-// check reports what is wrong between parts that are right in themselves.
+// check reports what is wrong between parts that are right in themselves. Parts without a place
+// are in force already: they are right among themselves and are not what is reported.
 func check(p *Profile) Errors {
 	c := &checker{held: map[netip.Addr]Position{}}
 	for _, d := range p.Defines {
@@ -25,7 +27,7 @@ func check(p *Profile) Errors {
 	sources := map[string]Position{}
 	for _, s := range p.SourceIPAs {
 		if before, twice := sources[s.Application]; twice {
-			c.errs.Add(s.Pos, "found a second source address for %s, expected only that of line %d", s.Application, before.Line)
+			c.errs.Add(s.Pos, "found a second source address for %s, expected only that %s", s.Application, there(before))
 		}
 		sources[s.Application] = s.Pos
 	}
@@ -41,7 +43,10 @@ type checker struct {
 // hold notes a DVIPA, which can be held by one statement only.
 func (c *checker) hold(a Address) {
 	if before, twice := c.held[a.Addr]; twice {
-		c.errs.Add(a.Pos, "found %s again, expected each DVIPA in one %s or %s; it is in line %d already", a, kwDefine, kwBackup, before.Line)
+		if (a.Pos == Position{}) {
+			before, a.Pos = a.Pos, before
+		}
+		c.errs.Add(a.Pos, "found %s again, expected each DVIPA in one %s or %s; it is %s already", a, kwDefine, kwBackup, there(before))
 		return
 	}
 	c.held[a.Addr] = a.Pos
@@ -69,7 +74,7 @@ func (c *checker) distribute(d Distribute, distributed map[netip.Addr]Position) 
 		c.errs.Add(d.Address.Pos, "found %s, expected an address of a %s or %s of this profile (I14)", d.Address, kwDefine, kwBackup)
 	}
 	if before, twice := distributed[d.Address.Addr]; twice {
-		c.errs.Add(d.Address.Pos, "found a second %s for %s, expected only that of line %d", kwDistribute, d.Address, before.Line)
+		c.errs.Add(d.Address.Pos, "found a second %s for %s, expected only that %s", kwDistribute, d.Address, there(before))
 	}
 	distributed[d.Address.Addr] = d.Address.Pos
 	targets := map[netip.Addr]bool{}
@@ -78,7 +83,10 @@ func (c *checker) distribute(d Distribute, distributed map[netip.Addr]Position) 
 			c.errs.Add(t.Pos, "found %s a second time, expected each target once", t.Address)
 		}
 		targets[t.Addr] = true
-		if _, dvipa := c.held[t.Addr]; dvipa {
+		switch held, dvipa := c.held[t.Addr]; {
+		case dvipa && t.Pos == Position{}:
+			c.errs.Add(held, "found %s, which is a target of the %s in force for %s, expected a DVIPA", t.Address, kwDistribute, d.Address)
+		case dvipa:
 			c.errs.Add(t.Pos, "found the DVIPA %s, expected the XCF address of a stack", t.Address)
 		}
 	}
@@ -106,7 +114,19 @@ func (c *checker) ranges(all []Range) {
 		if !outer.Prefix().Contains(inner.Prefix().Addr()) {
 			continue
 		}
-		c.errs.Add(inner.Pos, "found the range %s, expected one apart from %s in line %d", inner.Prefix(), outer.Prefix(), outer.Pos.Line)
+		found, other := inner, outer
+		if (inner.Pos == Position{}) {
+			found, other = outer, inner
+		}
+		c.errs.Add(found.Pos, "found the range %s, expected one apart from %s %s", found.Prefix(), other.Prefix(), there(other.Pos))
 		sorted[i] = outer
 	}
+}
+
+// there says where something is that an error refers to.
+func there(p Position) string {
+	if (p == Position{}) {
+		return "in force"
+	}
+	return fmt.Sprintf("in line %d", p.Line)
 }

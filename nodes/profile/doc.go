@@ -28,6 +28,17 @@
 // weight 1 to 99, an application 1 to 8 letters, digits, @, # or $ that do not begin with a
 // digit. An address is written as such or is the name of a symbol.
 //
+// The last character of an application may be a *: the statement is then for every application
+// that begins so, * alone for all. Of several statements the most specific counts for an
+// application: its own name before any beginning, a longer beginning before a shorter one.
+//
+// # VARY OBEY
+//
+// A text that a stack obeys while it runs adds to what is in force. A statement replaces what
+// statements of its kind say for the same address (VIPADEFine, VIPABackup, VIPADISTribute),
+// for the same range (VIPARange) or for the same application as written (SOURCEIPA). All else
+// stays: nothing is deleted.
+//
 // # What is left out
 //
 // The addresses of a VIPADEFine are MOVEable IMMEDIATE and those of a VIPARange MOVEable
@@ -38,7 +49,8 @@
 // # What is ours
 //
 // WEIGHT, static weights for the "predefined selection pattern" of the specification (T30),
-// modelled on the static weights of z/OS WEIGHTEDActive. The final period of VIPADISTribute is
+// modelled on the static weights of z/OS WEIGHTEDActive. The * of applications, modelled on the
+// job names of z/OS SRCIP. The final period of VIPADISTribute is
 // accepted, apart from the last word, because the specification prints one.
 //
 // # Why no parser generator

@@ -88,7 +88,7 @@ func TestErrors(t *testing.T) {
 		dests + "DESTIP XCF1, DVA1":                            `3:28: found the DVIPA 192.168.44.10, expected the XCF address of a stack`,
 		dests + "DESTIP XCF1 WEIGHT 100":                       `3:34: found "100", expected a weight from 1 to 99`,
 		dests + "DESTIP XCF1 WEIGHT XCF2":                      `3:34: found "XCF2", expected a weight from 1 to 99`,
-		dests + "DESTIP ALL VIPADIST DVA1 DESTIP XCF1":         `3:35: found a second VIPADISTribute for 192.168.44.10, expected only that of line 3`,
+		dests + "DESTIP ALL VIPADIST DVA1 DESTIP XCF1":         `3:35: found a second VIPADISTribute for 192.168.44.10, expected only that in line 3`,
 		dests + "CLUSTERPORTS PORT 60 CLUSTERPORTS DESTIP ALL": `3:36: found CLUSTERPORTS a second time, expected it once`,
 
 		// VIPARange.
@@ -105,9 +105,13 @@ func TestErrors(t *testing.T) {
 		// SOURCEIPA.
 		"SOURCEIPA DVA1":                          `3:1: found "ENDVIPADYNAMIC", expected the name of an application`,
 		"SOURCEIPA APPA DVA1":                     `2:11: found "APPA", expected an address or one of the symbols DVA1, DVB1, XCF1, XCF2, XCF3, XCF4, XCF5`,
-		"SOURCEIPA DVA1 APPA*":                    `2:16: found "APPA*", expected an application: 1 to 8 letters, digits, @, # or $, no digit first`,
-		"SOURCEIPA DVA1 LONGERNAM":                `2:16: found "LONGERNAM", expected an application: 1 to 8 letters, digits, @, # or $, no digit first`,
-		"SOURCEIPA DVA1 APPA SOURCEIPA DVB1 appa": `2:21: found a second source address for APPA, expected only that of line 2`,
+		"SOURCEIPA DVA1 A*A":                      `2:16: found "A*A", expected an application: 1 to 8 letters, digits, @, # or $, no digit first; or its beginning and *`,
+		"SOURCEIPA DVA1 LONGERNAM":                `2:16: found "LONGERNAM", expected an application: 1 to 8 letters, digits, @, # or $, no digit first; or its beginning and *`,
+		"SOURCEIPA DVA1 EIGHTCHR*":                `2:16: found "EIGHTCHR*", expected at most 7 letters, digits, @, # or $, no digit first, before the *`,
+		"SOURCEIPA DVA1 **":                       `2:16: found "**", expected at most 7 letters, digits, @, # or $, no digit first, before the *`,
+		"SOURCEIPA DVA1 7*":                       `2:16: found "7*", expected at most 7 letters, digits, @, # or $, no digit first, before the *`,
+		"SOURCEIPA DVA1 A* SOURCEIPA DVB1 a*":     `2:19: found a second source address for A*, expected only that in line 2`,
+		"SOURCEIPA DVA1 APPA SOURCEIPA DVB1 appa": `2:21: found a second source address for APPA, expected only that in line 2`,
 
 		// Several at once.
 		"VIPADEF /99 DVA9\nVIPAB 300\nSOURCEIPA DVA1": "2:13: found \"DVA9\", expected an address or one of the symbols DVA1, DVB1, XCF1, XCF2, XCF3, XCF4, XCF5\n" +

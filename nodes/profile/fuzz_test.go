@@ -9,7 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// No text makes Parse panic, and what parses is printed so that it parses to the same.
+// No text makes Parse panic, what parses is printed so that it parses to the same, and
+// nothing changes where a stack with that profile obeys it.
 func FuzzParse(f *testing.F) {
 	files, err := filepath.Glob(filepath.Join(fixtures, "*.profile"))
 	if err != nil || len(files) == 0 {
@@ -43,5 +44,12 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("printed again:\n%s\nwant:\n%s", twice, printed)
 		}
 		p.Requires()
+		obeyed, err := Obey(p, "fuzz", text, figure9)
+		if err != nil {
+			t.Fatalf("obeyed by itself: %v", err)
+		}
+		if again := obeyed.Profile.String(); again != printed || len(obeyed.Changes) != 0 {
+			t.Fatalf("obeyed by itself, %d changes:\n%s\nwant:\n%s", len(obeyed.Changes), again, printed)
+		}
 	})
 }

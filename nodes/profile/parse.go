@@ -12,6 +12,18 @@ const maxText = 1 << 20
 // Errors: every error of the text in the order of their places, the first 50 of them; there is
 // no Profile then. A text without statements is right and gives an empty Profile.
 func Parse(file string, text []byte, symbols Symbols) (*Profile, error) {
+	p, err := parse(file, text, symbols)
+	if err != nil {
+		return nil, err
+	}
+	if err := check(p).Err(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// parse reads statements, each right in itself.
+func parse(file string, text []byte, symbols Symbols) (*Profile, error) {
 	start := Position{file, 1, 1}
 	if len(text) > maxText {
 		return nil, Errors{{Pos: start, Message: fmt.Sprintf("found %d bytes, expected at most %d", len(text), maxText)}}
@@ -23,9 +35,6 @@ func Parse(file string, text []byte, symbols Symbols) (*Profile, error) {
 	const byteOrderMark = "\ufeff"
 	p := &parser{tokens: scan(file, strings.TrimPrefix(string(text), byteOrderMark)), symbols: known, profile: &Profile{}}
 	p.blocks()
-	if len(p.errs) == 0 {
-		p.errs = check(p.profile)
-	}
 	if err := p.errs.Err(); err != nil {
 		return nil, err
 	}

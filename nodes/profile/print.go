@@ -6,35 +6,41 @@ import (
 	"strings"
 )
 
-// String is the profile in its canonical form: one statement a line, keywords in full, every
-// default spelled out, addresses in place of symbols. Parsing it gives the same Profile but
-// for positions. A profile without statements is the empty text.
-func (p *Profile) String() string {
-	var b strings.Builder
+// A Statement is Define, Backup, Distribute, Range or SourceIPA. String is its canonical form on
+// one line: keywords in full, every default spelled out, addresses in place of symbols.
+type Statement interface {
+	fmt.Stringer
+	// Position is where its keyword stands.
+	Position() Position
+}
+
+// Statements are all statements, kind by kind.
+func (p *Profile) Statements() []Statement {
+	var all []Statement
 	for _, d := range p.Defines {
-		statement(&b, kwDefine, kwMoveable, kwImmediate, d.ClusterPorts, mask(d.Addresses[0], d.Bits), d.Addresses)
+		all = append(all, d)
 	}
-	for _, k := range p.Backups {
-		statement(&b, kwBackup, k.Rank, k.Addresses)
+	for _, b := range p.Backups {
+		all = append(all, b)
 	}
 	for _, d := range p.Distributes {
-		operands := []any{d.Address}
-		if len(d.Ports) > 0 {
-			operands = append(operands, kwPort, d.Ports)
-		}
-		operands = append(operands, d.ClusterPorts, kwDestIP)
-		if d.All {
-			operands = append(operands, kwAll)
-		} else {
-			operands = append(operands, d.Targets)
-		}
-		statement(&b, kwDistribute, operands...)
+		all = append(all, d)
 	}
 	for _, r := range p.Ranges {
-		statement(&b, kwRange, kwMoveable, kwNonDisrupt, r.Distribute, r.ClusterPorts, mask(r.Address, r.Bits), r.Address)
+		all = append(all, r)
 	}
 	for _, s := range p.SourceIPAs {
-		statement(&b, kwSourceIPA, s.Address, s.Application)
+		all = append(all, s)
+	}
+	return all
+}
+
+// String is the profile in its canonical form, one statement a line. Parsing it gives the same
+// Profile but for positions. A profile without statements is the empty text.
+func (p *Profile) String() string {
+	var b strings.Builder
+	for _, s := range p.Statements() {
+		b.WriteString("  " + s.String() + "\n")
 	}
 	if b.Len() == 0 {
 		return ""
@@ -42,15 +48,54 @@ func (p *Profile) String() string {
 	return string(kwBlock) + "\n" + b.String() + string(kwEndBlock) + "\n"
 }
 
-// statement writes one indented line; operands that print as nothing leave no gap.
-func statement(b *strings.Builder, k keyword, operands ...any) {
-	b.WriteString("  " + string(k))
+func (d Define) String() string {
+	return statement(kwDefine, kwMoveable, kwImmediate, d.ClusterPorts, mask(d.Addresses[0], d.Bits), d.Addresses)
+}
+
+func (b Backup) String() string { return statement(kwBackup, b.Rank, b.Addresses) }
+
+func (d Distribute) String() string {
+	operands := []any{d.Address}
+	if len(d.Ports) > 0 {
+		operands = append(operands, kwPort, d.Ports)
+	}
+	operands = append(operands, d.ClusterPorts, kwDestIP)
+	if d.All {
+		return statement(kwDistribute, append(operands, kwAll)...)
+	}
+	return statement(kwDistribute, append(operands, d.Targets)...)
+}
+
+func (r Range) String() string {
+	return statement(kwRange, kwMoveable, kwNonDisrupt, r.Distribute, r.ClusterPorts, mask(r.Address, r.Bits), r.Address)
+}
+
+func (s SourceIPA) String() string { return statement(kwSourceIPA, s.Address, s.Application) }
+
+// Position is Pos.
+func (d Define) Position() Position { return d.Pos }
+
+// Position is Pos.
+func (b Backup) Position() Position { return b.Pos }
+
+// Position is Pos.
+func (d Distribute) Position() Position { return d.Pos }
+
+// Position is Pos.
+func (r Range) Position() Position { return r.Pos }
+
+// Position is Pos.
+func (s SourceIPA) Position() Position { return s.Pos }
+
+// statement is one line; operands that print as nothing leave no gap.
+func statement(k keyword, operands ...any) string {
+	words := []string{string(k)}
 	for _, o := range operands {
 		if text := operand(o); text != "" {
-			b.WriteString(" " + text)
+			words = append(words, text)
 		}
 	}
-	b.WriteString("\n")
+	return strings.Join(words, " ")
 }
 
 func operand(o any) string {

@@ -3,7 +3,7 @@ package profile
 import "net/netip"
 
 // Profile is the definition block of one stack, each name resolved to an address. Only Parse
-// makes one, so a Profile is always right in itself. Within each kind the statements are in the
+// and Obey make one, so a Profile is always right in itself. Within each kind the statements are in the
 // order of the text; between kinds the order has no meaning.
 type Profile struct {
 	Defines     []Define
@@ -90,6 +90,9 @@ func (r Range) Prefix() netip.Prefix { return netip.PrefixFrom(r.Address.Addr, r
 type SourceIPA struct {
 	Pos     Position
 	Address Address
-	// Application in upper case: 1 to 8 letters, digits, @, # or $, no digit first.
+	// Application in upper case: 1 to 8 letters, digits, @, # or $, no digit first. The last
+	// character may be a * instead, for every application that begins so; of several statements
+	// that are for an application the most specific counts: its own name, else the longest
+	// beginning.
 	Application string
 }

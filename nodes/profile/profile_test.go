@@ -75,6 +75,7 @@ ENDVIPADynamic
   VIPARange MOVEable NONDISRUPTIVE /112 2001:db8:44::1:0
   SOURCEIPA 192.168.44.20 APPA
   SOURCEIPA 192.168.44.24 APPB
+  SOURCEIPA 192.168.44.25 APP*
 ENDVIPADynamic
 `,
 	} {
@@ -196,7 +197,7 @@ func TestRequiresEveryFeature(t *testing.T) {
 		got[r.What]++
 	}
 	want := map[string]int{
-		"SYSPLEXPORTS": 1, "CLUSTERPORTS": 3, "VIPARange": 3, "SOURCEIPA": 2, "WEIGHT": 1,
+		"SYSPLEXPORTS": 1, "CLUSTERPORTS": 3, "VIPARange": 3, "SOURCEIPA": 3, "WEIGHT": 1,
 		"IPv6 address 2001:db8:44::20": 2, "IPv6 address 2001:db8:1::1": 1, "IPv6 address 2001:db8:44::1:0": 1,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

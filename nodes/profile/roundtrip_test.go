@@ -66,7 +66,7 @@ func (w *writer) profile() string {
 		default:
 			w.keyword(kwSourceIPA)
 			w.word(w.address(false, 1).String())
-			w.word(fmt.Sprintf("APP%d", w.statements))
+			w.word(fmt.Sprintf("APP%d%s", w.statements, []string{"", "X", "*", "@*"}[w.IntN(4)]))
 		}
 	}
 	w.keyword(kwEndBlock)

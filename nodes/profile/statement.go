@@ -148,7 +148,7 @@ func (s *statementParser) sourceIPA() bool {
 		return s.fail(s.peek(), "the name of an application")
 	}
 	name := s.next()
-	if err := CheckApplication(name.text); err != nil {
+	if err := checkPattern(name.text); err != nil {
 		s.errs.Add(name.pos, "%v", err)
 	}
 	s.profile.SourceIPAs = append(s.profile.SourceIPAs, SourceIPA{s.pos, address, fold(name.text)})

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 )
 
 // Symbols are names for addresses, such as DVA1 and XCF1 in the specification; upper and lower
@@ -44,6 +45,21 @@ func CheckApplication(name string) error {
 		return fmt.Errorf("found %s, expected an application: 1 to 8 letters, digits, @, # or $, no digit first", quote(name))
 	case lookup(leading, name) != "":
 		return fmt.Errorf("found %s, expected a name that does not begin a statement of the profile language", quote(name))
+	}
+	return nil
+}
+
+// checkPattern is CheckApplication for what SOURCEIPA names: the last character may be a *.
+func checkPattern(name string) error {
+	const star = "*"
+	beginning, ok := strings.CutSuffix(name, star)
+	switch {
+	case !ok:
+		if err := CheckApplication(name); err != nil {
+			return fmt.Errorf("%w; or its beginning and %s", err, star)
+		}
+	case beginning != "" && !isName(beginning, 8-len(star), "@#$"):
+		return fmt.Errorf("found %s, expected at most 7 letters, digits, @, # or $, no digit first, before the %s", quote(name), star)
 	}
 	return nil
 }

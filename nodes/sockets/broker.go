@@ -29,12 +29,26 @@ type Handler interface {
 	// perform binds once: after it succeeded, it fails with EINVAL as bind() does.
 	Bind(ctx context.Context, request BindRequest, perform func(netip.AddrPort) error) error
 
+	// Connect decides a connect() of a socket that neither is connected nor connects. An error
+	// is what connect() returns, as with Bind; after nil the kernel carries it out while the
+	// broker is out of it, so what becomes of it is not known here (see Monitor.Connecting).
+	// A Handler that decides nothing returns nil.
+	//
+	// bind gives the socket its source first, port 0 for one that the kernel chooses, and returns
+	// where it is bound. It fails with EINVAL for a socket that has a port
+	// already. The port is bound so that the kernel takes it back when the connection ends or
+	// fails, though the socket may live on; the address stays. Only a port outside of
+	// net.ipv4.ip_local_port_range, and every port before Linux 6.3, stays with the socket until
+	// it is closed.
+	Connect(ctx context.Context, request ConnectRequest, bind func(netip.AddrPort) (netip.AddrPort, error)) error
+
 	// Listening learns that a socket listens, before listen() returns to the application.
 	// A listen() on a socket that listens already is not reported again.
 	Listening(ctx context.Context, socket Socket)
 }
 
-// BindRequest is an application's bind() of a TCP socket.
+// BindRequest is an application's bind() of a TCP socket, or its listen() of one that has no
+// port yet, which is a bind() to any port of the address that it has.
 type BindRequest struct {
 	// Cookie is the kernel's name of the socket (SO_COOKIE).
 	Cookie uint64
@@ -49,6 +63,30 @@ type BindRequest struct {
 	PID int
 }
 
+// ConnectRequest is an application's connect() of a TCP socket.
+type ConnectRequest struct {
+	// Cookie is the kernel's name of the socket (SO_COOKIE).
+	Cookie uint64
+	// Remote is where the application wants to connect to, IPv4 always in 4 bytes; an
+	// unspecified address means this host.
+	//
+	// The kernel reads the address once more afterwards: an application that changes it
+	// meanwhile, from another thread, connects elsewhere, though from the same source.
+	Remote netip.AddrPort
+	// Local is where the socket is bound: unspecified where the kernel may choose the address,
+	// port 0 where it has none. One with an address and without a port was bound with
+	// IP_BIND_ADDRESS_NO_PORT, or by a Handler for an earlier connect() that failed.
+	Local netip.AddrPort
+	// Device is the index of the interface that the socket is bound to (SO_BINDTODEVICE), 0 for
+	// none.
+	Device uint32
+	// Application is the name that the launcher was given.
+	Application string
+	// PID and TID are the calling process and its thread, as the broker's PID namespace numbers
+	// them.
+	PID, TID int
+}
+
 // BrokerConfig is what a Broker needs; Path and Handler have no default.
 type BrokerConfig struct {
 	// Path is where launchers find the broker: a Unix socket that only the broker's user
@@ -60,17 +98,19 @@ type BrokerConfig struct {
 	Log *slog.Logger
 }
 
-// A Broker answers bind() and listen() of the applications that launchers bring to it, by
-// doing them on the application's own socket. The address is read from the application's
-// memory once: what was decided is what is done.
+// A Broker answers bind(), listen() and connect() of the applications that launchers bring to
+// it: the first two by doing them on the application's own socket. The address is read from
+// the application's memory once: what was decided is what is done. A connect() may last
+// minutes, so once it is decided the kernel does it.
 //
 // When a broker ends, its applications live on, and the kernel answers their further
-// bind() and listen() with ENOSYS.
+// bind(), listen() and connect() with ENOSYS.
 type Broker struct {
 	handler    Handler
 	log        *slog.Logger
 	listener   *net.UnixListener
 	privileges *privileges
+	ephemeral  *ephemeral
 	// netns is the cookie of the network namespace that the broker was made in; sockets of
 	// others are none of its business.
 	netns    uint64
@@ -102,12 +142,21 @@ func NewBroker(c BrokerConfig) (*Broker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("new broker: %w", err)
 	}
-	listener, err := listenUnix(c.Path)
+	ephemeral, err := openEphemeral()
 	if err != nil {
 		privileges.close()
 		return nil, fmt.Errorf("new broker: %w", err)
 	}
-	return &Broker{handler: c.Handler, log: c.Log, listener: listener, privileges: privileges, netns: netns}, nil
+	listener, err := listenUnix(c.Path)
+	if err != nil {
+		privileges.close()
+		ephemeral.close()
+		return nil, fmt.Errorf("new broker: %w", err)
+	}
+	return &Broker{
+		handler: c.Handler, log: c.Log, listener: listener,
+		privileges: privileges, ephemeral: ephemeral, netns: netns,
+	}, nil
 }
 
 // listenUnix opens the socket; one that a dead broker left behind is replaced.
@@ -150,6 +199,7 @@ func (b *Broker) Serve(ctx context.Context) error {
 		b.listener.Close()
 		b.sessions.Wait()
 		b.privileges.close()
+		b.ephemeral.close()
 	}()
 	for {
 		conn, err := b.listener.AcceptUnix()

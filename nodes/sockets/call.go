@@ -15,15 +15,12 @@ var errConventional = errors.New("not the broker's business")
 
 // perform does what the application asked for, on its own socket.
 func (s *session) perform(ctx context.Context, n notification) error {
-	if n.Data.Call != unix.SYS_BIND && n.Data.Call != unix.SYS_LISTEN {
+	switch n.Data.Call {
+	case unix.SYS_BIND, unix.SYS_LISTEN, unix.SYS_CONNECT:
+	default:
 		return errConventional
 	}
-	c, err := openCaller(n)
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	fd, err := c.fetch(int(int32(n.Data.Args[0])))
+	c, fd, err := s.callers.open(n, int(int32(n.Data.Args[0])))
 	if errors.Is(err, unix.EPERM) {
 		// A process that made itself untouchable (prctl PR_SET_DUMPABLE); its listening
 		// sockets are found by looking.
@@ -33,13 +30,17 @@ func (s *session) perform(ctx context.Context, n notification) error {
 	if err != nil {
 		return err
 	}
+	defer s.callers.done(c.thread)
 	defer unix.Close(fd)
 	domain, ours := s.isTCP(fd)
 	if !ours {
 		return errConventional
 	}
-	if n.Data.Call == unix.SYS_LISTEN {
-		return s.listen(ctx, c, fd, int(int32(n.Data.Args[1])))
+	switch n.Data.Call {
+	case unix.SYS_LISTEN:
+		return s.listen(ctx, c, fd, domain)
+	case unix.SYS_CONNECT:
+		return s.connect(ctx, c, fd, domain)
 	}
 	return s.bind(ctx, c, fd, domain)
 }
@@ -59,26 +60,35 @@ func (b *Broker) isTCP(fd int) (domain int, ours bool) {
 }
 
 func (s *session) bind(ctx context.Context, c *caller, fd, domain int) error {
-	length := int(int32(c.Data.Args[2]))
-	if length < 0 || length > sizeofSockaddrMax {
-		return unix.EINVAL
-	}
-	raw := make([]byte, length)
-	if err := c.read(uintptr(c.Data.Args[1]), raw); err != nil {
-		return err
-	}
-	if err := s.waiting(c); err != nil {
+	raw, err := s.argument(c)
+	if err != nil {
 		return err
 	}
 	asked, ok := parseSockaddr(domain, raw)
 	if !ok {
 		return bindRaw(fd, raw)
 	}
-	cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_COOKIE)
-	if err != nil {
-		return err
+	return s.decideBind(ctx, c, fd, domain, asked, func() error {
+		return bindRaw(fd, raw) // with scope and flow label as the application wrote them
+	})
+}
+
+// argument is the address that bind() or connect() passes, read once.
+func (s *session) argument(c *caller) ([]byte, error) {
+	length := int(int32(c.Data.Args[2]))
+	if length < 0 || length > sizeofSockaddrMax {
+		return nil, unix.EINVAL
 	}
-	who, err := c.status()
+	raw := make([]byte, length)
+	if err := c.read(uintptr(c.Data.Args[1]), raw); err != nil {
+		return nil, err
+	}
+	return raw, s.waiting(c)
+}
+
+// decideBind lets the handler decide; unchanged binds to what was asked for.
+func (s *session) decideBind(ctx context.Context, c *caller, fd, domain int, asked netip.AddrPort, unchanged func() error) error {
+	cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_COOKIE)
 	if err != nil {
 		return err
 	}
@@ -87,43 +97,52 @@ func (s *session) bind(ctx context.Context, c *caller, fd, domain int) error {
 		Address:     asked,
 		V6Only:      v6Only(fd, domain),
 		Application: s.application,
-		PID:         who.pid,
+		PID:         c.pid,
 	}
 	return s.handler.Bind(ctx, request, func(to netip.AddrPort) error {
-		if err := s.privileges.check(who, to.Port()); err != nil {
+		if err := s.privileges.check(c.tid, to.Port()); err != nil {
 			return err
 		}
 		if to == asked {
-			return bindRaw(fd, raw) // with scope and flow label as the application wrote them
+			return unchanged()
 		}
-		address, ok := sockaddr(domain, to)
-		if !ok {
-			return fmt.Errorf("bind a socket of domain %d to %v: %w", domain, to, unix.EAFNOSUPPORT)
-		}
-		return bindRaw(fd, address)
+		return bindTo(fd, domain, to)
 	})
 }
 
-func (s *session) listen(ctx context.Context, c *caller, fd, backlog int) error {
+func (s *session) listen(ctx context.Context, c *caller, fd, domain int) error {
 	if err := s.waiting(c); err != nil {
 		return err
+	}
+	idle, err := unconnected(fd)
+	if err != nil {
+		return err
+	}
+	local, err := localAddress(fd)
+	if idle && err == nil {
+		local, err = boundAddress(fd, domain)
+	}
+	if err != nil {
+		return err
+	}
+	if local.Port() == 0 { // listen() would bind it
+		err := s.decideBind(ctx, c, fd, domain, local, func() error { return bindTo(fd, domain, local) })
+		if err != nil {
+			return err
+		}
 	}
 	already, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
 	if err != nil {
 		return err
 	}
-	if err := unix.Listen(fd, backlog); err != nil || already != 0 {
+	if err := unix.Listen(fd, int(int32(c.Data.Args[1]))); err != nil || already != 0 {
 		return err
 	}
 	socket, err := describe(fd)
 	if err != nil {
 		return err
 	}
-	who, err := c.status()
-	if err != nil {
-		return err
-	}
-	socket.Application, socket.PID = s.application, who.pid
+	socket.Application, socket.PID = s.application, c.pid
 	s.handler.Listening(ctx, socket)
 	return nil
 }
@@ -144,24 +163,34 @@ func describe(fd int) (Socket, error) {
 	if err != nil {
 		return Socket{}, fmt.Errorf("read socket cookie: %w", err)
 	}
-	name, err := unix.Getsockname(fd)
+	local, err := localAddress(fd)
 	if err != nil {
-		return Socket{}, fmt.Errorf("read socket address: %w", err)
+		return Socket{}, err
+	}
+	domain, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
+	if err != nil {
+		return Socket{}, fmt.Errorf("read domain of socket: %w", err)
 	}
 	device, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BINDTOIFINDEX)
 	if err != nil {
 		return Socket{}, fmt.Errorf("read interface of socket: %w", err)
 	}
-	socket := Socket{Cookie: cookie, Device: uint32(device)}
+	return Socket{Cookie: cookie, Local: local, V6Only: v6Only(fd, domain), Device: uint32(device)}, nil
+}
+
+// localAddress is where a socket is bound; the unspecified address and port 0 where it is not.
+func localAddress(fd int) (netip.AddrPort, error) {
+	name, err := unix.Getsockname(fd)
+	if err != nil {
+		return netip.AddrPort{}, fmt.Errorf("read socket address: %w", err)
+	}
 	switch a := name.(type) {
 	case *unix.SockaddrInet4:
-		socket.Local = netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port))
+		return netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port)), nil
 	case *unix.SockaddrInet6:
-		address := netip.AddrFrom16(a.Addr)
-		socket.Local = netip.AddrPortFrom(address.Unmap(), uint16(a.Port))
-		socket.V6Only = v6Only(fd, unix.AF_INET6)
+		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr).Unmap(), uint16(a.Port)), nil
 	}
-	return socket, nil
+	return netip.AddrPort{}, fmt.Errorf("read socket address: %w", unix.EAFNOSUPPORT)
 }
 
 func v6Only(fd, domain int) bool {
@@ -170,6 +199,15 @@ func v6Only(fd, domain int) bool {
 	}
 	only, err := unix.GetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY)
 	return err == nil && only != 0
+}
+
+// bindTo binds a socket of the given domain.
+func bindTo(fd, domain int, to netip.AddrPort) error {
+	address, ok := sockaddr(domain, to)
+	if !ok {
+		return fmt.Errorf("bind a socket of domain %d to %v: %w", domain, to, unix.EAFNOSUPPORT)
+	}
+	return bindRaw(fd, address)
 }
 
 func bindRaw(fd int, address []byte) error {

@@ -32,6 +32,8 @@ type backlog struct {
 	// connections, and more.
 	unconnected []uint64
 	connections []closed
+	// bound are the cookies of those that somebody waits for, in one of the others or not.
+	bound []uint64
 	// overflow: the kernel had to drop events.
 	overflow bool
 }
@@ -84,15 +86,15 @@ func (d *destroyed) watch() {
 // drain takes all events that are there, and says whether there were any, relevant or not. The
 // backlog is good until the next call. The filter is asked about the local address of every
 // connection.
-func (d *destroyed) drain(relevant relevance) (q *backlog, any bool, err error) {
+func (d *destroyed) drain(relevant relevance, awaited *bound) (q *backlog, any bool, err error) {
 	q = &d.drained
-	*q = backlog{unconnected: q.unconnected[:0], connections: q.connections[:0]}
+	*q = backlog{unconnected: q.unconnected[:0], connections: q.connections[:0], bound: q.bound[:0]}
 	take := func(kind uint16, _ uint32, payload []byte) error {
 		any = true
 		if kind != unix.SOCK_DIAG_BY_FAMILY {
 			return nil
 		}
-		return q.take(payload, relevant)
+		return q.take(payload, relevant, awaited)
 	}
 	for {
 		switch err := d.in.receive(d.socket, take); {
@@ -107,11 +109,15 @@ func (d *destroyed) drain(relevant relevance) (q *backlog, any bool, err error) 
 }
 
 // take notes one event.
-func (q *backlog) take(payload []byte, relevant relevance) error {
+func (q *backlog) take(payload []byte, relevant relevance, awaited *bound) error {
 	s, err := parseDiag(payload)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
+	}
+	if awaited.has(s.cookie) {
+		q.bound = append(q.bound, s.cookie)
+	}
+	switch {
 	case s.remote.Port() == 0:
 		q.unconnected = append(q.unconnected, s.cookie)
 	case relevant(s.local.Addr()):

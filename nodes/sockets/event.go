@@ -1,5 +1,7 @@
 package sockets
 
+import "net/netip"
+
 // An Event is something that a Monitor saw.
 type Event interface{ event() }
 
@@ -16,14 +18,27 @@ type ConnectionsHeld struct{ Connections []Connection }
 
 // ConnectionsEnded: the kernel holds no state any more for these connections of relevant
 // addresses, remnants and half-open requests included; at most 1,000. Short-lived ones
-// come without a ConnectionsHeld before. An address and port pair that is in use again by
+// come without a ConnectionsHeld before, and so do those of Monitor.Connecting, also where they
+// were never established. An address and port pair that is in use again by
 // the time its connection ended is reported once, when its last use ended.
 type ConnectionsEnded struct{ Connections []Connection }
+
+// SocketClosed: the last reference to a socket is gone that Monitor.Bound or
+// Monitor.Connecting named, by whatever descriptors and processes it was held. Its port may
+// still be in use (Monitor.PortsInUse): by another socket, or by what is left of its connection.
+//
+// After events were lost it may also come for a socket that is open and has no port, as after
+// a connect() that failed.
+type SocketClosed struct {
+	Cookie uint64
+	Local  netip.AddrPort // as it was named
+}
 
 func (ListenStarted) event()    {}
 func (ListenEnded) event()      {}
 func (ConnectionsHeld) event()  {}
 func (ConnectionsEnded) event() {}
+func (SocketClosed) event()     {}
 
 // maxReported is how many connections go in one event.
 const maxReported = 1000

@@ -16,18 +16,22 @@ const (
 
 // filter is the program that every system call of an application passes.
 //
-// It sends bind and listen (and connect, if asked) to the broker, and closes what would go
-// around it: io_uring does the same calls without entering them, and system calls of
-// another ABI have other numbers. MPTCP is refused as a kernel without it does, and
-// programs then open TCP (Go's net package asks for MPTCP first): the additional subflows
-// of one MPTCP connection are connections of their own to whoever distributes them, and
+// It sends bind, listen and connect to the broker, and closes what would go around it: io_uring
+// does the same calls without entering them, system calls of another ABI have other numbers,
+// and MSG_FASTOPEN connects while it sends; a kernel with TCP Fast Open off for clients refuses
+// that as it is refused here (tcp_sendmsg_fastopen). MPTCP is refused as a kernel without it
+// does, and programs then open TCP (Go's net package asks for MPTCP first): the additional
+// subflows of one MPTCP connection are connections of their own to whoever distributes them, and
 // would reach stacks that know nothing of the first.
-func filter(connect bool) ([]bpf.RawInstruction, error) {
+func filter() ([]bpf.RawInstruction, error) {
 	const (
 		allow  = "allow"
 		notify = "notify"
 		nosys  = "nosys"
 		noprot = "noprot"
+		noopen = "noopen"
+		third  = "flags are the third argument"
+		fourth = "flags are the fourth argument"
 	)
 	p := program{}
 	p.load(offsetArch)
@@ -36,11 +40,12 @@ func filter(connect bool) ([]bpf.RawInstruction, error) {
 	if foreignCalls != 0 {
 		p.when(bpf.JumpGreaterOrEqual, foreignCalls, nosys)
 	}
+	p.when(bpf.JumpEqual, unix.SYS_SENDTO, fourth)
+	p.when(bpf.JumpEqual, unix.SYS_SENDMSG, third)
+	p.when(bpf.JumpEqual, unix.SYS_SENDMMSG, fourth)
 	p.when(bpf.JumpEqual, unix.SYS_BIND, notify)
 	p.when(bpf.JumpEqual, unix.SYS_LISTEN, notify)
-	if connect {
-		p.when(bpf.JumpEqual, unix.SYS_CONNECT, notify)
-	}
+	p.when(bpf.JumpEqual, unix.SYS_CONNECT, notify)
 	p.when(bpf.JumpEqual, unix.SYS_IO_URING_SETUP, nosys)
 	p.unless(bpf.JumpEqual, unix.SYS_SOCKET, allow)
 	p.load(offsetArgs + 2*sizeofArg)
@@ -48,11 +53,21 @@ func filter(connect bool) ([]bpf.RawInstruction, error) {
 	p.load(offsetArgs)
 	p.when(bpf.JumpEqual, unix.AF_INET, noprot)
 	p.when(bpf.JumpEqual, unix.AF_INET6, noprot)
-
 	p.end(allow, unix.SECCOMP_RET_ALLOW)
+
+	p.label(third)
+	p.load(offsetArgs + 2*sizeofArg)
+	p.when(bpf.JumpBitsSet, unix.MSG_FASTOPEN, noopen)
+	p.end("", unix.SECCOMP_RET_ALLOW)
+	p.label(fourth)
+	p.load(offsetArgs + 3*sizeofArg)
+	p.when(bpf.JumpBitsSet, unix.MSG_FASTOPEN, noopen)
+	p.end("", unix.SECCOMP_RET_ALLOW)
+
 	p.end(notify, unix.SECCOMP_RET_USER_NOTIF)
 	p.end(nosys, unix.SECCOMP_RET_ERRNO|uint32(unix.ENOSYS))
 	p.end(noprot, unix.SECCOMP_RET_ERRNO|uint32(unix.EPROTONOSUPPORT))
+	p.end(noopen, unix.SECCOMP_RET_ERRNO|uint32(unix.EOPNOTSUPP))
 	return p.assemble()
 }
 
@@ -86,12 +101,17 @@ func (p *program) jump(test bpf.JumpTest, value uint32, label string, onTrue boo
 	p.instructions = append(p.instructions, bpf.JumpIf{Cond: test, Val: value})
 }
 
-// end places a label and the return value that its jumps lead to.
-func (p *program) end(label string, value uint32) {
+// label names the next instruction, for jumps to lead to.
+func (p *program) label(name string) {
 	if p.labels == nil {
 		p.labels = map[string]int{}
 	}
-	p.labels[label] = len(p.instructions)
+	p.labels[name] = len(p.instructions)
+}
+
+// end places a label and the return value that its jumps lead to.
+func (p *program) end(label string, value uint32) {
+	p.label(label)
 	p.instructions = append(p.instructions, bpf.RetConstant{Val: value})
 }
 

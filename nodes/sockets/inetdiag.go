@@ -39,6 +39,9 @@ const (
 	tcpLastAck     tcpState = 9
 	tcpListen      tcpState = 10
 	tcpClosing     tcpState = 11
+	// tcpBoundInactive stands for a socket that has a port and neither listens nor is connected
+	// (Linux 6.8); an earlier kernel knows none in that state.
+	tcpBoundInactive tcpState = 13
 )
 
 // states is a set of them, as a request carries it.
@@ -57,6 +60,8 @@ var (
 	synchronized = statesOf(tcpEstablished, tcpFinWait1, tcpFinWait2, tcpCloseWait, tcpLastAck, tcpClosing)
 	// anyConnection is everything that a packet of the peer could still meet.
 	anyConnection = synchronized | statesOf(tcpSynSent, tcpSynRecv, tcpTimeWait)
+	// anySocket is everything that has a port.
+	anySocket = anyConnection | listening | statesOf(tcpBoundInactive)
 )
 
 // diagSocket is a TCP socket as sock_diag tells it.

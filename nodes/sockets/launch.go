@@ -22,15 +22,13 @@ type Launcher struct {
 	Application string
 	// Argv is the command and its arguments; a command without a slash is looked for in PATH.
 	Argv []string
-	// Connect sends connect() to the broker too.
-	Connect bool
 }
 
 // Launch makes the calling process the application, same process ID, same environment,
 // same open descriptors: its exit code is the command's own. It returns only with an
 // error. One before the filter was loaded (no such command, no broker, a kernel without
 // the feature: errors.ErrUnsupported) has changed nothing; after one of the broker or of
-// the exec itself, bind and listen fail with ENOSYS on the calling thread, so the caller
+// the exec itself, bind, listen and connect fail with ENOSYS on the calling thread, so the caller
 // should end the process.
 //
 // It needs no privilege: without CAP_SYS_ADMIN the application gets no_new_privs. The
@@ -46,7 +44,7 @@ func (l Launcher) Launch() error {
 	if err != nil {
 		return fmt.Errorf("launch: %w", err)
 	}
-	program, err := filter(l.Connect)
+	program, err := filter()
 	if err != nil {
 		return fmt.Errorf("launch %s: assemble seccomp filter: %w", l.Argv[0], err)
 	}

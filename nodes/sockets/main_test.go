@@ -194,13 +194,15 @@ func (b *testBroker) stop(t testing.TB) {
 
 // recorder is a Handler that writes down what it is asked.
 type recorder struct {
-	// bind and listening, if not nil, decide instead of letting pass.
+	// bind, connect and listening, if not nil, decide instead of letting pass.
 	bind      func(context.Context, BindRequest, func(netip.AddrPort) error) error
+	connect   func(context.Context, ConnectRequest, func(netip.AddrPort) error) error
 	listening func(context.Context, Socket)
 
-	mu      sync.Mutex
-	binds   []BindRequest
-	listens []Socket
+	mu       sync.Mutex
+	binds    []BindRequest
+	connects []ConnectRequest
+	listens  []Socket
 }
 
 func (r *recorder) Bind(ctx context.Context, request BindRequest, perform func(netip.AddrPort) error) error {
@@ -211,6 +213,19 @@ func (r *recorder) Bind(ctx context.Context, request BindRequest, perform func(n
 		return r.bind(ctx, request, perform)
 	}
 	return perform(request.Address)
+}
+
+func (r *recorder) Connect(ctx context.Context, request ConnectRequest, bind func(netip.AddrPort) (netip.AddrPort, error)) error {
+	r.mu.Lock()
+	r.connects = append(r.connects, request)
+	r.mu.Unlock()
+	if r.connect != nil {
+		return r.connect(ctx, request, func(to netip.AddrPort) error {
+			_, err := bind(to)
+			return err
+		})
+	}
+	return nil
 }
 
 func (r *recorder) Listening(ctx context.Context, s Socket) {
@@ -229,6 +244,14 @@ func (r *recorder) taken() (binds []BindRequest, listens []Socket) {
 	binds, listens = r.binds, r.listens
 	r.binds, r.listens = nil, nil
 	return binds, listens
+}
+
+// asked returns the connects recorded since the last call.
+func (r *recorder) asked() (connects []ConnectRequest) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	connects, r.connects = r.connects, nil
+	return connects
 }
 
 // testLog writes to the test's log as long as the test runs.

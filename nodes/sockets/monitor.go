@@ -53,12 +53,17 @@ type Monitor struct {
 	diag      *diagConn // of the goroutine that runs
 	ask       *diagConn // of Connections
 	announced chan announcement
+	opened    chan opening
 	kicked    chan struct{}
 	stopped   chan struct{}
 
+	// seesBound: the kernel tells of sockets that are bound and nothing more.
+	seesBound bool
+	bound     *bound
 	listeners *listeners
 	holdings  *holdings
 	remnants  *remnants
+	requests  *requests
 	// reportedAlive are the cookies of sockets whose connection was reported as ended while
 	// their process has not closed them (a reset); their own end is not reported again.
 	reportedAlive map[uint64]struct{}
@@ -85,6 +90,13 @@ type announcement struct {
 	done   chan struct{}
 }
 
+// opening is a connection that the broker is about to let an application open.
+type opening struct {
+	socket  closed // which it will be
+	attempt *attempt
+	done    chan struct{}
+}
+
 // errStopped: the monitor does not run any more.
 var errStopped = errors.New("monitor has stopped")
 
@@ -95,26 +107,50 @@ func NewMonitor(c MonitorConfig) (_ *Monitor, err error) {
 	m := &Monitor{
 		c:             c,
 		announced:     make(chan announcement),
+		opened:        make(chan opening),
 		kicked:        make(chan struct{}, 1),
 		stopped:       make(chan struct{}),
+		bound:         newBound(),
 		listeners:     newListeners(),
 		holdings:      newHoldings(),
 		remnants:      newRemnants(),
+		requests:      newRequests(),
 		reportedAlive: map[uint64]struct{}{},
 	}
+	defer func() {
+		if err != nil {
+			m.close()
+			err = fmt.Errorf("new monitor: %w", err)
+		}
+	}()
 	if m.destroyed, err = dialDestroyed(c.ReceiveBuffer); err != nil {
-		return nil, fmt.Errorf("new monitor: %w", err)
+		return nil, err
 	}
 	if m.diag, err = dialDiag(); err != nil {
-		m.destroyed.close()
-		return nil, fmt.Errorf("new monitor: %w", err)
+		return nil, err
 	}
 	if m.ask, err = dialDiag(); err != nil {
-		m.destroyed.close()
-		m.diag.close()
-		return nil, fmt.Errorf("new monitor: %w", err)
+		return nil, err
+	}
+	if m.seesBound, err = m.ask.probeBound(); err != nil {
+		return nil, err
+	}
+	if !m.seesBound {
+		c.Log.Warn("kernel does not tell of sockets that are bound and nothing more (Linux 6.8): " +
+			"if events of destroyed sockets are lost, their ports stay in use")
 	}
 	return m, nil
+}
+
+func (m *Monitor) close() {
+	if m.destroyed != nil {
+		m.destroyed.close()
+	}
+	for _, d := range []*diagConn{m.diag, m.ask} {
+		if d != nil {
+			d.close()
+		}
+	}
 }
 
 func (c *MonitorConfig) setDefaults() {
@@ -145,9 +181,7 @@ func (m *Monitor) Run(ctx context.Context) error {
 	var watching sync.WaitGroup
 	watching.Go(m.destroyed.watch)
 	err := m.run(ctx)
-	m.destroyed.close()
-	m.diag.close()
-	m.ask.close()
+	m.close()
 	watching.Wait()
 	if err != nil {
 		return fmt.Errorf("monitor sockets: %w", err)
@@ -160,19 +194,53 @@ func (m *Monitor) Run(ctx context.Context) error {
 // must not be called from within Deliver.
 func (m *Monitor) Listening(ctx context.Context, s Socket) error {
 	a := announcement{socket: s, done: make(chan struct{})}
+	return handIn(ctx, m, m.announced, a, a.done)
+}
+
+// handIn gives something to the goroutine that runs, and waits until it is done with.
+func handIn[T any](ctx context.Context, m *Monitor, in chan<- T, what T, done <-chan struct{}) error {
 	select {
-	case m.announced <- a:
+	case in <- what:
 	case <-m.stopped:
 		return errStopped
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 	select {
-	case <-a.done:
+	case <-done:
 		return nil
 	case <-m.stopped:
 		return errStopped
 	}
+}
+
+// Bound names a socket whose end matters: SocketClosed will tell of it, once. It must be called
+// while the socket is certain not to go, or its end may have been missed: by a Handler from its
+// own Bind or Connect, or from within Deliver for the socket of a ListenStarted. A second call
+// replaces the address.
+func (m *Monitor) Bound(cookie uint64, local netip.AddrPort) { m.bound.add(cookie, local) }
+
+// Connecting names a connection that an application is about to open from a source that matters,
+// for a Handler to call from its own Connect once the socket is bound. The connection counts as
+// held and as reported so: nothing more is told until one ConnectionsEnded, when it has ended or
+// was not established, although its socket may live on. The socket is Bound by this too, since a
+// port that bind() named is not free before it is closed. Connecting must not be called from
+// within Deliver.
+func (m *Monitor) Connecting(ctx context.Context, request ConnectRequest, source netip.AddrPort) error {
+	a, err := beginAttempt(request.TID)
+	if err != nil {
+		return err
+	}
+	m.Bound(request.Cookie, source)
+	o := opening{
+		socket: closed{
+			probe:  probe{Connection{Local: source, Remote: request.Remote}, request.Device},
+			cookie: request.Cookie,
+		},
+		attempt: a,
+		done:    make(chan struct{}),
+	}
+	return handIn(ctx, m, m.opened, o, o.done)
 }
 
 // Kick makes the monitor look at the listening sockets now rather than later.
@@ -184,13 +252,17 @@ func (m *Monitor) Kick() {
 }
 
 // Connections returns the connections of relevant addresses that the kernel holds now,
-// also those not yet established and remnants (TIME_WAIT and the like), in no order. It may
-// be called from within Deliver.
+// also those not yet established and remnants (TIME_WAIT and the like), in no order. The end of
+// each is told, that of a half-open request too. It may be called from within Deliver.
 func (m *Monitor) Connections(relevant func(netip.Addr) bool) ([]Connection, error) {
 	var all []Connection
 	err := m.ask.dump(anyConnection, func(s diagSocket) {
-		if relevant(s.local.Addr()) {
-			all = append(all, s.connection())
+		if !relevant(s.local.Addr()) {
+			return
+		}
+		all = append(all, s.connection())
+		if s.state == tcpSynRecv {
+			m.requests.add(closed{probe{s.connection(), s.device}, s.cookie})
 		}
 	})
 	return all, err

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -12,9 +11,8 @@ import (
 // privileges answers for the kernel whether a caller may bind a privileged port: the kernel
 // sees the broker bind, and would ask for the broker's capabilities.
 type privileges struct {
-	// start holds ip_unprivileged_port_start of the broker's network namespace, which may
-	// change; the file stays that of the namespace it was opened in. IPv6 has no other.
-	start *os.File
+	// start is ip_unprivileged_port_start of the broker's network namespace; IPv6 has no other.
+	start sysctl
 	user  string // the broker's user namespace
 }
 
@@ -23,37 +21,33 @@ func openPrivileges() (*privileges, error) {
 	if err != nil {
 		return nil, fmt.Errorf("identify user namespace: %w", err)
 	}
-	start, err := os.Open("/proc/sys/net/ipv4/ip_unprivileged_port_start")
-	if err != nil {
-		return nil, fmt.Errorf("read privileged ports: %w", err)
-	}
-	return &privileges{start: start, user: user}, nil
+	start, err := openSysctl("net/ipv4/ip_unprivileged_port_start")
+	return &privileges{start: start, user: user}, err
 }
 
-func (p *privileges) close() { p.start.Close() }
+func (p *privileges) close() { p.start.close() }
 
-// check returns nil if the caller may bind the port, else EACCES as bind() would
-// (inet_port_requires_bind_service). Capabilities count only if the caller lives in the
+// check returns nil if the thread may bind the port, else EACCES as bind() would
+// (inet_port_requires_bind_service). Capabilities count only if the thread lives in the
 // broker's user namespace; the kernel would also count those of an ancestor.
-func (p *privileges) check(who status, port uint16) error {
+func (p *privileges) check(tid int, port uint16) error {
 	if port == 0 {
 		return nil
 	}
-	b := make([]byte, 16)
-	n, err := p.start.ReadAt(b, 0)
-	if n == 0 {
-		return fmt.Errorf("read privileged ports: %w", err)
-	}
-	start, err := strconv.Atoi(strings.TrimSpace(string(b[:n])))
-	if err != nil {
-		return fmt.Errorf("read privileged ports: %w", err)
+	var start int
+	if err := p.start.numbers(&start); err != nil {
+		return err
 	}
 	if int(port) >= start {
 		return nil
 	}
-	user, err := os.Readlink("/proc/" + strconv.Itoa(who.tid) + "/ns/user")
+	user, err := os.Readlink("/proc/" + strconv.Itoa(tid) + "/ns/user")
 	if err != nil {
-		return fmt.Errorf("identify user namespace of thread %d: %w", who.tid, err)
+		return fmt.Errorf("identify user namespace of thread %d: %w", tid, err)
+	}
+	who, err := readStatus(tid)
+	if err != nil {
+		return err
 	}
 	if user == p.user && who.capabilities&(1<<unix.CAP_NET_BIND_SERVICE) != 0 {
 		return nil

@@ -30,8 +30,6 @@ const (
 	nameEnv   = "SOCKETS_TEST_APPLICATION"
 	// commandEnv makes its arguments the application, instead of itself.
 	commandEnv = "SOCKETS_TEST_COMMAND"
-	// connectEnv sends connect to the broker too.
-	connectEnv = "SOCKETS_TEST_CONNECT"
 )
 
 // runPuppet does not return.
@@ -42,7 +40,7 @@ func runPuppet() {
 		if _, command := os.LookupEnv(commandEnv); command {
 			argv = os.Args[1:]
 		}
-		err := Launcher{Broker: broker, Application: os.Getenv(nameEnv), Argv: argv, Connect: os.Getenv(connectEnv) != ""}.Launch()
+		err := Launcher{Broker: broker, Application: os.Getenv(nameEnv), Argv: argv}.Launch()
 		fmt.Println(err)
 		os.Exit(1)
 	}
@@ -50,8 +48,8 @@ func runPuppet() {
 		code, _ := strconv.Atoi(os.Args[2])
 		os.Exit(code)
 	}
-	runtime.LockOSThread() // capabilities belong to threads
-	p := puppet{fds: map[string]int{}}
+	runtime.LockOSThread()                           // capabilities belong to threads
+	p := puppet{fds: map[string]int{"inherited": 3}} // see bequeath
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
 		value, err := p.do(strings.Fields(lines.Text()))
@@ -76,6 +74,9 @@ type puppet struct {
 }
 
 func (p *puppet) do(words []string) (string, error) {
+	if words[0] == "bequeath" { // a socket to a child process, which knows it as "inherited"
+		return "", p.startChild(os.NewFile(uintptr(p.fds[words[1]]), words[1]))
+	}
 	if words[0] == "child" { // the rest of the line is for a child process
 		return "", p.tellChild(strings.Join(words[1:], " "))
 	}
@@ -88,19 +89,26 @@ func (p *puppet) do(words []string) (string, error) {
 	switch words[0] {
 	case "socket":
 		return "", p.socket(name, arg)
-	case "start": // goes on with the next command while another thread listens
-		fd, p.late = p.fds[arg], make(chan error, 1)
-		go func() { p.late <- unix.Listen(fd, 64) }()
+	case "start": // listen or connect in another thread, while it goes on with the next command
+		call, fd, late := name, p.fds[arg], make(chan error, 1)
+		p.late = late
+		go func() {
+			if call == "connect" {
+				late <- unix.Connect(fd, unixAddress(netip.MustParseAddrPort(words[3])))
+			} else {
+				late <- unix.Listen(fd, 64)
+			}
+		}()
 		return "", nil
 	case "finish":
 		return "", <-p.late
 	case "leave": // for a network namespace of its own
 		return "", unix.Unshare(unix.CLONE_NEWNET)
 	case "bind":
-		return "", bindTo(fd, arg)
+		return "", bindByName(fd, arg)
 	case "bindraw": // name, length of the address given to the kernel
 		length, _ := strconv.Atoi(arg)
-		return "", bindLength(fd, length)
+		return "", withLength(unix.SYS_BIND, fd, length)
 	case "bindfault":
 		_, _, errno := unix.Syscall(unix.SYS_BIND, uintptr(fd), 8, sizeofSockaddr4)
 		return "", errnoError(errno)
@@ -108,6 +116,25 @@ func (p *puppet) do(words []string) (string, error) {
 		return "", unix.Listen(fd, 64)
 	case "connect":
 		return "", unix.Connect(fd, unixAddress(netip.MustParseAddrPort(arg)))
+	case "connectraw": // name, length of the address given to the kernel
+		length, _ := strconv.Atoi(arg)
+		return "", withLength(unix.SYS_CONNECT, fd, length)
+	case "connectfault":
+		_, _, errno := unix.Syscall(unix.SYS_CONNECT, uintptr(fd), 8, sizeofSockaddr4)
+		return "", errnoError(errno)
+	case "disconnect":
+		_, _, errno := unix.Syscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&[16]byte{})), 16)
+		return "", errnoError(errno)
+	case "nonblocking":
+		return "", unix.SetNonblock(fd, true)
+	case "pending": // the error that a connection failed with
+		errno, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+		return unix.ErrnoName(unix.Errno(errno)), err
+	case "writable": // waits until a connection is established or has failed
+		_, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}, int(patience.Milliseconds()))
+		return "", err
+	case "fastopen": // name, call: connects while it sends
+		return "", fastOpen(fd, arg)
 	case "accept":
 		accepted, _, err := unix.Accept(fd)
 		p.fds[arg] = accepted
@@ -120,6 +147,17 @@ func (p *puppet) do(words []string) (string, error) {
 	case "reset": // close with an RST
 		delete(p.fds, name)
 		return "", errors.Join(unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}), unix.Close(fd))
+	case "dup":
+		copied, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		p.fds[arg] = copied
+		return "", err
+	case "pass": // leaves a copy on its way over the Unix socket arg, which nobody has received
+		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return "", err
+		}
+		p.fds[arg] = pair[1]
+		return "", errors.Join(unix.Sendmsg(pair[0], []byte("x"), unix.UnixRights(fd), nil, 0), unix.Close(pair[0]))
 	case "write":
 		_, err := unix.Write(fd, []byte("x"))
 		return "", err
@@ -139,6 +177,8 @@ func (p *puppet) do(words []string) (string, error) {
 	case "uring":
 		_, _, errno := unix.Syscall(unix.SYS_IO_URING_SETUP, 4, uintptr(unsafe.Pointer(&[120]byte{})), 0)
 		return "", errnoError(errno)
+	case "call32": // getpid() by the system call of 32-bit programs
+		return "", call32()
 	case "powerless": // gives up every capability
 		return "", unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &[]unix.CapUserData{{}, {}}[0])
 	case "launch":
@@ -169,13 +209,18 @@ func (p *puppet) socket(name, kind string) error {
 	return err
 }
 
+func (p *puppet) startChild(files ...*os.File) error {
+	p.child = exec.Command("/proc/self/exe")
+	p.child.ExtraFiles = files
+	in, _ := p.child.StdinPipe()
+	out, _ := p.child.StdoutPipe()
+	p.in, p.out = bufio.NewWriter(in), bufio.NewScanner(out)
+	return p.child.Start()
+}
+
 func (p *puppet) tellChild(line string) error {
 	if p.child == nil {
-		p.child = exec.Command("/proc/self/exe")
-		in, _ := p.child.StdinPipe()
-		out, _ := p.child.StdoutPipe()
-		p.in, p.out = bufio.NewWriter(in), bufio.NewScanner(out)
-		if err := p.child.Start(); err != nil {
+		if err := p.startChild(); err != nil {
 			return err
 		}
 	}
@@ -188,7 +233,7 @@ func (p *puppet) tellChild(line string) error {
 	return nil
 }
 
-func bindTo(fd int, to string) error {
+func bindByName(fd int, to string) error {
 	if path, local := strings.CutPrefix(to, "unix:"); local {
 		return unix.Bind(fd, &unix.SockaddrUnix{Name: path})
 	}
@@ -200,10 +245,10 @@ func bindTo(fd int, to string) error {
 	return unix.Bind(fd, &unix.SockaddrInet6{Addr: address.Addr().As16(), Port: int(address.Port()), ZoneId: uint32(zone)})
 }
 
-// bindLength binds to 127.0.0.1:0 with a wrong idea of how long an address is.
-func bindLength(fd, length int) error {
+// withLength is bind() or connect() to 127.0.0.1:0 with its own idea of how long an address is.
+func withLength(call uintptr, fd, length int) error {
 	address := [256]byte{unix.AF_INET, 0, 0, 0, 127, 0, 0, 1}
-	_, _, errno := unix.Syscall(unix.SYS_BIND, uintptr(fd), uintptr(unsafe.Pointer(&address)), uintptr(length))
+	_, _, errno := unix.Syscall(call, uintptr(fd), uintptr(unsafe.Pointer(&address)), uintptr(length))
 	return errnoError(errno)
 }
 
@@ -220,10 +265,33 @@ func setOption(fd int, option string) error {
 		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
 	case "v6only":
 		return unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1)
+	case "nolocalport": // bind() to an address leaves the port to connect() or listen()
+		return unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+	case "fastopenconnect": // connect() puts off the SYN where it knows a cookie
+		return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_FASTOPEN_CONNECT, 1)
 	case "deferaccept": // a connection without data stays a half-open request
 		return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, 30)
 	}
 	return fmt.Errorf("unknown option %q", option)
+}
+
+// fastOpen sends to 127.0.0.1:7001 by one of the calls that can connect meanwhile.
+func fastOpen(fd int, call string) error {
+	to := [16]byte{unix.AF_INET, 0, 7001 >> 8, 7001 & 0xff, 127, 0, 0, 1}
+	data := []byte("x")
+	vector := unix.Iovec{Base: &data[0], Len: 1}
+	message := mmsghdr{header: unix.Msghdr{Name: &to[0], Namelen: 16, Iov: &vector, Iovlen: 1}}
+	var errno unix.Errno
+	switch call {
+	case "sendto":
+		_, _, errno = unix.Syscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&data[0])), 1,
+			unix.MSG_FASTOPEN, uintptr(unsafe.Pointer(&to)), 16)
+	case "sendmsg":
+		_, _, errno = unix.Syscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&message.header)), unix.MSG_FASTOPEN)
+	case "sendmmsg":
+		_, _, errno = unix.Syscall6(unix.SYS_SENDMMSG, uintptr(fd), uintptr(unsafe.Pointer(&message)), 1, unix.MSG_FASTOPEN, 0, 0)
+	}
+	return errnoError(errno)
 }
 
 // storm listens and closes through Go's net package from 16 goroutines at once.
@@ -256,10 +324,15 @@ func measure(call string, rounds int) (string, error) {
 			return "", err
 		}
 		began := time.Now()
-		if call == "bind" {
-			err = unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
-		} else {
+		switch call {
+		case "bind":
+			err = unix.Bind(fd, &unix.SockaddrInet4{Addr: serverAt.Addr().As4()})
+		case "listen":
 			err = unix.Listen(fd, 64)
+		case "connect":
+			if err = unix.Connect(fd, unixAddress(outboundTo)); err == unix.ECONNREFUSED {
+				err = nil // nobody listens
+			}
 		}
 		took = append(took, time.Since(began))
 		unix.Close(fd)

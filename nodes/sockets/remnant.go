@@ -19,7 +19,8 @@ const (
 
 // remnants are connections whose socket is gone and of which the kernel may still hold
 // something: TIME_WAIT, FIN_WAIT2, or the next use of the same addresses and ports. The
-// end of a remnant gives no event, so each is asked about until nothing is left.
+// end of a remnant gives no event, so each is asked about until nothing is left. Connections
+// that are being opened are among them: their failure gives no event either.
 type remnants struct {
 	byConnection map[Connection]*remnant
 	byDue        dueHeap
@@ -32,7 +33,11 @@ type remnant struct {
 	// suspected: no event told that the socket is gone; a sweep missed it, or it is that of a
 	// later use.
 	suspected bool
-	index     int // in byDue; -1 while it is looked up
+	// opening: the connection is not established yet, as far as is known.
+	opening bool
+	// attempt is the thread that opens the connection, until that is known to have begun.
+	attempt *attempt
+	index   int // in byDue; -1 while it is looked up
 }
 
 func newRemnants() *remnants {
@@ -50,8 +55,15 @@ func (r *remnants) add(c closed, due time.Time, suspected bool) {
 		x = &remnant{index: -1}
 		r.byConnection[c.connection] = x
 	}
-	x.closed, x.due, x.backoff, x.suspected = c, due, firstBackoff, suspected
+	x.closed, x.due, x.backoff, x.suspected, x.opening, x.attempt = c, due, firstBackoff, suspected, false, nil
 	r.place(x)
+}
+
+// open takes in a connection that a thread opens, to be looked up at due.
+func (r *remnants) open(c closed, due time.Time, a *attempt) {
+	r.add(c, due, true)
+	x := r.byConnection[c.connection]
+	x.opening, x.attempt = true, a
 }
 
 // take takes in a connection that is looked up at once; it must go to keep or forget. It
@@ -66,7 +78,7 @@ func (r *remnants) take(c closed) *remnant {
 	case !taken:
 		heap.Remove(&r.byDue, x.index)
 	}
-	x.closed, x.backoff, x.suspected = c, firstBackoff, false
+	x.closed, x.backoff, x.suspected, x.opening, x.attempt = c, firstBackoff, false, false, nil
 	if taken {
 		return nil
 	}

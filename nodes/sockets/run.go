@@ -29,8 +29,12 @@ func (m *Monitor) run(ctx context.Context) error {
 			return nil
 		case a := <-m.announced:
 			m.announce(a)
+		case o := <-m.opened:
+			m.open(o)
 		case <-m.destroyed.wake:
 			err = m.takeDestroyed()
+		case <-m.requests.wake:
+			m.watchRequests()
 		case <-m.kicked:
 			m.nextLook = time.Time{}
 			err = m.work()
@@ -109,6 +113,23 @@ func (m *Monitor) announce(a announcement) {
 	close(a.done)
 }
 
+// open counts a connection as held from the beginning.
+func (m *Monitor) open(o opening) {
+	delete(m.reportedAlive, o.socket.cookie) // of an earlier connection of the socket
+	m.holdings.add(o.socket.connection, holding{cookie: o.socket.cookie, held: true})
+	m.remnants.open(o.socket, time.Now().Add(firstBackoff), o.attempt)
+	close(o.done)
+}
+
+func (m *Monitor) watchRequests() {
+	due := time.Now().Add(firstBackoff)
+	for _, request := range m.requests.take() {
+		if !m.remnants.has(request.connection) {
+			m.remnants.add(request, due, false)
+		}
+	}
+}
+
 func (m *Monitor) lookWithin(wait time.Duration) {
 	if soon := time.Now().Add(wait); soon.Before(m.nextLook) {
 		m.nextLook = soon
@@ -118,7 +139,7 @@ func (m *Monitor) lookWithin(wait time.Duration) {
 // takeDestroyed works off the events; connections wait for others. It returns what keeps it
 // from receiving any.
 func (m *Monitor) takeDestroyed() error {
-	q, any, err := m.destroyed.drain(m.c.Relevant)
+	q, any, err := m.destroyed.drain(m.c.Relevant, m.bound)
 	if err != nil {
 		return err
 	}
@@ -145,10 +166,40 @@ func (m *Monitor) takeBacklog(q *backlog, now time.Time) {
 		}
 	}
 	m.gathered = append(m.gathered, q.connections...)
+	for _, cookie := range q.bound {
+		m.closed(cookie)
+	}
 	if q.overflow {
 		m.c.Log.Warn("events of destroyed sockets overflowed, looking instead")
 		clear(m.reportedAlive) // some of the events it waits for may be lost
 		m.nextLook, m.nextSweep = time.Time{}, time.Time{}
+		m.compareBound()
+	}
+}
+
+func (m *Monitor) closed(cookie uint64) {
+	if local, known := m.bound.end(cookie); known {
+		m.c.Deliver(SocketClosed{cookie, local})
+	}
+}
+
+// compareBound finds out which of the sockets that somebody waits for are not there any more.
+func (m *Monitor) compareBound() {
+	if !m.seesBound {
+		return
+	}
+	awaited := m.bound.cookies() // before the looks: what is bound later need not be seen by them
+	there := map[uint64]struct{}{}
+	for range 2 { // a look may miss one that changes its state
+		if err := m.diag.dump(anySocket, func(s diagSocket) { there[s.cookie] = struct{}{} }); err != nil {
+			m.c.Log.Error("no look at bound sockets", "error", err)
+			return
+		}
+	}
+	for _, cookie := range awaited {
+		if _, still := there[cookie]; !still {
+			m.closed(cookie)
+		}
 	}
 }
 
@@ -282,18 +333,43 @@ func (m *Monitor) lookUp(ended []Connection, some []*remnant, now time.Time) []C
 	if err != nil {
 		m.c.Log.Error("no look-up of ended connections", "error", err)
 	}
+	var again []*remnant
 	for i, r := range some {
 		switch {
 		case err != nil:
 			m.remnants.keep(r, now, diagSocket{})
 		case r.isAnsweredBy(found[i]):
-			m.remnants.keep(r, now, found[i])
-		default:
+			m.left(r, now, found[i])
+		case r.attempt == nil:
 			m.gone(r)
 			ended = append(ended, r.connection)
+		case r.attempt.over():
+			r.attempt = nil
+			again = append(again, r) // what is found from now on counts
+		default:
+			m.remnants.keep(r, now, diagSocket{})
 		}
 	}
+	if len(again) > 0 {
+		return m.lookUp(ended, again, now)
+	}
 	return ended
+}
+
+// left puts off a connection of which something is left, and forgets that an established one was
+// being opened.
+func (m *Monitor) left(r *remnant, now time.Time, found diagSocket) {
+	switch {
+	case found.remnant: // established and ended meanwhile
+		r.opening, r.attempt = false, nil
+	case r.opening && r.cookie == found.cookie:
+		if found.state != tcpSynSent {
+			m.remnants.forget(r)
+			return
+		}
+		r.attempt = nil
+	}
+	m.remnants.keep(r, now, found)
 }
 
 // gone forgets a connection of which nothing is left.

@@ -92,6 +92,18 @@ func isNotify(fd int) bool {
 	return notificationValid(uintptr(fd), 0) == unix.ENOENT
 }
 
+// wakeOnSameProcessor lets each side of a notification wake the other on its own processor
+// (SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP, Linux 6.6): as one of them always waits for the other,
+// nothing is gained by two, and one that sleeps takes long to wake. A kernel that cannot goes on
+// without.
+func wakeOnSameProcessor(fd int) error {
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SECCOMP_IOCTL_NOTIF_SET_FLAGS, unix.SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP)
+	if errno == unix.EINVAL { // not a command that it knows
+		return nil
+	}
+	return errnoError(errno)
+}
+
 // receiveNotification takes the next notification; ENOENT if its caller was killed meanwhile.
 func receiveNotification(fd uintptr) (notification, error) {
 	var n notification

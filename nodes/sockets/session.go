@@ -18,13 +18,14 @@ type session struct {
 	application string
 	notify      *os.File
 	raw         syscall.RawConn
+	callers     callers
 }
 
 // newSession owns the descriptor from here on, also where it fails.
 func newSession(b *Broker, application string, notify int) (*session, error) {
 	// The runtime's poller takes only descriptors that do not block. Receiving does not
 	// block either as long as one goroutine alone receives, and only what poll announced.
-	if err := unix.SetNonblock(notify, true); err != nil {
+	if err := errors.Join(unix.SetNonblock(notify, true), wakeOnSameProcessor(notify)); err != nil {
 		unix.Close(notify)
 		return nil, fmt.Errorf("prepare notifications: %w", err)
 	}
@@ -44,6 +45,7 @@ func (s *session) serve(ctx context.Context) {
 	defer stop()
 
 	var calls sync.WaitGroup
+	defer s.callers.close()
 	defer calls.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel() // nobody waits any more for what is under way
@@ -55,7 +57,7 @@ func (s *session) serve(ctx context.Context) {
 		case errors.Is(err, io.EOF) || ctx.Err() != nil:
 			return
 		default:
-			s.log.Error("application lost: its bind and listen will fail", "application", s.application, "error", err)
+			s.log.Error("application lost: its bind, listen and connect will fail", "application", s.application, "error", err)
 			return
 		}
 	}

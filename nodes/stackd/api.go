@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/plexlab-dev/plexlab/nodes/contract/control"
+	"github.com/plexlab-dev/plexlab/nodes/profile"
 )
 
 const (
@@ -46,6 +47,11 @@ func (s *stack) handler() http.Handler {
 		}
 		return s.vcrt(int(min(limit, 1<<30)))
 	})
+	report(mux, "/v1/ports", s.ports)
+	mux.HandleFunc("POST /v1/obey", func(w http.ResponseWriter, r *http.Request) {
+		body, err := s.obey(w, r)
+		answer(w, http.StatusOK, body, err)
+	})
 	report(mux, "/v1/group", func(*http.Request) (control.Group, error) { return s.groupView(), nil })
 	report(mux, "/v1/trace", func(r *http.Request) (control.Trace, error) {
 		since, err := number(r, "since", 0)
@@ -67,10 +73,19 @@ func report[T any](mux *http.ServeMux, path string, view func(*http.Request) (T,
 
 func answer(w http.ResponseWriter, status int, body any, err error) {
 	if err != nil {
-		status, body = http.StatusInternalServerError, control.Problem{Error: err.Error()}
+		problem := control.Problem{Error: err.Error()}
+		status = http.StatusInternalServerError
 		if errors.Is(err, errInput) {
 			status = http.StatusBadRequest
 		}
+		var places profile.Errors
+		errors.As(err, &places)
+		for _, e := range places {
+			problem.Errors = append(problem.Errors, control.TextError{
+				File: e.Pos.File, Line: e.Pos.Line, Column: e.Pos.Column, Message: e.Message,
+			})
+		}
+		body = problem
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)

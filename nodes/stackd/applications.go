@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/plexlab-dev/plexlab/nodes/cf"
 	"github.com/plexlab-dev/plexlab/nodes/contract"
 	"github.com/plexlab-dev/plexlab/nodes/sockets"
 	"github.com/plexlab-dev/plexlab/nodes/vipa"
@@ -14,11 +15,6 @@ import (
 
 // noticeLimit bounds how long a listen() waits for its stack to take notice.
 const noticeLimit = 5 * time.Second
-
-// Bind lets the kernel decide: ports are not assigned cluster-wide.
-func (s *stack) Bind(_ context.Context, request sockets.BindRequest, perform func(netip.AddrPort) error) error {
-	return perform(request.Address)
-}
 
 // Listening reports the socket before listen() returns to its application.
 func (s *stack) Listening(ctx context.Context, socket sockets.Socket) {
@@ -33,19 +29,48 @@ func (s *stack) noticed(event sockets.Event) {
 	var err error
 	switch e := event.(type) {
 	case sockets.ListenStarted:
+		if e.Socket.PID == 0 {
+			s.claimFound(e.Socket)
+		}
 		err = s.loop.do(vipa.ListenStarted{Listener: vipa.Listener{
 			ID: e.Socket.Cookie, Local: e.Socket.Local, V6Only: e.Socket.V6Only, Application: e.Socket.Application,
 		}}, noticeLimit)
 	case sockets.ListenEnded:
 		err = s.loop.do(vipa.ListenEnded{ID: e.Cookie}, noticeLimit)
+		s.clerk.nudge()
+	case sockets.SocketClosed:
+		s.loop.post(vipa.SocketClosed{ID: e.Cookie, Local: e.Local})
+		s.clerk.nudge()
 	case sockets.ConnectionsHeld:
 		s.loop.post(vipa.ConnectionsHeld{Connections: asConnections(e.Connections)})
 	case sockets.ConnectionsEnded:
 		s.loop.post(vipa.ConnectionsEnded{Connections: asConnections(e.Connections)})
+		s.clerk.nudge()
 	}
 	if err != nil {
 		s.log.Error("listener not told of", "error", err)
 	}
+}
+
+// claimFound claims the port of a listening socket that was found by looking, for a program that
+// came without the launcher: what it would have been asked for when it was bound.
+func (s *stack) claimFound(found sockets.Socket) {
+	use := s.addresses.Load().Use(found.Local)
+	if use == vipa.Local {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), noticeLimit)
+	defer cancel()
+	claim, err := s.facility.Claim(ctx, cf.Request{DVIPA: found.Local.Addr(), Port: found.Local.Port(), Use: cfUse(use)})
+	if err == nil {
+		err = claim.Commit()
+	}
+	if err != nil {
+		s.log.Warn("a program without launcher listens on a port that was not assigned to it", "local", found.Local, "error", err)
+		return
+	}
+	s.monitor.Bound(found.Cookie, found.Local)
+	s.loop.post(vipa.PortBound{ID: found.Cookie, Local: found.Local, Use: use})
 }
 
 func asConnections(held []sockets.Connection) []contract.Connection {

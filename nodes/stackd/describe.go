@@ -25,6 +25,20 @@ func describe(event vipa.Event) string {
 		return fmt.Sprintf("%d connections held", len(e.Connections))
 	case vipa.ConnectionsEnded:
 		return fmt.Sprintf("%d connections ended", len(e.Connections))
+	case vipa.PortBound:
+		return fmt.Sprintf("bound %s, %s", e.Local, e.Use)
+	case vipa.SocketClosed:
+		return "closed " + e.Local.String()
+	case vipa.PortsMarked:
+		return fmt.Sprintf("%d ports of %s marked", len(e.Ports), e.DVIPA)
+	case vipa.PortsReleased:
+		return fmt.Sprintf("%d ports of %s released", len(e.Ports), e.DVIPA)
+	case vipa.BindInRange:
+		return "bind activates " + e.DVIPA.String()
+	case vipa.RangeUnused:
+		return "unused " + e.DVIPA.String()
+	case vipa.ConnectAsked:
+		return fmt.Sprintf("connect %s to %s", e.Connection.Local, e.Connection.Remote)
 	default:
 		return fmt.Sprintf("%T", event)
 	}

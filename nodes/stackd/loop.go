@@ -46,6 +46,14 @@ type edges interface {
 	held(list contract.VIPAList) []contract.Connection
 	// apply commits actions that concern tables, addresses and routes, in order.
 	apply(actions []vipa.Action) error
+	// account takes actions that concern the coupling facility, without waiting for it.
+	account(action vipa.Action)
+	// follow takes in who keeps the table of the ports of a DVIPA, and tells it what this stack holds.
+	follow(vipa.FollowOwner)
+	// answer lets a connect() go on, or fail where there is a reason.
+	answer(connect uint64, reason string)
+	// published takes what the core knows of addresses, for those who bind and connect.
+	published(*vipa.Addresses)
 }
 
 func newLoop(core *vipa.Stack, e edges, tr *trace, log *slog.Logger) *loop {
@@ -93,6 +101,7 @@ func (l *loop) batch(t task) {
 		break
 	}
 	l.perform(actions)
+	l.edges.published(l.core.Addresses())
 	// What a view tells is done, not only decided.
 	for _, view := range views {
 		view()
@@ -136,6 +145,16 @@ func (l *loop) perform(actions []vipa.Action) {
 		case vipa.Send:
 			commit()
 			l.edges.send(a.To, a.Message)
+		case vipa.LetConnect:
+			commit()
+			l.edges.answer(a.ID, "")
+		case vipa.RefuseConnect:
+			l.edges.answer(a.ID, a.Reason)
+		case vipa.FollowOwner:
+			l.edges.follow(a)
+		case vipa.CreateEntry, vipa.MarkPorts, vipa.ReleasePorts, vipa.ReclaimPorts:
+			commit()
+			l.edges.account(a)
 		case vipa.Refuse:
 			l.log.Warn("refused", "from", a.From.Stack, "xcf", a.From.XCF, "reason", a.Reason)
 		default:

@@ -47,7 +47,15 @@ func (r *recorder) apply(actions []vipa.Action) error {
 	return r.fail
 }
 
-func routing() *vipa.Stack {
+func (r *recorder) account(vipa.Action) { r.done = append(r.done, "account") }
+
+func (r *recorder) follow(vipa.FollowOwner) { r.done = append(r.done, "follow") }
+
+func (r *recorder) answer(uint64, string) { r.done = append(r.done, "answer") }
+
+func (r *recorder) published(*vipa.Addresses) {}
+
+func routingStack() *vipa.Stack {
 	core := vipa.New(vipa.Config{Self: self})
 	core.Step(vipa.ProfileChanged{Definition: vipa.Definition{
 		Defines:     []vipa.Define{{Prefix: dvipa}},
@@ -86,7 +94,7 @@ func TestTheListGoesOutBeforeTheDVIPAIsAdvertised(t *testing.T) {
 
 func TestAcknowledgementFollowsTheCommit(t *testing.T) {
 	r := &recorder{}
-	l := start(t, routing(), r)
+	l := start(t, routingStack(), r)
 	service := netip.AddrPortFrom(dvipa.Addr(), 80)
 	err := l.do(vipa.MessageReceived{From: target, Message: contract.NEWCONN{
 		DVIPA: dvipa.Addr(), XCF: target.XCF, Epoch: 1, Acknowledge: 7,
@@ -103,7 +111,7 @@ func TestAcknowledgementFollowsTheCommit(t *testing.T) {
 
 func TestATableThatCannotBeChangedAcknowledgesNothing(t *testing.T) {
 	r := &recorder{fail: errors.New("no memory")}
-	l := start(t, routing(), r)
+	l := start(t, routingStack(), r)
 	service := netip.AddrPortFrom(dvipa.Addr(), 80)
 	if err := l.do(vipa.MessageReceived{From: target, Message: contract.NEWCONN{
 		DVIPA: dvipa.Addr(), XCF: target.XCF, Epoch: 1, Acknowledge: 7,
@@ -154,6 +162,23 @@ func TestAListIsSteppedWithTheConnectionsHeld(t *testing.T) {
 		t.Fatal(err)
 	}
 	if want := []string{"activate", "commit", "send NEWCONN", "send END_OF_LIST"}; !cmp.Equal(want, r.done) {
+		t.Errorf("edges (-want +got):\n%s", cmp.Diff(want, r.done))
+	}
+}
+
+// Where owners keep the tables of ports, what is held is told before the list is answered.
+func TestAnOwnerIsToldOfPortsBeforeTheEndOfItsList(t *testing.T) {
+	r := &recorder{}
+	core := vipa.New(vipa.Config{Self: target, OwnersKeepPorts: true})
+	core.Step(vipa.MemberJoined{Member: self})
+	l := start(t, core, r)
+	list := contract.VIPAList{DVIPAs: []contract.DVIPA{{
+		Prefix: dvipa, Role: contract.RolePrimary, Owner: true, Epoch: 1, ClusterPorts: true,
+	}}}
+	if err := l.do(vipa.MessageReceived{From: self, Message: list}, time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"follow", "send END_OF_LIST"}; !cmp.Equal(want, r.done) {
 		t.Errorf("edges (-want +got):\n%s", cmp.Diff(want, r.done))
 	}
 }

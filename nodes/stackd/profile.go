@@ -12,7 +12,7 @@ import (
 
 // actsUpon is what this implementation does beyond the plain definitions; a profile that
 // asks for more is refused by name.
-const actsUpon = profile.Weights
+const actsUpon = profile.Weights | profile.ClusterPorts | profile.Ranges | profile.SourceIPAs | profile.IPv6
 
 // readProfile reads the VIPADYNAMIC text of a stack. An empty path is a stack without
 // definitions of its own.

@@ -11,6 +11,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/plexlab-dev/plexlab/nodes/contract/control"
 )
 
 func runCommand() *cobra.Command {
@@ -45,7 +47,14 @@ It is ready when GET /v1/ready on its control socket answers 200, and ends on SI
 	f.StringVar(&o.keyFile, "key", "", "file with the plex key")
 	f.IntVar(&o.helloMS, "hello-ms", 0, "milliseconds between two HELLOs (0: 50)")
 	f.IntVar(&o.deadMS, "dead-ms", 0, "milliseconds of silence until a member is lost (0: 500)")
+	f.StringVar(&o.pool, "pool", "32768-60999", "ports that port 0 of a DVIPA with CLUSTERPORTS is served from")
+	f.IntVar(&o.restMS, "port-rest-ms", 60000, "milliseconds that a freed port rests which carried outbound connections (0: none)")
+	f.StringVar(&o.sharing, "sharing", control.SharingPortFile, "how the stacks share ports: port-file, or distributor: the owner of a DVIPA keeps its table")
 	f.StringVar(&o.variant, "variant", "specified-address-bypass", "how listeners are read (Figure 5): specified-address-bypass or enumerated-only")
+	f.StringVar(&o.advertising, "advertising", "address", "how the network is told of DVIPAs: address (on the adapter), ospf or rip (by bird)")
+	f.IntVar(&o.routingHello, "routing-hello-s", 0, "seconds between two hellos of OSPF, or updates of RIP (0: 1)")
+	f.IntVar(&o.routingDead, "routing-dead-s", 0, "seconds of silence until a routing neighbour is lost (0: three times routing-hello-s)")
+	f.IntVar(&o.bfdMS, "bfd-ms", 0, "milliseconds between two packets of BFD (0: 200)")
 	for _, name := range []string{"plex", "stack", "xcf-address", "xcf-interface", "control", "key"} {
 		cmd.MarkFlagRequired(name)
 	}

@@ -10,14 +10,18 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/plexlab-dev/plexlab/nodes/cf"
 	"github.com/plexlab-dev/plexlab/nodes/contract"
+	"github.com/plexlab-dev/plexlab/nodes/contract/control"
 	"github.com/plexlab-dev/plexlab/nodes/datapath"
 	"github.com/plexlab-dev/plexlab/nodes/home"
 	"github.com/plexlab-dev/plexlab/nodes/profile"
+	"github.com/plexlab-dev/plexlab/nodes/routing"
 	"github.com/plexlab-dev/plexlab/nodes/sockets"
 	"github.com/plexlab-dev/plexlab/nodes/vipa"
 	"github.com/plexlab-dev/plexlab/nodes/xcf"
@@ -41,9 +45,14 @@ type stack struct {
 	options options
 	self    contract.Member
 	log     *slog.Logger
-	profile *profile.Profile
+	profile atomic.Pointer[profile.Profile]
 	trace   *trace
 	active  active
+	// addresses is what binds and connects go by; see edges.published.
+	addresses atomic.Pointer[vipa.Addresses]
+	binds     sync.RWMutex // see ranges
+	connects  connects
+	obeying   sync.Mutex
 	// parted holds the XCF addresses of members that reset their connection and were not taken
 	// out of the CRT yet; their entries have grace left then.
 	parted sync.Map
@@ -52,10 +61,18 @@ type stack struct {
 	loop    *loop
 	path    *datapath.Path
 	home    *home.Home
+	routing *routing.Daemon // nil where DVIPAs are not advertised by a routing protocol
 	group   *xcf.Group
 	monitor *sockets.Monitor
 	broker  *sockets.Broker
 	control net.Listener
+
+	facility cf.Facility
+	// portsServed: the facility has given out ports, or could have.
+	portsServed atomic.Bool
+	// distributor is the facility where owners keep the tables of ports, else nil.
+	distributor *cf.Distributor
+	clerk       *clerk
 
 	// opened are the closers of what was opened so far, last opened first to close.
 	opened []func() error
@@ -77,10 +94,19 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 		Incarnation: uint64(time.Now().UnixNano()),
 		Outside:     len(o.outside) > 0,
 	}}
-	if s.profile, err = readProfile(o.profile); err != nil {
+	defined, err := readProfile(o.profile)
+	if err != nil {
 		return nil, err
 	}
-	core := vipa.New(vipa.Config{Self: s.self, Variant: checked.variant})
+	s.profile.Store(defined)
+	network, err := networkOf(o.xcfInterface, s.self.XCF)
+	if err != nil {
+		return nil, err
+	}
+	core := vipa.New(vipa.Config{
+		Self: s.self, Variant: checked.variant, XCFNetwork: network,
+		OwnersKeepPorts: checked.ports.sharing == control.SharingDistributor,
+	})
 	s.loop = newLoop(core, s, s.trace, log)
 
 	defer func() {
@@ -88,7 +114,10 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 			s.close()
 		}
 	}()
-	if s.home, err = home.Open(home.Config{XCFInterface: o.xcfInterface, Outside: o.outside}); err != nil {
+	if s.home, err = home.Open(home.Config{
+		XCF: s.self.XCF, XCFInterface: o.xcfInterface, Outside: o.outside,
+		FirstPort: checked.ports.first, LastPort: checked.ports.last, Log: log,
+	}); err != nil {
 		return nil, err
 	}
 	s.opened = append(s.opened, s.home.Close)
@@ -98,11 +127,35 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 		return nil, err
 	}
 	s.opened = append(s.opened, s.path.Close)
+	if checked.routing != "" {
+		if s.routing, err = routing.Open(routing.Config{
+			Protocol: checked.routing, Interfaces: o.outside, RouterID: routing.RouterID(s.self.XCF), Dir: routingDir(o.controlPath),
+			Hello: time.Duration(o.routingHello) * time.Second, Dead: time.Duration(o.routingDead) * time.Second,
+			BFD: time.Duration(o.bfdMS) * time.Millisecond, Log: log,
+		}); err != nil {
+			return nil, err
+		}
+		s.opened = append(s.opened, s.routing.Close)
+	}
 	if s.monitor, err = sockets.NewMonitor(sockets.MonitorConfig{
 		Deliver: s.noticed, Relevant: s.active.has, Sweep: sweep, Batch: gather, Log: log,
 	}); err != nil {
 		return nil, err
 	}
+	if err = s.openFacility(checked.ports); err != nil {
+		return nil, err
+	}
+	s.opened = append(s.opened, s.facility.Close)
+	sight := sight{s.monitor, s.path}
+	s.clerk = newClerk(clerkConfig{
+		facility: s.facility, kernel: sight, self: s.self.XCF, post: s.loop.post, log: log,
+		use: func(service netip.AddrPort) vipa.Use { return s.addresses.Load().Use(service) },
+		ranges: ranges{
+			kernel: sight, binds: &s.binds,
+			activated: func() []netip.Addr { return s.addresses.Load().Ranged() },
+			do:        func(event vipa.Event) error { return s.loop.do(event, noticeLimit) },
+		},
+	})
 	if s.broker, err = sockets.NewBroker(sockets.BrokerConfig{
 		Path: brokerPath(o.controlPath), Handler: s, Log: log,
 	}); err != nil {
@@ -120,10 +173,29 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 	return s, err
 }
 
+// networkOf is the network of an address of an interface.
+func networkOf(name string, address netip.Addr) (netip.Prefix, error) {
+	link, err := net.InterfaceByName(name)
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf("XCF interface %s: %w", name, err)
+	}
+	addresses, err := link.Addrs()
+	if err != nil {
+		return netip.Prefix{}, fmt.Errorf("addresses of XCF interface %s: %w", name, err)
+	}
+	for _, a := range addresses {
+		if prefix, err := netip.ParsePrefix(a.String()); err == nil && prefix.Addr() == address {
+			return prefix.Masked(), nil
+		}
+	}
+	return netip.Prefix{}, fmt.Errorf("XCF interface %s does not have the address %s", name, address)
+}
+
 // serve runs until ctx ends or a part of the stack fails.
 func (s *stack) serve(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { s.loop.run(ctx); return nil })
+	group.Go(func() error { s.clerk.run(ctx); return nil })
 	group.Go(func() error { return s.monitor.Run(ctx) })
 	group.Go(func() error { return s.broker.Serve(ctx) })
 	group.Go(func() error { return s.listenToGroup(ctx) })
@@ -140,7 +212,7 @@ func (s *stack) serve(ctx context.Context) error {
 		defer cancel()
 		return errors.Join(server.Shutdown(ending), s.group.Leave(ending))
 	})
-	s.loop.post(vipa.ProfileChanged{Definition: definition(s.profile)})
+	s.loop.post(vipa.ProfileChanged{Definition: definition(s.profile.Load())})
 	s.log.Info("started", "xcf", s.self.XCF, "incarnation", s.self.Incarnation, "outside", s.self.Outside)
 	return group.Wait()
 }
@@ -170,6 +242,9 @@ func (s *stack) listenToGroup(ctx context.Context) error {
 }
 
 func (s *stack) partner(event xcf.Event) {
+	if s.distributor != nil && s.sharePorts(event) {
+		return
+	}
 	switch e := event.(type) {
 	case xcf.Joined:
 		s.log.Info("member joined", "member", e.Member.Stack, "xcf", e.Member.XCF)
@@ -204,6 +279,9 @@ func (s *stack) held(list contract.VIPAList) []contract.Connection {
 
 // send is part of edges.
 func (s *stack) send(to netip.Addr, message contract.Message) {
+	if list, ok := message.(contract.VIPAList); ok && s.distributor != nil {
+		s.distributor.Announce(to, list)
+	}
 	if !to.IsValid() {
 		if err := s.group.Broadcast(message); err != nil {
 			s.log.Error("message not sent", "kind", message.Kind(), "error", err)
@@ -214,6 +292,15 @@ func (s *stack) send(to netip.Addr, message contract.Message) {
 		s.log.Warn("message not sent", "to", to, "kind", message.Kind(), "error", err)
 	}
 }
+
+// account is part of edges.
+func (s *stack) account(action vipa.Action) { s.clerk.ask(action) }
+
+// answer is part of edges.
+func (s *stack) answer(connect uint64, reason string) { s.connects.answer(connect, reason) }
+
+// published is part of edges.
+func (s *stack) published(addresses *vipa.Addresses) { s.addresses.Store(addresses) }
 
 // apply is part of edges. An address leaves the stack before the data path forgets it, and
 // comes after the data path knows it: no ARP request is answered in between.
@@ -258,6 +345,9 @@ func (s *stack) spare(actions []vipa.Action) (rest []vipa.Action, err error) {
 func (s *stack) giveUp(action vipa.Action) error {
 	switch a := action.(type) {
 	case vipa.Withdraw:
+		if s.routing != nil {
+			s.routing.Withdraw(a.DVIPA)
+		}
 		return s.home.Withdraw(a.DVIPA)
 	case vipa.Deactivate:
 		s.active.remove(a.DVIPA)
@@ -272,6 +362,11 @@ func (s *stack) takeOn(action vipa.Action) error {
 		s.active.add(a.DVIPA)
 		return s.home.Activate(a.DVIPA)
 	case vipa.Advertise:
+		// Block 104. Hosts that share a network with the owner ask for the address itself, whatever
+		// routers are told.
+		if s.routing != nil {
+			s.routing.Advertise(a.Prefix, a.Epoch)
+		}
 		return s.home.Advertise(a.Prefix)
 	case vipa.SetWayOut:
 		return s.home.SetWayOut(a.Via)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/plexlab-dev/plexlab/nodes/cf"
 	"github.com/plexlab-dev/plexlab/nodes/contract"
 	"github.com/plexlab-dev/plexlab/nodes/contract/control"
 	"github.com/plexlab-dev/plexlab/nodes/vipa"
@@ -13,7 +14,7 @@ import (
 // vipadcfg is the profile as it stands, a statement a row.
 func (s *stack) vipadcfg() control.VIPADCFG {
 	view := control.VIPADCFG{Statements: []string{}}
-	for line := range strings.Lines(s.profile.String()) {
+	for line := range strings.Lines(s.profile.Load().String()) {
 		view.Statements = append(view.Statements, strings.TrimRight(line, "\n"))
 	}
 	return view
@@ -127,12 +128,27 @@ func (s *stack) ready() (control.Ready, error) {
 		Implementation: "reference", Version: version, Stack: s.self.Stack, Incarnation: s.self.Incarnation,
 	}
 	view.Reason = s.group.Problem()
+	if view.Reason == "" {
+		view.Reason = s.portsPending()
+	}
 	view.Ready = view.Reason == ""
 	err := s.loop.look(viewLimit, func() {
 		view.Members = len(s.loop.core.Members()) + 1
 		view.Settled = s.loop.core.Settled()
 	})
 	return view, err
+}
+
+// portsPending says why ports cannot be given out yet after the start; nothing once they could be.
+func (s *stack) portsPending() string {
+	if s.portsServed.Load() {
+		return ""
+	}
+	if s.facility.State() == cf.Filling {
+		return "the coupling facility has just been made and does not give out ports yet"
+	}
+	s.portsServed.Store(true)
+	return ""
 }
 
 // stackNames maps XCF addresses to names of stacks.

@@ -74,6 +74,51 @@ type Refuse struct {
 	Reason string
 }
 
+// CreateEntry makes the entry of a DVIPA in the coupling facility where there is none (T20). As
+// with MarkPorts, ReleasePorts and ReclaimPorts, the stack must not stand still while the lock of
+// an entry is waited for: a bind that has it may be waiting for the stack (BindInRange).
+type CreateEntry struct{ DVIPA netip.Addr }
+
+// MarkPorts notes in the coupling facility what uses ports of the DVIPA already (T21, T22): the
+// sockets, connections and remnants of this stack, and, where Targets is set, the connections
+// of the other stacks as the CRT has them, on behalf of those stacks. Addresses.Use says how
+// each port is assigned. It is answered by PortsMarked, once the coupling facility has answered.
+type MarkPorts struct {
+	DVIPA   netip.Addr
+	Targets bool
+}
+
+// ReleasePorts gives those of the ports back that no socket and no remnant uses any more, which is
+// asked of the kernel while the entry is locked (I18). It is answered by PortsReleased; ports that
+// are still in use are given another time.
+type ReleasePorts struct {
+	DVIPA netip.Addr
+	Ports []Release
+}
+
+// ReclaimPorts gives back what a stack had in the coupling facility that is gone (T32). Every
+// stack asks for it; it is done once.
+type ReclaimPorts struct{ Member contract.Member }
+
+// FollowOwner says who keeps the table of the ports of a DVIPA (T35), as a list of another stack has
+// it: its owner, at this epoch, or with the zero Member nobody. The owner is told what this stack
+// holds before it is sent anything that comes later (Figure 11, block 130 for ports).
+type FollowOwner struct {
+	DVIPA netip.Addr
+	Owner contract.Member
+	Epoch uint64
+}
+
+// LetConnect lets a connect() go on: its connection is in the CRT of the owner, if that is this
+// stack by an action before.
+type LetConnect struct{ ID uint64 }
+
+// RefuseConnect fails a connect(): the replies would not find this stack.
+type RefuseConnect struct {
+	ID     uint64
+	Reason string // in words for a person
+}
+
 func (Send) action()           {}
 func (Activate) action()       {}
 func (Deactivate) action()     {}
@@ -86,3 +131,10 @@ func (EndConnections) action() {}
 func (DropTarget) action()     {}
 func (SetWayOut) action()      {}
 func (Refuse) action()         {}
+func (CreateEntry) action()    {}
+func (MarkPorts) action()      {}
+func (ReleasePorts) action()   {}
+func (ReclaimPorts) action()   {}
+func (FollowOwner) action()    {}
+func (LetConnect) action()     {}
+func (RefuseConnect) action()  {}

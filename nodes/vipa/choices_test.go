@@ -31,6 +31,7 @@ type choices struct {
 	data []byte
 	// epochs are those that the stack owns DVIPAs at, for messages that are to the point.
 	epochs map[netip.Addr]uint64
+	asked  uint64 // the latest connect()
 }
 
 func (c *choices) left() bool { return len(c.data) > 0 }
@@ -50,6 +51,8 @@ func (c *choices) dvipa() netip.Addr { return dvipas[c.n(len(dvipas))] }
 
 func (c *choices) port() uint16 { return uint16(60 + c.n(4)) }
 
+func (c *choices) service() netip.AddrPort { return netip.AddrPortFrom(c.dvipa(), c.port()) }
+
 func (c *choices) member() contract.Member {
 	i := c.n(partners + 1)
 	return contract.Member{
@@ -58,7 +61,7 @@ func (c *choices) member() contract.Member {
 }
 
 func (c *choices) event() vipa.Event {
-	switch c.n(32) {
+	switch c.n(44) {
 	case 0:
 		return vipa.ProfileChanged{Definition: c.definition()}
 	case 1, 2:
@@ -75,6 +78,28 @@ func (c *choices) event() vipa.Event {
 		return vipa.ConnectionsHeld{Connections: c.connections()}
 	case 8:
 		return vipa.ConnectionsEnded{Connections: c.connections()}
+	case 32, 33:
+		return vipa.PortBound{
+			ID: uint64(c.n(6)), Local: c.service(), Use: vipa.Use(c.n(3)), Outbound: c.n(4) == 0,
+		}
+	case 34, 35:
+		return vipa.SocketClosed{ID: uint64(c.n(6)), Local: c.service()}
+	case 36:
+		ev := vipa.PortsMarked{DVIPA: c.dvipa()}
+		for range c.n(3) {
+			ev.Ports = append(ev.Ports, vipa.PortUse{Port: c.port(), Use: vipa.Use(1 + c.n(2))})
+		}
+		return ev
+	case 37:
+		return vipa.PortsReleased{DVIPA: c.dvipa(), Ports: []uint16{c.port(), c.port()}}
+	case 38:
+		return vipa.BindInRange{DVIPA: c.dvipa()}
+	case 39:
+		return vipa.RangeUnused{DVIPA: c.dvipa()}
+	case 40, 41:
+		c.asked++
+		every := everyConnection()
+		return vipa.ConnectAsked{ID: c.asked, Connection: every[2*c.n(len(every)/2)]}
 	default:
 		from := c.member()
 		return vipa.MessageReceived{From: from, Message: c.message(from), Connections: c.connections()}
@@ -94,8 +119,15 @@ func (c *choices) definition() vipa.Definition {
 			continue
 		}
 		if dist := c.distribution(); dist != nil {
-			def.Distributes = append(def.Distributes, vipa.Distribute{DVIPA: address, Distribution: *dist})
+			def.Distributes = append(def.Distributes, vipa.Distribute{
+				DVIPA: address, Distribution: *dist, ClusterPorts: c.bool(),
+			})
 		}
+	}
+	if c.bool() {
+		def.Ranges = append(def.Ranges, vipa.Range{
+			Prefix: netip.PrefixFrom(c.dvipa(), 24).Masked(), ClusterPorts: c.bool(), Distribute: c.bool(),
+		})
 	}
 	return def
 }
@@ -135,7 +167,7 @@ func (c *choices) message(from contract.Member) contract.Message {
 			address := c.dvipa()
 			list.DVIPAs = append(list.DVIPAs, contract.DVIPA{
 				Prefix: netip.PrefixFrom(address, address.BitLen()), Role: contract.RolePrimary,
-				Owner: c.n(4) > 0, Epoch: uint64(c.n(4)), Distribution: c.distribution(),
+				Owner: c.n(4) > 0, Epoch: uint64(c.n(4)), Distribution: c.distribution(), ClusterPorts: c.bool(),
 			})
 		}
 		return list
@@ -148,7 +180,9 @@ func (c *choices) message(from contract.Member) contract.Message {
 	case 9:
 		return contract.TERMCONN{DVIPA: address, XCF: sender, Connections: c.connectionsTo(address), Epoch: epoch}
 	}
-	return []contract.Message{contract.EndOfList{}, contract.NEWCONNAck{}, contract.Unknown{}}[c.n(3)]
+	return []contract.Message{
+		contract.EndOfList{}, contract.NEWCONNAck{Acknowledge: uint64(c.n(8))}, contract.Unknown{},
+	}[c.n(3)]
 }
 
 func (c *choices) connections() []contract.Connection {
@@ -170,7 +204,7 @@ func (c *choices) connectionsTo(dvipa netip.Addr) []contract.Connection {
 	return some
 }
 
-// everyConnection is all connections that choices knows, unique ports among them.
+// everyConnection is all connections that choices knows, a unique port after each.
 func everyConnection() []contract.Connection {
 	var every []contract.Connection
 	for _, address := range dvipas {

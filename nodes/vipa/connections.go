@@ -41,6 +41,8 @@ func (s *Stack) connectionsEnded(connections []contract.Connection) {
 		s.report(d, groups[address], func(part []contract.Connection, epoch uint64) contract.Message {
 			return contract.TERMCONN{DVIPA: address, XCF: s.self.XCF, Connections: part, Epoch: epoch}
 		})
+		s.giveUp(groups[address])
+		s.releaseEnded(d, groups[address])
 		if d.lingers() {
 			for _, c := range groups[address] {
 				delete(d.held, c)
@@ -74,10 +76,15 @@ func (d *dvipa) lingers() bool { return len(d.held) > 0 }
 func byDVIPA(connections []contract.Connection) map[netip.Addr][]contract.Connection {
 	groups := make(map[netip.Addr][]contract.Connection)
 	for _, c := range connections {
-		c = contract.Connection{Remote: unmapped(c.Remote), Local: unmapped(c.Local)}
+		c = asPackets(c)
 		groups[c.Local.Addr()] = append(groups[c.Local.Addr()], c)
 	}
 	return groups
+}
+
+// asPackets takes both ends of a connection as the family that its packets have.
+func asPackets(c contract.Connection) contract.Connection {
+	return contract.Connection{Remote: unmapped(c.Remote), Local: unmapped(c.Local)}
 }
 
 func set(connections []contract.Connection) map[contract.Connection]struct{} {

@@ -6,6 +6,7 @@ package vipa
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/plexlab-dev/plexlab/nodes/contract"
 )
@@ -25,6 +26,11 @@ type Config struct {
 	// Self is the stack itself; Self.Outside says whether it has a link to the outside.
 	Self    contract.Member
 	Variant Variant
+	// XCFNetwork is the inter-stack network, which no source address is chosen for. The zero
+	// Prefix: only the XCF addresses of members are known to be in it.
+	XCFNetwork netip.Prefix
+	// OwnersKeepPorts: owners keep the tables of ports (T35), so that there is FollowOwner.
+	OwnersKeepPorts bool
 }
 
 // Definition is a profile with every name resolved to an address: what Figure 10, block 100
@@ -57,9 +63,38 @@ type Distribute struct {
 	ClusterPorts bool
 }
 
-// Range is a VIPARange statement.
+// Range is a VIPARange statement. Those of a Definition do not overlap.
 type Range struct {
-	Prefix       netip.Prefix
+	Prefix       netip.Prefix // masked
 	ClusterPorts bool
 	Distribute   bool
+}
+
+// distribution is that of a DVIPA activated in the range: with DISTribute every port, to ALL (T18).
+func (r Range) distribution() *contract.Distribution {
+	if !r.Distribute {
+		return nil
+	}
+	return &contract.Distribution{All: true}
+}
+
+// ClusterPorts returns the DVIPAs of the definition's own statements whose ports are to be assigned
+// cluster-wide (T22, T23), in order of address.
+func (def Definition) ClusterPorts() []netip.Addr {
+	var all []netip.Addr
+	for address, st := range def.byDVIPA() {
+		in := rangeOf(def.Ranges, address)
+		if st.define != nil && (st.define.ClusterPorts || in != nil && in.ClusterPorts) ||
+			st.distribute != nil && st.distribute.ClusterPorts {
+			all = append(all, address)
+		}
+	}
+	slices.SortFunc(all, netip.Addr.Compare)
+	return all
+}
+
+// Use says how a port that is in use already would be assigned by the definition (I15), if its DVIPA
+// has CLUSTERPORTS.
+func (def Definition) Use(service netip.AddrPort) Use {
+	return assignment(def.byDVIPA()[service.Addr()].distribution(), service.Port())
 }

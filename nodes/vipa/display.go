@@ -26,6 +26,7 @@ type Origin string
 const (
 	OriginDefine Origin = "VIPADEFine"
 	OriginBackup Origin = "VIPABackup"
+	OriginRange  Origin = "VIPARange" // activated by a bind here
 	OriginList   Origin = "VIPA_LIST"
 )
 
@@ -59,6 +60,19 @@ type DPTEntry struct {
 type UniqueEntry struct {
 	Service netip.AddrPort
 	Target  netip.Addr
+}
+
+// PortStatus is one port of a DVIPA that the coupling facility notes for this stack.
+type PortStatus struct {
+	Service netip.AddrPort
+	Use     Use // Shared or Unique
+	// Sockets are bound to it, and Listeners listen on it, as far as the stack was told; a port
+	// with neither is in use by connections, or by what is left of them.
+	Sockets, Listeners int
+	// Routed: the owner of the DVIPA is to route a unique port to this stack.
+	Routed bool
+	// Rest: outbound connections came from it; it rests when it is given back.
+	Rest bool
 }
 
 // MemberStatus is one living partner.
@@ -99,6 +113,8 @@ func (s *Stack) status(d *dvipa) DVIPAStatus {
 		}
 	}
 	switch {
+	case d.ranged != nil:
+		st.Origin = OriginRange
 	case d.routing != nil:
 		st.Origin = OriginDefine
 	case d.rank > 0:
@@ -134,8 +150,25 @@ func (s *Stack) Unique() []UniqueEntry {
 	for _, address := range s.sortedDVIPAs() {
 		if r := s.dvipas[address].routing; r != nil {
 			for _, port := range slices.Sorted(maps.Keys(r.unique)) {
-				all = append(all, UniqueEntry{Service: netip.AddrPortFrom(address, port), Target: r.unique[port]})
+				all = append(all, UniqueEntry{Service: netip.AddrPortFrom(address, port), Target: r.holder(port)})
 			}
+		}
+	}
+	return all
+}
+
+// Ports returns what the coupling facility notes for this stack, in order of address and port: what
+// it has to note again if it is made anew.
+func (s *Stack) Ports() []PortStatus {
+	var all []PortStatus
+	for _, address := range s.sortedDVIPAs() {
+		d := s.dvipas[address]
+		for _, number := range slices.Sorted(maps.Keys(d.ports)) {
+			p, service := d.ports[number], netip.AddrPortFrom(address, number)
+			all = append(all, PortStatus{
+				Service: service, Use: p.use, Sockets: len(p.sockets), Listeners: s.listeners.on(service),
+				Routed: p.routed, Rest: p.rest,
+			})
 		}
 	}
 	return all

@@ -13,13 +13,16 @@ import (
 type routing struct {
 	prefix       netip.Prefix // as advertised
 	epoch        uint64
+	entry        bool                   // in the coupling facility there is one
 	distribution *contract.Distribution // nil: not distributed
 	places       map[netip.Addr]int     // of the candidate targets in DESTIP, from 0
 	// dpt holds the current actual targets of each port: in the order of DESTIP, for ALL in
 	// order of XCF address. No entry is empty.
 	dpt map[uint16][]contract.Target
-	// unique holds the stack of each cluster-wide port.
-	unique map[uint16]netip.Addr
+	// unique holds the stacks that say they have each unique port, the one that has the entry
+	// first. Word that one has given it up, or is gone, may come after the claim of the next, which the
+	// coupling facility has let it have. No entry is empty.
+	unique map[uint16][]netip.Addr
 }
 
 func newRouting(prefix netip.Prefix, epoch uint64) *routing {
@@ -27,7 +30,7 @@ func newRouting(prefix netip.Prefix, epoch uint64) *routing {
 		prefix: prefix,
 		epoch:  epoch,
 		dpt:    make(map[uint16][]contract.Target),
-		unique: make(map[uint16]netip.Addr),
+		unique: make(map[uint16][]netip.Addr),
 	}
 }
 
@@ -120,22 +123,39 @@ func (r *routing) remove(address netip.Addr, port uint16, xcf netip.Addr) []Acti
 	return []Action{r.put(address, port, slices.Delete(slices.Clone(r.dpt[port]), place, place+1))}
 }
 
-// setUnique enters the stack of a cluster-wide port.
-func (r *routing) setUnique(address netip.Addr, port uint16, xcf netip.Addr) []Action {
-	if r.unique[port] == xcf {
-		return nil
+// holder is the stack of a cluster-wide port, the zero Addr if none has it.
+func (r *routing) holder(port uint16) netip.Addr {
+	if claims := r.unique[port]; len(claims) > 0 {
+		return claims[0]
 	}
-	r.unique[port] = xcf
-	return []Action{SetUnique{Service: netip.AddrPortFrom(address, port), Target: xcf}}
+	return netip.Addr{}
 }
 
-// clearUnique removes the entry of a cluster-wide port if that stack has it.
+// setUnique enters the stack of a cluster-wide port; where another has it, it comes next.
+func (r *routing) setUnique(address netip.Addr, port uint16, xcf netip.Addr) []Action {
+	before := r.holder(port)
+	if !slices.Contains(r.unique[port], xcf) {
+		r.unique[port] = append(r.unique[port], xcf)
+	}
+	return r.putUnique(address, port, before)
+}
+
+// clearUnique ends the claim of a stack to a cluster-wide port.
 func (r *routing) clearUnique(address netip.Addr, port uint16, xcf netip.Addr) []Action {
-	if r.unique[port] != xcf {
+	before := r.holder(port)
+	r.unique[port] = slices.DeleteFunc(r.unique[port], func(claim netip.Addr) bool { return claim == xcf })
+	if len(r.unique[port]) == 0 {
+		delete(r.unique, port)
+	}
+	return r.putUnique(address, port, before)
+}
+
+// putUnique is the change of the entry, none if it is the same as before.
+func (r *routing) putUnique(address netip.Addr, port uint16, before netip.Addr) []Action {
+	if r.holder(port) == before {
 		return nil
 	}
-	delete(r.unique, port)
-	return []Action{SetUnique{Service: netip.AddrPortFrom(address, port)}}
+	return []Action{SetUnique{Service: netip.AddrPortFrom(address, port), Target: r.holder(port)}}
 }
 
 // lose takes a stack out of every entry.
@@ -157,7 +177,8 @@ func (r *routing) clear(address netip.Addr) []Action {
 		changed = append(changed, r.put(address, port, nil))
 	}
 	for _, port := range slices.Sorted(maps.Keys(r.unique)) {
-		changed = append(changed, r.clearUnique(address, port, r.unique[port])...)
+		r.unique[port] = r.unique[port][:1]
+		changed = append(changed, r.clearUnique(address, port, r.holder(port))...)
 	}
 	return changed
 }

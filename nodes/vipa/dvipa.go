@@ -14,6 +14,10 @@ type dvipa struct {
 	define     *Define     // own VIPADEFine
 	rank       uint8       // own VIPABackup; 0: not a backup
 	distribute *Distribute // own VIPADISTribute
+	// ranged is the own VIPARange that a bind activated the DVIPA in, as it was then (T18).
+	ranged *Range
+	// rangePorts: an own VIPARange with CLUSTERPORTS holds the address (T22).
+	rangePorts bool
 
 	// listed is what the list of its owner (this stack's own list included) said last. It
 	// outlives the owner: the stack goes on as a target until another list says otherwise.
@@ -28,6 +32,16 @@ type dvipa struct {
 	// held are the connections of a stack that is no candidate: the address stays until the
 	// last has ended (I16). Empty for a candidate.
 	held map[contract.Connection]struct{}
+
+	// clusterWide: CLUSTERPORTS is in force, by the list of the owner.
+	clusterWide bool
+	// marking: what is in use already is being noted in the coupling facility (T21). Until it is,
+	// listeners take part as before.
+	marking bool
+	// ports are those that the coupling facility notes for this stack; uniques counts those of
+	// them that are Unique, for which the address stays as well (I16).
+	ports   map[uint16]*port
+	uniques int
 }
 
 // listed is one DVIPA of a VIPAList, and what this stack told its owner in return.
@@ -45,6 +59,7 @@ func (s *Stack) dvipa(address netip.Addr) *dvipa {
 	if !ok {
 		d = &dvipa{address: address}
 		s.dvipas[address] = d
+		s.addresses = nil
 	}
 	return d
 }
@@ -53,30 +68,63 @@ func (s *Stack) dvipa(address netip.Addr) *dvipa {
 // drops a record that nothing needs.
 func (s *Stack) settle(d *dvipa) {
 	target := d.listed != nil && d.listed.candidate
-	switch wanted := d.routing != nil || target || len(d.held) > 0; {
+	switch wanted := d.routing != nil || target || len(d.held) > 0 || d.uniques > 0; {
 	case wanted && !d.active:
 		d.active = true
+		s.addresses = nil
 		s.do(Activate{DVIPA: d.address})
 	case !wanted && d.active:
 		d.active = false
+		s.addresses = nil
 		s.do(Deactivate{DVIPA: d.address})
 	}
-	defined := d.define != nil || d.rank > 0 || d.distribute != nil
-	if !defined && d.listed == nil && d.kept == nil && !d.active {
+	defined := d.define != nil || d.rank > 0 || d.distribute != nil || d.ranged != nil
+	if !defined && d.listed == nil && d.kept == nil && !d.active && len(d.ports) == 0 {
 		delete(s.dvipas, d.address)
+		s.addresses = nil
 	}
 }
 
 // clusterPorts says whether the stack's own definitions ask for cluster-wide ports; the
-// keyword may stand in either statement (T23).
+// keyword may stand in each statement (T23), and one of a VIPARange is for every address in it that
+// the stack owns (T22).
 func (d *dvipa) clusterPorts() bool {
-	return d.define != nil && d.define.ClusterPorts || d.distribute != nil && d.distribute.ClusterPorts
+	return d.define != nil && d.define.ClusterPorts || d.distribute != nil && d.distribute.ClusterPorts ||
+		d.rangePorts && d.prefix().IsValid()
 }
 
-// distribution is what the stack's own definitions say, nil without VIPADISTribute.
+// distribution is what the stack's own definitions say, nil where they distribute nothing.
 func (d *dvipa) distribution() *contract.Distribution {
-	if d.distribute == nil {
-		return nil
+	switch {
+	case d.distribute != nil:
+		return &d.distribute.Distribution
+	case d.ranged != nil:
+		return d.ranged.distribution()
 	}
-	return &d.distribute.Distribution
+	return nil
+}
+
+// prefix is the DVIPA with the mask that the stack is to own it with, the zero Prefix if it is
+// not to own it.
+func (d *dvipa) prefix() netip.Prefix {
+	switch {
+	case d.define != nil:
+		return d.define.Prefix
+	case d.ranged != nil:
+		return netip.PrefixFrom(d.address, d.ranged.Prefix.Bits())
+	}
+	return netip.Prefix{}
+}
+
+// inForce is the distribution that the owner told of, or else that of the own definitions.
+func (d *dvipa) inForce() *contract.Distribution {
+	if d.listed != nil {
+		return d.listed.entry.Distribution
+	}
+	return d.distribution()
+}
+
+// owned says whether a living stack, which may be this one, owns the DVIPA.
+func (s *Stack) owned(d *dvipa) bool {
+	return d.routing != nil || d.listed != nil && s.living(d.listed.owner)
 }

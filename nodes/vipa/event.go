@@ -50,6 +50,55 @@ type ConnectionsHeld struct{ Connections []contract.Connection }
 // ConnectionsEnded: the kernel holds no state for these connections any more (I3).
 type ConnectionsEnded struct{ Connections []contract.Connection }
 
+// PortBound: a socket was bound to a DVIPA (Figure 15, block 228), and the coupling facility has
+// its port as this stack's where Use says so. Bind.Next gives it; for a socket that was found by
+// looking the port is claimed first. It comes before everything else that is told of the socket.
+type PortBound struct {
+	// ID is the kernel's socket cookie, as that of a Listener.
+	ID    uint64
+	Local netip.AddrPort
+	Use   Use
+	// Outbound: connect() without bind took the port; it is told of by NEWCONN.
+	Outbound bool
+}
+
+// SocketClosed: a socket bound to a DVIPA is closed (Figure 6), by whatever means, in every
+// process that had it. ListenEnded comes before it.
+type SocketClosed struct {
+	ID    uint64
+	Local netip.AddrPort
+}
+
+// PortsMarked answers MarkPorts: the coupling facility has these ports of the DVIPA as this stack's
+// now. Those that another stack had first are not among them.
+type PortsMarked struct {
+	DVIPA netip.Addr
+	Ports []PortUse
+}
+
+// PortsReleased answers ReleasePorts: the coupling facility does not have these ports as this
+// stack's any more. Those that the kernel still uses are not among them.
+type PortsReleased struct {
+	DVIPA netip.Addr
+	Ports []uint16
+}
+
+// BindInRange: a socket is being bound to a DVIPA of an own VIPARange (Figure 15, block 226).
+type BindInRange struct{ DVIPA netip.Addr }
+
+// RangeUnused: no socket of this stack, no remnant and no bind that is under way uses the DVIPA,
+// and no CRT entry of it points to another stack. To be told again for as long as it holds; the
+// stack decides by what else it knows, and ignores what was not activated in a VIPARange here.
+type RangeUnused struct{ DVIPA netip.Addr }
+
+// ConnectAsked: a socket bound to a DVIPA is about to connect, and waits for the LetConnect or
+// RefuseConnect of ID, which none of the others that wait has. If it gives up, the connection is
+// told to have ended (ConnectionsEnded) and nothing follows any more.
+type ConnectAsked struct {
+	ID         uint64
+	Connection contract.Connection
+}
+
 func (ProfileChanged) event()   {}
 func (MemberJoined) event()     {}
 func (MemberLost) event()       {}
@@ -58,3 +107,10 @@ func (ListenStarted) event()    {}
 func (ListenEnded) event()      {}
 func (ConnectionsHeld) event()  {}
 func (ConnectionsEnded) event() {}
+func (PortBound) event()        {}
+func (SocketClosed) event()     {}
+func (PortsMarked) event()      {}
+func (PortsReleased) event()    {}
+func (BindInRange) event()      {}
+func (RangeUnused) event()      {}
+func (ConnectAsked) event()     {}

@@ -11,8 +11,14 @@ import (
 func (s *Stack) profileChanged(def Definition) {
 	// 100: define the DVIPAs, their candidate targets and ports.
 	s.define(def)
+	s.initialize()
+}
+
+// initialize is Figure 10 once the DVIPAs are defined.
+func (s *Stack) initialize() {
 	acquired := s.own()
 	s.list = s.completeList()
+	s.createEntries()
 
 	// 102: distribute the list to every stack.
 	s.broadcast()
@@ -38,11 +44,13 @@ func (s *Stack) profileChanged(def Definition) {
 // define takes the definitions over into the records, and lets go of kept lists that are not a
 // backup's any more.
 func (s *Stack) define(def Definition) {
+	s.definition, s.addresses = def, nil
 	for _, d := range s.dvipas {
 		d.define, d.rank, d.distribute = nil, 0, nil
 	}
 	for _, define := range def.Defines {
-		s.dvipa(define.Prefix.Addr()).define = &define
+		d := s.dvipa(define.Prefix.Addr())
+		d.define, d.ranged = &define, nil
 	}
 	for _, backup := range def.Backups {
 		s.dvipa(backup.DVIPA).rank = backup.Rank
@@ -50,9 +58,9 @@ func (s *Stack) define(def Definition) {
 	for _, distribute := range def.Distributes {
 		s.dvipa(distribute.DVIPA).distribute = &distribute
 	}
-	s.sourceIPAs = def.SourceIPAs
 	for _, address := range s.sortedDVIPAs() {
 		d := s.dvipas[address]
+		s.inRange(d)
 		switch keeps := d.rank > 0 && d.distribute == nil; {
 		case !keeps:
 			d.kept = nil
@@ -63,33 +71,50 @@ func (s *Stack) define(def Definition) {
 	}
 }
 
-// own makes the stack the routing stack of what it defines by VIPADEFine, and of that only. It
-// returns those DVIPAs that have to be advertised, in order of address.
+// own makes the stack the routing stack of what it defines by VIPADEFine and what was activated
+// in its VIPARanges, and of that only. It returns those DVIPAs that have to be advertised, in
+// order of address.
 func (s *Stack) own() []*dvipa {
 	var acquired []*dvipa
 	for _, address := range s.sortedDVIPAs() {
 		d := s.dvipas[address]
-		switch r := d.routing; {
-		case d.define == nil && r != nil:
+		switch r, prefix := d.routing, d.prefix(); {
+		case !prefix.IsValid() && r != nil:
 			s.do(Withdraw{DVIPA: address})
 			s.do(r.clear(address)...)
 			d.routing = nil
-		case d.define == nil:
+			s.addresses = nil
+		case !prefix.IsValid():
 		case r == nil:
 			s.epoch++
-			d.routing = newRouting(d.define.Prefix, s.epoch)
+			d.routing = newRouting(prefix, s.epoch)
+			s.addresses = nil
+			if !d.active {
+				d.clusterWide = d.clusterPorts()
+			}
 			acquired = append(acquired, d)
-		case r.prefix != d.define.Prefix:
-			r.prefix = d.define.Prefix
+		case r.prefix != prefix:
+			r.prefix = prefix
 			acquired = append(acquired, d)
 		}
 	}
 	return acquired
 }
 
+// createEntries sees to an entry in the coupling facility for each DVIPA with CLUSTERPORTS that is
+// owned here, before any other stack hears of it (T20).
+func (s *Stack) createEntries() {
+	for _, address := range s.sortedDVIPAs() {
+		if d := s.dvipas[address]; d.routing != nil && !d.routing.entry && d.clusterPorts() {
+			d.routing.entry = true
+			s.do(CreateEntry{DVIPA: address})
+		}
+	}
+}
+
 // completeList is everything that the stack's profile says of DVIPAs (T19), in order of address.
 func (s *Stack) completeList() contract.VIPAList {
-	list := contract.VIPAList{SourceIPAs: s.sourceIPAs}
+	list := contract.VIPAList{SourceIPAs: s.definition.SourceIPAs}
 	for _, address := range s.sortedDVIPAs() {
 		d := s.dvipas[address]
 		entry := contract.DVIPA{ClusterPorts: d.clusterPorts(), Distribution: d.distribution()}
@@ -97,6 +122,9 @@ func (s *Stack) completeList() contract.VIPAList {
 		case d.routing != nil:
 			entry.Prefix = d.routing.prefix
 			entry.Role, entry.Owner, entry.Epoch = contract.RolePrimary, true, d.routing.epoch
+			if d.ranged != nil {
+				entry.Role = contract.RoleRange
+			}
 		case d.rank > 0:
 			entry.Prefix = netip.PrefixFrom(address, address.BitLen())
 			entry.Role, entry.Rank = contract.RoleBackup, d.rank

@@ -48,6 +48,11 @@ func (s *Stack) vipaList(from contract.Member, list contract.VIPAList, held []co
 		s.candidate(s.dvipa(address), from, e, connections[address])
 	}
 	s.unlisted(from, owned, connections)
+	if partner := s.members[from.XCF]; partner != nil {
+		partner.sources = list.SourceIPAs
+	}
+	s.addresses = nil
+	s.askAgain()
 }
 
 // objection says why an entry of an owner's list is not accepted, or nothing. Until ownership
@@ -88,23 +93,32 @@ func (s *Stack) candidate(d *dvipa, from contract.Member, e contract.DVIPA, held
 		before = d.listed.services
 	}
 	d.listed = &listed{owner: from, entry: e}
+	s.follow(d)
 
 	// 124: is this stack a candidate target?
 	s.pass("fig11/122-yes->124")
-	if names(e.Distribution, s.self.XCF) {
+	reported := names(e.Distribution, s.self.XCF) // by 130
+	if reported {
 		s.pass("fig11/124-yes->126")
 		// 126: an internal address, if it is not active yet.
 		d.listed.candidate = true
 		d.held = nil
+		s.assignClusterWide(d)
 		s.settle(d)
 		s.pass("fig11/126->128")
 		// 128, 130: listening applications.
 		s.block128(d, before)
 	} else {
 		s.pass("fig11/124-no->132")
-		// I16: the address stays for the connections that are left.
+		// I16: the address stays for the connections and unique ports that are left.
 		d.held = set(held)
+		s.assignClusterWide(d)
 		s.settle(d)
+		if routes := d.routes(); len(routes) > 0 {
+			s.pass("fig11/128-yes->130", "fig11/130->131")
+			s.block130Unique(d, routes)
+			reported = true
+		}
 	}
 	// 131, 133: active connections; a stack that is no candidate tells of them all the same (I16).
 	switch {
@@ -112,7 +126,7 @@ func (s *Stack) candidate(d *dvipa, from contract.Member, e contract.DVIPA, held
 		s.pass("fig11/131-yes->133")
 		s.block133(d, held)
 		s.pass("fig11/133->132")
-	case d.listed.candidate:
+	case reported:
 		s.pass("fig11/131-no->132")
 	}
 
@@ -132,6 +146,28 @@ func (s *Stack) candidate(d *dvipa, from contract.Member, e contract.DVIPA, held
 	d.kept = &d.listed.entry
 }
 
+// assignClusterWide takes over what the list says of CLUSTERPORTS. Where the keyword was added
+// while the DVIPA is an address of this stack, what it uses already is marked (T21).
+func (s *Stack) assignClusterWide(d *dvipa) {
+	added := d.listed.entry.ClusterPorts && !d.clusterWide
+	d.clusterWide = d.listed.entry.ClusterPorts
+	if added && d.active {
+		s.mark(d)
+	}
+}
+
+// follow: where owners keep the tables of ports, what this stack holds is told to the one that the
+// list names (T35). This stack itself knows.
+func (s *Stack) follow(d *dvipa) {
+	switch {
+	case !s.followed:
+	case d.listed == nil || !d.listed.entry.ClusterPorts:
+		s.do(FollowOwner{DVIPA: d.address})
+	case d.listed.owner != s.self:
+		s.do(FollowOwner{DVIPA: d.address, Owner: d.listed.owner, Epoch: d.listed.entry.Epoch})
+	}
+}
+
 // unlisted: DVIPAs that the sender owned and that are not in its list any more are not
 // addresses of this stack any more, except for the connections it holds. A kept list stays.
 func (s *Stack) unlisted(from contract.Member, owned map[netip.Addr]bool, connections map[netip.Addr][]contract.Connection) {
@@ -141,6 +177,7 @@ func (s *Stack) unlisted(from contract.Member, owned map[netip.Addr]bool, connec
 			continue
 		}
 		d.listed = nil
+		s.follow(d)
 		d.held = set(connections[address])
 		s.settle(d)
 	}

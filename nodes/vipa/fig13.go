@@ -41,16 +41,11 @@ func (s *Stack) srvstat(from contract.Member, m contract.SRVSTAT) {
 
 	// 165: cluster-wide port? 167: the CRT entry with source zero. Any member may have one (I16).
 	if m.Unique {
-		holder, held := r.unique[port]
-		if m.Listening && held && holder != m.XCF {
-			s.refuse(from, "SRVSTAT for unique port %s: %s has it", m.Service, holder)
-			return
-		}
 		s.pass("fig13/160-SRVSTAT->165", "fig13/165-yes->167", "fig13/167->end")
 		s.figure7(uniquePort)
 		s.block108(true)
 		if m.Listening {
-			s.do(r.setUnique(address, port, m.XCF)...)
+			s.claim(from, m, d, port)
 		} else {
 			s.do(r.clearUnique(address, port, m.XCF)...)
 		}
@@ -87,16 +82,20 @@ func (s *Stack) newconn(from contract.Member, m contract.NEWCONN) {
 	s.figure7(otherMessage)
 	connections, ports := uniquePorts(m.Connections)
 	for _, port := range ports {
-		holder, held := d.routing.unique[port]
-		if held && holder != m.XCF {
-			s.refuse(from, "NEWCONN for unique port %s: %s has it", netip.AddrPortFrom(m.DVIPA, port), holder)
-			continue
-		}
 		s.block108(true)
-		s.do(d.routing.setUnique(m.DVIPA, port, m.XCF)...)
+		s.claim(from, m, d, port)
 	}
 	if len(connections) > 0 || m.Acknowledge != 0 {
 		s.do(AddConnections{Target: m.XCF, Connections: connections, Acknowledge: m.Acknowledge})
+	}
+}
+
+// claim enters a stack for a unique port, and says so where another has to give it up first.
+func (s *Stack) claim(from contract.Member, m contract.Message, d *dvipa, port uint16) {
+	s.do(d.routing.setUnique(d.address, port, from.XCF)...)
+	if holder := d.routing.holder(port); holder != from.XCF {
+		s.refuse(from, "%s for unique port %s: %s has it until it gives it up",
+			m.Kind(), netip.AddrPortFrom(d.address, port), holder)
 	}
 }
 

@@ -12,41 +12,54 @@ import (
 // listeners are the listening sockets of the stack, found by socket and by local address.
 type listeners struct {
 	byID      map[uint64]Listener
-	byAddress map[netip.Addr]map[uint64]Listener
+	byAddress map[netip.Addr]map[uint16]map[uint64]Listener // by port and ID
 }
 
 func newListeners() listeners {
 	return listeners{
 		byID:      make(map[uint64]Listener),
-		byAddress: make(map[netip.Addr]map[uint64]Listener),
+		byAddress: make(map[netip.Addr]map[uint16]map[uint64]Listener),
 	}
 }
 
 func (ls listeners) add(l Listener) {
 	ls.byID[l.ID] = l
-	address := l.Local.Addr()
+	address, port := l.Local.Addr(), l.Local.Port()
 	if ls.byAddress[address] == nil {
-		ls.byAddress[address] = make(map[uint64]Listener)
+		ls.byAddress[address] = make(map[uint16]map[uint64]Listener)
 	}
-	ls.byAddress[address][l.ID] = l
+	if ls.byAddress[address][port] == nil {
+		ls.byAddress[address][port] = make(map[uint64]Listener)
+	}
+	ls.byAddress[address][port][l.ID] = l
 }
 
 func (ls listeners) remove(l Listener) {
 	delete(ls.byID, l.ID)
-	address := l.Local.Addr()
-	delete(ls.byAddress[address], l.ID)
+	address, port := l.Local.Addr(), l.Local.Port()
+	delete(ls.byAddress[address][port], l.ID)
+	if len(ls.byAddress[address][port]) == 0 {
+		delete(ls.byAddress[address], port)
+	}
 	if len(ls.byAddress[address]) == 0 {
 		delete(ls.byAddress, address)
 	}
+}
+
+// on counts the sockets that listen on exactly this address and port.
+func (ls listeners) on(local netip.AddrPort) int {
+	return len(ls.byAddress[local.Addr()][local.Port()])
 }
 
 // reaching returns the sockets that connections to the DVIPA can reach, in order of ID.
 func (ls listeners) reaching(dvipa netip.Addr) []Listener {
 	var found []Listener
 	for _, local := range []netip.Addr{dvipa, netip.IPv4Unspecified(), netip.IPv6Unspecified()} {
-		for _, l := range ls.byAddress[local] {
-			if l.takes(dvipa) {
-				found = append(found, l)
+		for _, same := range ls.byAddress[local] {
+			for _, l := range same {
+				if l.takes(dvipa) {
+					found = append(found, l)
+				}
 			}
 		}
 	}
@@ -65,45 +78,115 @@ func (s *Stack) listenStarted(l Listener) {
 	}
 	s.listeners.add(l)
 
+	number := l.Local.Port()
+	if p := s.dvipas[l.Local.Addr()].port(number); p != nil {
+		p.listened = true
+	}
 	targets := s.targetsOf(l)
 	if len(targets) == 0 {
 		conventional5(&s.trace)
 	}
 	for _, d := range targets {
-		if !figure5(l, d.listed.entry.Distribution, s.variant, &s.trace) {
-			continue
-		}
-		port := l.Local.Port()
-		d.listed.services[port]++
-		if d.listed.services[port] == 1 {
-			s.announce(d, port, true)
+		switch s.figure5(d, l, &s.trace) {
+		case announced:
+			d.listed.services[number]++
+			if d.listed.services[number] == 1 {
+				s.announce(d, number, true)
+			}
+		case unique:
+			// The message of 506; the one of 228 came before.
+			if s.listeners.on(l.Local) == 1 {
+				d.ports[number].routed = true
+				s.announceUnique(d, number, true)
+			}
 		}
 	}
 }
 
-// listenEnded: the last socket of a service tells that listening ended (I9). Block 130 sends
-// that message too.
+// listenEnded is Figure 14, and Figure 6 as far as it is about listening sockets. The last socket
+// of a service tells that listening ended (I9); block 130 sends that message too. The port is
+// given back where nothing else uses it (I18).
 func (s *Stack) listenEnded(id uint64) {
 	l, ok := s.listeners.byID[id]
 	if !ok {
 		return
 	}
 	s.listeners.remove(l)
+	number := l.Local.Port()
+	at := s.dvipas[l.Local.Addr()]
+	p := at.port(number)
+
+	// The end of the socket itself is no second one.
+	if known := s.sockets[id]; known != nil {
+		known.listened = true
+	}
+	associated := false
 	for _, d := range s.targetsOf(l) {
-		if !figure5(l, d.listed.entry.Distribution, s.variant, nil) {
+		how := s.figure5(d, l, nil)
+		if d != at && how == plain {
 			continue
 		}
-		port := l.Local.Port()
-		d.listed.services[port]--
-		if d.listed.services[port] == 0 {
-			delete(d.listed.services, port)
-			s.announce(d, port, false)
+		associated = true
+		s.figure14(d, at.assigned(number))
+		s.figure6(d, at.assigned(number), how == announced)
+		switch {
+		case how == announced:
+			d.listed.services[number]--
+			if d.listed.services[number] == 0 {
+				delete(d.listed.services, number)
+				s.block194(at.assigned(number))
+				s.announce(d, number, false)
+			}
+		case how == unique && s.listeners.on(l.Local) == 0:
+			p.routed = false
+			s.block194(p.use)
+			s.announceUnique(d, number, false)
 		}
+	}
+	if !associated {
+		s.figure14(at, at.assigned(number))
+		s.figure6(at, at.assigned(number), false)
+	}
+	if p == nil || s.listeners.on(l.Local) > 0 {
+		return
+	}
+	_, bound := p.sockets[id]
+	if others := len(p.sockets); others == 0 || bound && others == 1 {
+		s.release(at, number)
 	}
 }
 
-// targetsOf returns the DVIPAs that this stack is a candidate target for and that the socket
-// takes connections of, in order of address.
+// block194: the message to the routing stack, which is that of block 610 too. Without CLUSTERPORTS
+// it is one of the updates of 184.
+func (s *Stack) block194(use Use) {
+	if use != Local {
+		s.pass("fig14/194->end")
+	}
+	s.pass("fig06/610->end")
+}
+
+// figure5 is that of a listener that takes connections to the DVIPA.
+func (s *Stack) figure5(d *dvipa, l Listener, trace *trace) opening {
+	var dist *contract.Distribution
+	if d.listed != nil && d.listed.candidate {
+		dist = d.listed.entry.Distribution
+	}
+	if l.Local.Addr().IsUnspecified() {
+		return figure5(l, dist, Local, false, s.variant, trace)
+	}
+	number := l.Local.Port()
+	if p := d.port(number); p != nil {
+		return figure5(l, dist, p.use, true, s.variant, trace)
+	}
+	cluster := Local
+	if d.clusterWide && !d.marking {
+		cluster = assignment(d.inForce(), number)
+	}
+	return figure5(l, dist, cluster, false, s.variant, trace)
+}
+
+// targetsOf returns the DVIPAs that the socket takes connections of and that this stack is a
+// candidate target for or, for the very port, the holder (I16); in order of address.
 func (s *Stack) targetsOf(l Listener) []*dvipa {
 	addresses := []netip.Addr{l.Local.Addr()}
 	if l.Local.Addr().IsUnspecified() {
@@ -112,7 +195,11 @@ func (s *Stack) targetsOf(l Listener) []*dvipa {
 	var targets []*dvipa
 	for _, address := range addresses {
 		d := s.dvipas[address]
-		if d != nil && d.listed != nil && d.listed.candidate && l.takes(address) {
+		if d == nil || !l.takes(address) {
+			continue
+		}
+		holder := address == l.Local.Addr() && d.assigned(l.Local.Port()) == Unique
+		if holder || d.listed != nil && d.listed.candidate {
 			targets = append(targets, d)
 		}
 	}
@@ -123,18 +210,14 @@ func (s *Stack) targetsOf(l Listener) []*dvipa {
 // services that this very owner was told of already.
 func (s *Stack) block128(d *dvipa, before map[uint16]int) {
 	l := d.listed
-	l.services = make(map[uint16]int)
-	for _, listener := range s.listeners.reaching(d.address) {
-		if figure5(listener, l.entry.Distribution, s.variant, &s.trace) {
-			l.services[listener.Local.Port()]++
-		}
-	}
-	listening := len(l.services) > 0
-	if listening {
+	s.count(d)
+	routes := d.routes()
+	if len(l.services) > 0 || len(routes) > 0 {
 		s.pass("fig11/128-yes->130", "fig11/130->131")
 	} else {
 		s.pass("fig11/128-no->131")
 	}
+	s.block130Unique(d, routes)
 	for _, port := range slices.Sorted(maps.Keys(before)) {
 		if l.services[port] == 0 {
 			s.block130(d, port, false)
@@ -142,6 +225,58 @@ func (s *Stack) block128(d *dvipa, before map[uint16]int) {
 	}
 	for _, port := range slices.Sorted(maps.Keys(l.services)) {
 		s.block130(d, port, true)
+	}
+}
+
+// count lets every listener that reaches the DVIPA pass Figure 5 anew: which sockets take part in
+// distribution, and which unique ports have a listener.
+func (s *Stack) count(d *dvipa) {
+	if d.listed != nil {
+		d.listed.services = make(map[uint16]int)
+	}
+	for _, l := range s.listeners.reaching(d.address) {
+		switch number := l.Local.Port(); s.figure5(d, l, &s.trace) {
+		case announced:
+			d.listed.services[number]++
+		case unique:
+			d.ports[number].routed, d.ports[number].listened = true, true
+		}
+	}
+}
+
+// recount tells the owner what has changed because ports are held that listeners had before:
+// what is a unique port now first, so that at no time nobody has it.
+func (s *Stack) recount(d *dvipa) {
+	var before map[uint16]int
+	if d.listed != nil {
+		before = d.listed.services
+	}
+	known := d.routes()
+	s.count(d)
+	for _, number := range d.routes() {
+		if _, told := slices.BinarySearch(known, number); !told {
+			s.announceUnique(d, number, true)
+		}
+	}
+	for _, number := range slices.Sorted(maps.Keys(before)) {
+		if d.listed.services[number] == 0 {
+			s.announce(d, number, false)
+		}
+	}
+	if d.listed == nil {
+		return
+	}
+	for _, number := range slices.Sorted(maps.Keys(d.listed.services)) {
+		if before[number] == 0 {
+			s.announce(d, number, true)
+		}
+	}
+}
+
+// block130Unique tells the routing stack of unique ports; who is no candidate does it too (I16).
+func (s *Stack) block130Unique(d *dvipa, ports []uint16) {
+	for _, number := range ports {
+		s.announceUnique(d, number, true)
 	}
 }
 

@@ -11,6 +11,8 @@ type member struct {
 	contract.Member
 	// unanswered counts the VIPALists sent to it that it has not ended with EndOfList.
 	unanswered int
+	// sources are the SOURCEIPA rules of its list.
+	sources []contract.SourceIPA
 }
 
 // living says whether this very incarnation is a member; the stack itself always is.
@@ -37,6 +39,7 @@ func (s *Stack) memberJoined(m contract.Member) {
 		s.lose(old.Member)
 	}
 	s.members[m.XCF] = &member{Member: m, unanswered: 1}
+	s.addresses = nil
 	s.tell(m.XCF, s.list)
 	s.chooseWayOut()
 }
@@ -52,9 +55,11 @@ func (s *Stack) memberLost(m contract.Member) {
 
 // lose takes a stack that is gone out of the tables: its DPT entries and unique ports, then
 // the CRT entries, so that its clients get RST. What it told as an owner stays, for connections
-// and for takeover, but nobody is told anything until an owner's list comes again.
+// and for takeover, but nobody is told anything until an owner's list comes again. Its ports in
+// the coupling facility become available again (T32).
 func (s *Stack) lose(m contract.Member) {
 	delete(s.members, m.XCF)
+	s.addresses = nil
 	routing := false
 	for _, address := range s.sortedDVIPAs() {
 		if d := s.dvipas[address]; d.routing != nil {
@@ -65,6 +70,10 @@ func (s *Stack) lose(m contract.Member) {
 	if routing {
 		s.do(DropTarget{Target: m.XCF})
 	}
+	if s.clusterWide() {
+		s.do(ReclaimPorts{Member: m})
+	}
+	s.askAgain()
 }
 
 // broadcast tells every partner the complete list.

@@ -1,6 +1,7 @@
 package vipa_test
 
 import (
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"reflect"
@@ -48,6 +49,7 @@ func checkEvents(t *testing.T, data []byte) {
 	w.tables = vipa.NewTables(cfg.Self.XCF)
 	w.active, w.advertised = make(map[netip.Addr]bool), make(map[netip.Addr]bool)
 	w.last = make(map[string]string)
+	w.waiting, w.released = make(map[uint64]contract.Connection), make(map[netip.AddrPort]bool)
 	for c.left() && !t.Failed() {
 		w.step(c.event())
 		for _, row := range w.stack.DVIPAs() {
@@ -57,7 +59,7 @@ func checkEvents(t *testing.T, data []byte) {
 		}
 	}
 
-	// Every owner comes back and owns nothing, every connection ends, the profile is emptied.
+	// Every owner comes back and owns nothing, every connection and socket ends, the profile is emptied.
 	for i := 1; i <= partners; i++ {
 		m := contract.Member{Stack: "LAST", XCF: xcf(i), Incarnation: 1000}
 		w.step(vipa.MemberJoined{Member: m})
@@ -74,7 +76,24 @@ func checkEvents(t *testing.T, data []byte) {
 			t.Errorf("%s is still the unique port of %s when all partners are gone", e.Service, e.Target)
 		}
 	}
+	if len(w.waiting) > 0 {
+		t.Errorf("%d connects wait for partners, all of which are gone", len(w.waiting))
+	}
+	for id := range uint64(6) {
+		w.step(vipa.ListenEnded{ID: id})
+		w.step(vipa.SocketClosed{ID: id})
+	}
+	w.released = make(map[netip.AddrPort]bool)
 	w.step(vipa.ConnectionsEnded{Connections: everyConnection()})
+	if ports := w.stack.Ports(); len(ports) != len(w.released) {
+		t.Errorf("ports %v when every socket has ended, and %d given back", ports, len(w.released))
+	}
+	for service := range w.released {
+		w.step(vipa.PortsReleased{DVIPA: service.Addr(), Ports: []uint16{service.Port()}})
+	}
+	for _, dvipa := range dvipas {
+		w.step(vipa.RangeUnused{DVIPA: dvipa})
+	}
 	w.step(vipa.ProfileChanged{})
 	if len(w.active) > 0 || len(w.advertised) > 0 {
 		t.Errorf("active %v, advertised %v when everything has ended", w.active, w.advertised)
@@ -98,10 +117,13 @@ type witness struct {
 	epoch       uint64
 	via         netip.Addr
 	last        map[string]string // figure to the block its trace has come to
+	waiting     map[uint64]contract.Connection
+	released    map[netip.AddrPort]bool // ports that the stack has given back
 }
 
 func (w *witness) step(ev vipa.Event) {
 	w.t.Helper()
+	w.told(ev)
 	result := w.stack.Step(ev)
 	if twin := w.twin.Step(ev); !reflect.DeepEqual(result, twin) {
 		w.t.Errorf("%#v: the same events give %v and %v", ev, result, twin)
@@ -112,6 +134,42 @@ func (w *witness) step(ev vipa.Event) {
 	}
 	w.walk(ev, result.Trace)
 	w.state(ev)
+	w.fresh(ev)
+}
+
+// told keeps what the witness has to know of an event.
+func (w *witness) told(ev vipa.Event) {
+	switch ev := ev.(type) {
+	case vipa.ConnectAsked:
+		w.waiting[ev.ID] = ev.Connection
+	case vipa.ConnectionsEnded:
+		for _, c := range ev.Connections {
+			maps.DeleteFunc(w.waiting, func(_ uint64, asked contract.Connection) bool { return asked == c })
+		}
+	}
+}
+
+// answered: a connect() that waits is let go on or refused, once.
+func (w *witness) answered(ev vipa.Event, id uint64) {
+	w.t.Helper()
+	if _, waits := w.waiting[id]; !waits {
+		w.t.Errorf("%#v: connect %d is answered and does not wait", ev, id)
+	}
+	delete(w.waiting, id)
+}
+
+// fresh: the snapshot that is kept is what the stack would say anew.
+func (w *witness) fresh(ev vipa.Event) {
+	w.t.Helper()
+	kept, anew := w.stack.Addresses(), w.stack.Snapshot()
+	if !reflect.DeepEqual(kept, anew) {
+		w.t.Errorf("%#v: snapshot %+v, anew it is %+v", ev, kept, anew)
+	}
+	for _, row := range w.stack.DVIPAs() {
+		if address := row.Prefix.Addr(); row.Status == vipa.StatusActive && !kept.Active(address) {
+			w.t.Errorf("%#v: %s is active, and not in the snapshot", ev, address)
+		}
+	}
 }
 
 // check holds one action to what its comment promises.
@@ -143,6 +201,14 @@ func (w *witness) check(ev vipa.Event, action vipa.Action) {
 			w.t.Errorf("%#v: withdraw %s, which is not advertised", ev, a.DVIPA)
 		}
 		delete(w.advertised, a.DVIPA)
+	case vipa.LetConnect:
+		w.answered(ev, a.ID)
+	case vipa.RefuseConnect:
+		w.answered(ev, a.ID)
+	case vipa.ReleasePorts:
+		for _, p := range a.Ports {
+			w.released[netip.AddrPortFrom(a.DVIPA, p.Port)] = true
+		}
 	case vipa.SetWayOut:
 		if w.cfg.Self.Outside || a.Via == w.via {
 			w.t.Errorf("%#v: way out %s again, or of a stack that has its own", ev, a.Via)
@@ -157,6 +223,7 @@ func (w *witness) walk(ev vipa.Event, trace []vipa.Edge) {
 	w.t.Helper()
 	begins := map[string]string{
 		"fig05": "500", "fig07": "700", "fig10": "100 106", "fig13": "160",
+		"fig06": "600 608 610", "fig14": "180 188 194", // I18: the change and the message in their own time
 		"fig11": "120 122 128 131", // 122: its own list; 128 by itself; 131: I16
 	}
 	for _, e := range trace {

@@ -30,6 +30,7 @@ func fieldsOf(words []string) fields {
 //	define ADDRESS/LENGTH [clusterports]
 //	backup ADDRESS rank=N
 //	distribute ADDRESS [clusterports] [ports=P,P-P] to=ALL|XCF[*WEIGHT],...
+//	range ADDRESS/LENGTH [clusterports] [distribute]
 //	sourceipa ADDRESS APPLICATION
 func (c *command) definition() vipa.Definition {
 	c.t.Helper()
@@ -44,6 +45,10 @@ func (c *command) definition() vipa.Definition {
 		case "distribute":
 			def.Distributes = append(def.Distributes, vipa.Distribute{
 				DVIPA: c.address(words[1]), Distribution: *c.distribution(f), ClusterPorts: f.flags["clusterports"],
+			})
+		case "range":
+			def.Ranges = append(def.Ranges, vipa.Range{
+				Prefix: c.prefix(words[1]).Masked(), ClusterPorts: f.flags["clusterports"], Distribute: f.flags["distribute"],
 			})
 		case "sourceipa":
 			def.SourceIPAs = append(def.SourceIPAs, contract.SourceIPA{Address: c.address(words[1]), Application: words[2]})
@@ -64,11 +69,7 @@ func (c *command) distribution(f fields) *contract.Distribution {
 	dist := &contract.Distribution{All: to == "ALL"}
 	if ports := f.values["ports"]; ports != "" {
 		for r := range strings.SplitSeq(ports, ",") {
-			first, last, ok := strings.Cut(r, "-")
-			if !ok {
-				last = first
-			}
-			dist.Ports = append(dist.Ports, contract.PortRange{First: uint16(c.parse(first)), Last: uint16(c.parse(last))})
+			dist.Ports = append(dist.Ports, c.ports(r))
 		}
 	}
 	if dist.All {
@@ -85,13 +86,25 @@ func (c *command) distribution(f fields) *contract.Distribution {
 	return dist
 }
 
+// ports reads P or P-P.
+func (c *command) ports(text string) contract.PortRange {
+	c.t.Helper()
+	first, last, ok := strings.Cut(text, "-")
+	if !ok {
+		last = first
+	}
+	return contract.PortRange{First: uint16(c.parse(first)), Last: uint16(c.parse(last))}
+}
+
 // message reads, after receiver and sender:
 //
-//	VIPA_LIST [held=(REMOTE LOCAL, ...)]      ADDRESS/LENGTH primary|backup [owner] [epoch=N] ... lines
+//	VIPA_LIST [held=(REMOTE LOCAL, ...)]      ADDRESS/LENGTH primary|backup|range [owner] [epoch=N] ...
+//	                                          and sourceipa ADDRESS APPLICATION lines
 //	SRVSTAT ADDRESS:PORT epoch=N [ended] [unique] [xcf=A]
 //	NEWCONN DVIPA epoch=N [ack=N] [xcf=A]     REMOTE LOCAL lines
 //	TERMCONN DVIPA epoch=N [xcf=A]            REMOTE LOCAL lines
-//	END_OF_LIST, NEWCONN_ACK, UNKNOWN
+//	NEWCONN_ACK [ack=N]
+//	END_OF_LIST, UNKNOWN
 func (c *command) message() contract.Message {
 	c.t.Helper()
 	xcf := c.script.members[c.word(1)].XCF
@@ -117,7 +130,7 @@ func (c *command) message() contract.Message {
 	case "END_OF_LIST":
 		return contract.EndOfList{}
 	case "NEWCONN_ACK":
-		return contract.NEWCONNAck{Acknowledge: 1}
+		return contract.NEWCONNAck{Acknowledge: c.number("ack", 1)}
 	case "UNKNOWN":
 		return contract.Unknown{Field: 99}
 	default:
@@ -130,13 +143,20 @@ func (c *command) list() contract.VIPAList {
 	c.t.Helper()
 	var list contract.VIPAList
 	for _, words := range c.lines() {
+		if words[0] == "sourceipa" {
+			list.SourceIPAs = append(list.SourceIPAs, contract.SourceIPA{Address: c.address(words[1]), Application: words[2]})
+			continue
+		}
 		f := fieldsOf(words[1:])
 		e := contract.DVIPA{
 			Prefix: c.prefix(words[0]), Role: contract.RolePrimary, Owner: f.flags["owner"],
 			ClusterPorts: f.flags["clusterports"], Distribution: c.distribution(f),
 		}
-		if f.flags["backup"] {
+		switch {
+		case f.flags["backup"]:
 			e.Role = contract.RoleBackup
+		case f.flags["range"]:
+			e.Role = contract.RoleRange
 		}
 		if epoch, ok := f.values["epoch"]; ok {
 			e.Epoch = c.parse(epoch)

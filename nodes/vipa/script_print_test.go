@@ -85,6 +85,34 @@ func (s *script) action(a vipa.Action) string {
 		return "drop " + s.name(a.Target)
 	case vipa.SetWayOut:
 		return "way-out " + s.name(a.Via)
+	case vipa.CreateEntry:
+		return "create-entry " + s.name(a.DVIPA)
+	case vipa.MarkPorts:
+		line := "mark " + s.name(a.DVIPA)
+		if a.Targets {
+			line += " for targets"
+		}
+		return line
+	case vipa.ReleasePorts:
+		line := "release " + s.name(a.DVIPA)
+		for _, p := range a.Ports {
+			line += fmt.Sprintf(" %d", p.Port)
+			if p.Rest {
+				line += " rest"
+			}
+		}
+		return line
+	case vipa.ReclaimPorts:
+		return fmt.Sprintf("reclaim %s inc=%d", a.Member.Stack, a.Member.Incarnation)
+	case vipa.FollowOwner:
+		if a.Owner.Stack == "" {
+			return "follow nobody for " + s.name(a.DVIPA)
+		}
+		return fmt.Sprintf("follow %s for %s epoch=%d", a.Owner.Stack, s.name(a.DVIPA), a.Epoch)
+	case vipa.LetConnect:
+		return fmt.Sprintf("let %d connect", a.ID)
+	case vipa.RefuseConnect:
+		return fmt.Sprintf("refuse %d to connect: %s", a.ID, a.Reason)
 	case vipa.Refuse:
 		return "refuse " + a.From.Stack + ": " + a.Reason
 	}
@@ -107,9 +135,16 @@ func (s *script) message(m contract.Message) string {
 		if m.Listening {
 			state = "listening"
 		}
+		if m.Unique {
+			state += " unique"
+		}
 		return fmt.Sprintf("%s %s at %s %s epoch=%d", m.Kind(), s.socket(m.Service), s.name(m.XCF), state, m.Epoch)
 	case contract.NEWCONN:
-		return fmt.Sprintf("%s %s at %s epoch=%d %s", m.Kind(), s.name(m.DVIPA), s.name(m.XCF), m.Epoch, s.connections(m.Connections))
+		line := fmt.Sprintf("%s %s at %s epoch=%d %s", m.Kind(), s.name(m.DVIPA), s.name(m.XCF), m.Epoch, s.connections(m.Connections))
+		if m.Acknowledge != 0 {
+			line += fmt.Sprintf(" ack=%d", m.Acknowledge)
+		}
+		return line
 	case contract.TERMCONN:
 		return fmt.Sprintf("%s %s at %s epoch=%d %s", m.Kind(), s.name(m.DVIPA), s.name(m.XCF), m.Epoch, s.connections(m.Connections))
 	}
@@ -123,6 +158,8 @@ func (s *script) entry(e contract.DVIPA) string {
 		words = append(words, "primary")
 	case contract.RoleBackup:
 		words = append(words, fmt.Sprintf("backup rank=%d", e.Rank))
+	case contract.RoleRange:
+		words = append(words, "range")
 	}
 	if e.Owner {
 		words = append(words, fmt.Sprintf("owner epoch=%d", e.Epoch))
@@ -202,6 +239,17 @@ func (s *script) show(stack *vipa.Stack, what string) string {
 	case "unique":
 		for _, e := range stack.Unique() {
 			lines = append(lines, s.socket(e.Service)+" "+s.name(e.Target))
+		}
+	case "ports":
+		for _, p := range stack.Ports() {
+			line := fmt.Sprintf("%s %s sockets=%d listeners=%d", s.socket(p.Service), p.Use, p.Sockets, p.Listeners)
+			if p.Routed {
+				line += " routed"
+			}
+			if p.Rest {
+				line += " rest"
+			}
+			lines = append(lines, line)
 		}
 	case "members":
 		for _, m := range stack.Members() {

@@ -15,7 +15,7 @@ import (
 // A script runs stacks by commands, one a paragraph of a file in testdata:
 //
 //	symbols                    NAME ADDRESS lines; names stand for addresses from there on
-//	stack S xcf=A [outside] [enumerated-only]
+//	stack S xcf=A [outside] [enumerated-only] [xcf-network=A/LENGTH]
 //	profile S                  define, backup, distribute, sourceipa lines
 //	join S M [xcf=A] [inc=N] [outside]     M is another stack of the script, or a scripted partner
 //	lose S M
@@ -23,8 +23,17 @@ import (
 //	listen S id=N ADDRESS:PORT [v6only]
 //	close S id=N
 //	held S, ended S            REMOTE LOCAL lines
+//	pool FIRST-LAST            ports that the coupling facility of the script gives out for port 0
+//	bind S ADDRESS:PORT id=N [kernel=(in-use|no-address|failed, ...)] [cf=(lookup|commit)]
+//	source S APPLICATION ADDRESS [id=N]    chooses a source; with id= binds to it
+//	socket-closed S id=N [ADDRESS:PORT]
+//	marked S DVIPA [PORT:USE ...]          the coupling facility has answered
+//	released S DVIPA PORT ...
+//	range-unused S DVIPA
+//	connect S id=N REMOTE LOCAL
 //	packet S REMOTE LOCAL FLAGS            to the model of Figure 12, which has seen S's actions
-//	show S dvipas|dpt|unique|members
+//	changes S                  definition lines; what they would change
+//	show S dvipas|dpt|unique|members|ports
 //	deliver                    hand every message between stacks of the script over, until none is left
 //
 // Each prints the actions and, below, the trace.
@@ -34,6 +43,7 @@ type script struct {
 	members map[string]contract.Member
 	queue   []posted
 	passed  map[vipa.Edge]bool
+	cf      *couplingFacility
 }
 
 type scripted struct {
@@ -53,6 +63,7 @@ func newScript() *script {
 		stacks:  make(map[string]*scripted),
 		members: make(map[string]contract.Member),
 		passed:  make(map[vipa.Edge]bool),
+		cf:      newCouplingFacility(contract.PortRange{First: 5000, Last: 5002}),
 	}
 }
 
@@ -89,6 +100,28 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 		return s.step(c.word(0), vipa.ConnectionsHeld{Connections: c.connections()})
 	case "ended":
 		return s.step(c.word(0), vipa.ConnectionsEnded{Connections: c.connections()})
+	case "pool":
+		s.cf.pool = c.ports(c.word(0))
+		return ""
+	case "bind":
+		asked := c.socket(c.word(1))
+		return s.bind(c, s.stacks[c.word(0)].Addresses().Bind(asked))
+	case "source":
+		return s.source(c)
+	case "socket-closed":
+		return s.step(c.word(0), vipa.SocketClosed{ID: c.number("id", 0), Local: c.socket(c.optional(1, "-"))})
+	case "marked":
+		return s.marked(c)
+	case "released":
+		return s.released(c)
+	case "range-unused":
+		return s.step(c.word(0), vipa.RangeUnused{DVIPA: c.address(c.word(1))})
+	case "connect":
+		return s.step(c.word(0), vipa.ConnectAsked{ID: c.number("id", 0), Connection: contract.Connection{
+			Remote: c.socket(c.word(1)), Local: c.socket(c.word(2)),
+		}})
+	case "changes":
+		return s.changes(c)
 	case "packet":
 		return s.packet(c)
 	case "show":
@@ -107,9 +140,13 @@ func (s *script) start(c *command) {
 	}
 	s.members[name] = self
 	cfg := vipa.Config{Self: self}
+	if c.d.HasArg("xcf-network") {
+		cfg.XCFNetwork = c.prefix(c.value("xcf-network"))
+	}
 	if c.d.HasArg("enumerated-only") {
 		cfg.Variant = vipa.EnumeratedOnly
 	}
+	cfg.OwnersKeepPorts = c.d.HasArg("owners-keep-ports")
 	s.stacks[name] = &scripted{Stack: vipa.New(cfg), tables: vipa.NewTables(self.XCF)}
 }
 
@@ -182,17 +219,30 @@ type command struct {
 // word returns the i-th argument without a value.
 func (c *command) word(i int) string {
 	c.t.Helper()
-	for _, arg := range c.d.CmdArgs {
-		if len(arg.Vals) > 0 {
-			continue
-		}
-		if i == 0 {
-			return arg.Key
-		}
-		i--
+	words := c.words()
+	if i >= len(words) {
+		c.t.Fatalf("%s: %s needs more arguments", c.d.Pos, c.d.Cmd)
 	}
-	c.t.Fatalf("%s: %s needs more arguments", c.d.Pos, c.d.Cmd)
-	return ""
+	return words[i]
+}
+
+// optional is word, or without where there is none.
+func (c *command) optional(i int, without string) string {
+	if words := c.words(); i < len(words) {
+		return words[i]
+	}
+	return without
+}
+
+// words are the arguments without a value.
+func (c *command) words() []string {
+	var words []string
+	for _, arg := range c.d.CmdArgs {
+		if len(arg.Vals) == 0 {
+			words = append(words, arg.Key)
+		}
+	}
+	return words
 }
 
 func (c *command) values(key string) []string {
@@ -283,4 +333,17 @@ func (c *command) member() contract.Member {
 	m.Incarnation = c.number("inc", m.Incarnation)
 	c.script.members[name] = m
 	return m
+}
+
+// changes prints what a definition would change.
+func (s *script) changes(c *command) string {
+	var out strings.Builder
+	for _, change := range s.stacks[c.word(0)].Changes(c.definition()) {
+		mark := " "
+		if change.Conflict {
+			mark = "!"
+		}
+		fmt.Fprintf(&out, "%s %s: %s\n", mark, change.Subject, change.Text)
+	}
+	return out.String()
 }

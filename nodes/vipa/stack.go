@@ -19,17 +19,24 @@ import (
 // for the connections held, and then exactly one EndOfList: the sender of the list has been
 // told everything (I20).
 type Stack struct {
-	self    contract.Member
-	variant Variant
+	self       contract.Member
+	variant    Variant
+	xcfNetwork netip.Prefix
+	followed   bool // owners keep the tables of ports
 
-	sourceIPAs []contract.SourceIPA
+	definition Definition        // in force
 	list       contract.VIPAList // complete, as last told
 	epoch      uint64            // of the latest acquisition; the first is 1
 
 	dvipas    map[netip.Addr]*dvipa
 	members   map[netip.Addr]*member // the living, without self
 	listeners listeners
+	sockets   map[uint64]*socket // bound to DVIPAs
 	wayOut    netip.Addr
+
+	connects  map[uint64]connect // that wait for the owner, by the number of the acknowledgement
+	asked     uint64             // the latest such number
+	addresses *Addresses         // nil: to be made anew
 
 	inbox   []contract.Message // told to itself, taken in when the event is done
 	actions []Action
@@ -39,11 +46,15 @@ type Stack struct {
 // New returns a stack without definitions and partners.
 func New(cfg Config) *Stack {
 	return &Stack{
-		self:      cfg.Self,
-		variant:   cfg.Variant,
-		dvipas:    make(map[netip.Addr]*dvipa),
-		members:   make(map[netip.Addr]*member),
-		listeners: newListeners(),
+		self:       cfg.Self,
+		variant:    cfg.Variant,
+		xcfNetwork: cfg.XCFNetwork,
+		followed:   cfg.OwnersKeepPorts,
+		dvipas:     make(map[netip.Addr]*dvipa),
+		members:    make(map[netip.Addr]*member),
+		listeners:  newListeners(),
+		sockets:    make(map[uint64]*socket),
+		connects:   make(map[uint64]connect),
 	}
 }
 
@@ -68,6 +79,20 @@ func (s *Stack) Step(ev Event) Result {
 		s.connectionsHeld(ev.Connections)
 	case ConnectionsEnded:
 		s.connectionsEnded(ev.Connections)
+	case PortBound:
+		s.portBound(ev)
+	case SocketClosed:
+		s.socketClosed(ev)
+	case PortsMarked:
+		s.portsMarked(ev)
+	case PortsReleased:
+		s.portsReleased(ev)
+	case BindInRange:
+		s.bindInRange(ev.DVIPA)
+	case RangeUnused:
+		s.rangeUnused(ev.DVIPA)
+	case ConnectAsked:
+		s.connectAsked(ev)
 	}
 	for len(s.inbox) > 0 {
 		m := s.inbox[0]
@@ -91,8 +116,11 @@ func (s *Stack) messageReceived(ev MessageReceived) {
 	from := s.members[ev.From.XCF]
 	s.figure11(from.Member, ev.Message, ev.Connections)
 	s.figure13(from.Member, ev.Message)
-	if _, ok := ev.Message.(contract.EndOfList); ok && from.unanswered > 0 {
-		from.unanswered--
+	switch m := ev.Message.(type) {
+	case contract.EndOfList:
+		from.unanswered = max(from.unanswered-1, 0)
+	case contract.NEWCONNAck:
+		s.acknowledged(from.Member, m.Acknowledge)
 	}
 }
 

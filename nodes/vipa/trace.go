@@ -13,10 +13,10 @@ type Result struct {
 	Trace []Edge
 }
 
-// Edges are all edges that the core and its model of Figure 12 can pass, figure by figure.
-// Those of Figure 5 that need cluster-wide ports (502-yes, 504, 506) are not among them.
+// Edges are all edges that the core, its model of Figure 12 and a Bind can pass, figure by figure.
 func Edges() []Edge {
-	return slices.Concat(fig05Edges, fig07Edges, fig08Edges, fig10Edges, fig11Edges, fig12Edges, fig13Edges)
+	return slices.Concat(fig05Edges, fig06Edges, fig07Edges, fig08Edges, fig10Edges, fig11Edges, fig12Edges, fig13Edges,
+		fig14Edges, fig15Edges)
 }
 
 // trace collects edges in the order they are passed; a nil trace forgets them.

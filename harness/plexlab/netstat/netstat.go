@@ -49,7 +49,7 @@ type layout struct {
 
 // Reports are all that a stack can be asked for, in the order in which they are listed.
 func Reports() []Report {
-	return []Report{home, vipadcfg, vipadyn, vdpt, vcrt, group}
+	return []Report{home, vipadcfg, vipadyn, vdpt, vcrt, ports, group}
 }
 
 // ByName finds the report of that name.

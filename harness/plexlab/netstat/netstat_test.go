@@ -46,6 +46,31 @@ var bodies = map[string]any{
 		{Source: netip.MustParseAddrPort("0.0.0.0:0"), DVIPA: netip.MustParseAddrPort("44.0.1.1:5001"), Target: netip.MustParseAddr("10.1.0.4"), Stack: "MVS4", Unique: true},
 		{Source: netip.MustParseAddrPort("[2001:db8::9]:40001"), DVIPA: netip.MustParseAddrPort("[2001:db8::1]:60"), Target: netip.MustParseAddr("fd00::2"), Stack: "MVS2"},
 	}},
+	"ports": control.Ports{
+		Sharing: control.SharingPortFile, State: control.PortsDegraded, Problem: "the port file is gone: /run/ports; it is made anew",
+		DVIPAs: []control.DVIPAPorts{
+			{
+				DVIPA: netip.MustParseAddr("44.0.1.1"), State: control.PortsOK, First: 1024, Last: 65535,
+				Available: 64507, Unique: 3, Shared: 2, Resting: 3, Ports: []control.ClusterPort{
+					{Port: 60, Use: control.UseShared, Holders: []string{"MVS2", "MVS3"}},
+					{Port: 1023, Use: control.UseShared, Holders: []string{"MVS2"}},
+					{Port: 1024, Use: control.UseUnique, Holders: []string{"MVS2"}},
+					{Port: 1025, Use: control.UseUnique, Holders: []string{"MVS2"}},
+					{Port: 1026, Use: control.UseUnique, Holders: []string{"MVS3"}},
+					{Port: 1027, Use: control.UseResting, RestingMS: 1200},
+					{Port: 1028, Use: control.UseResting, RestingMS: 59990},
+				},
+			},
+			{
+				DVIPA: netip.MustParseAddr("2001:db8::1"), State: control.PortsFilling, Problem: "MVS4 has not told what it holds",
+				First: 5000, Last: 5000, Ports: []control.ClusterPort{},
+			},
+		},
+		Findings: []control.PortFinding{{
+			DVIPA: netip.MustParseAddr("44.0.1.1"), Port: 1024, Kind: control.FindingNoSocket, Stacks: []string{"MVS2"},
+			Text: "MVS2 holds the port and no socket of it uses it",
+		}},
+	},
 	"group": control.Group{Plex: "PLEX1", Problem: "the name MVS2 is taken by 10.1.0.9", Members: []control.GroupMember{
 		{Stack: "MVS1", XCF: netip.MustParseAddr("10.1.0.1"), Incarnation: 1700000000000001, Outside: true, HeardMS: 34},
 		{Stack: "MVS2", XCF: netip.MustParseAddr("10.1.0.2"), Incarnation: 7, Self: true},
@@ -97,6 +122,23 @@ func TestReports(t *testing.T) {
 				t.Errorf("table (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// What is in order is said in few words.
+func TestCleanPorts(t *testing.T) {
+	report, _ := netstat.ByName("ports")
+	var got bytes.Buffer
+	ports := control.Ports{Sharing: control.SharingDistributor, State: control.PortsOK, DVIPAs: []control.DVIPAPorts{{
+		DVIPA: netip.MustParseAddr("44.0.1.1"), Owner: "MVS5", State: control.PortsOK, First: 1024, Last: 65535,
+	}}}
+	if err := report.Write(&got, "MVS1", ports); err != nil {
+		t.Fatal(err)
+	}
+	want := "MVS1  cluster-wide ports\n  none\n  44.0.1.1: MVS5 keeps the table; held here: 0 unique, 0 shared\n" +
+		"  ports are shared by: distributor\n  audit: clean\n"
+	if got.String() != want {
+		t.Errorf("got %q, want %q", got.String(), want)
 	}
 }
 

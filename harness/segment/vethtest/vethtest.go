@@ -147,11 +147,13 @@ func (e *End) Do(function func() error) {
 func (e *End) AddAddress(prefix netip.Prefix) {
 	e.t.Helper()
 	e.Do(func() error {
-		return netlink.AddrAdd(
-			&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: Interface, Index: e.index}},
-			&netlink.Addr{IPNet: &net.IPNet{
-				IP: prefix.Addr().AsSlice(), Mask: net.CIDRMask(prefix.Bits(), prefix.Addr().BitLen()),
-			}})
+		address := &netlink.Addr{IPNet: &net.IPNet{
+			IP: prefix.Addr().AsSlice(), Mask: net.CIDRMask(prefix.Bits(), prefix.Addr().BitLen()),
+		}}
+		if prefix.Addr().Is6() {
+			address.Flags = unix.IFA_F_NODAD
+		}
+		return netlink.AddrAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: Interface, Index: e.index}}, address)
 	})
 }
 

@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 )
 
@@ -48,6 +50,8 @@ type StatusError struct {
 	Operation string // such as "GET /v1/vcrt"
 	Status    int
 	Problem   string // the stack's own words, may be empty
+	// Errors are the places in the text that was sent, where that is what is wrong.
+	Errors []TextError
 }
 
 // Error names the operation, the status and the stack's own words.
@@ -97,11 +101,19 @@ func (c *Client) VDPT(ctx context.Context) (VDPT, error) {
 // VCRT asks for the connection routing table, at most limit entries of it; 0 leaves the
 // limit to the stack.
 func (c *Client) VCRT(ctx context.Context, limit int) (VCRT, error) {
-	path := "/v1/vcrt"
-	if limit > 0 {
-		path += "?limit=" + strconv.Itoa(limit)
-	}
-	return get[VCRT](ctx, c, path)
+	return get[VCRT](ctx, c, limited("/v1/vcrt", limit))
+}
+
+// Ports asks for the ports of DVIPAs with CLUSTERPORTS, at most limit rows of each DVIPA; 0
+// leaves the limit to the stack.
+func (c *Client) Ports(ctx context.Context, limit int) (Ports, error) {
+	return get[Ports](ctx, c, limited("/v1/ports", limit))
+}
+
+// Obey has the stack obey definitions. Where the text is wrong nothing changes, and the error
+// is a StatusError of status 400 with Errors.
+func (c *Client) Obey(ctx context.Context, request ObeyRequest) (ObeyAnswer, error) {
+	return call[ObeyAnswer](ctx, c, http.MethodPost, "/v1/obey", request)
 }
 
 // Group asks for the members of the XCF group.
@@ -115,14 +127,39 @@ func (c *Client) Trace(ctx context.Context, since uint64) (Trace, error) {
 	return get[Trace](ctx, c, "/v1/trace?since="+strconv.FormatUint(since, 10))
 }
 
+// limited is path with the limit as its query, if there is one.
+func limited(path string, limit int) string {
+	if limit > 0 {
+		path += "?limit=" + strconv.Itoa(limit)
+	}
+	return path
+}
+
 // get asks for path. The statuses in also carry a body of the same form as 200.
-func get[T any](ctx context.Context, c *Client, path string, also ...int) (T, error) {
-	var body, none T
-	operation := "GET " + path
+func get[Answer any](ctx context.Context, c *Client, path string, also ...int) (Answer, error) {
+	return call[Answer](ctx, c, http.MethodGet, path, nil, also...)
+}
+
+// call asks for path with a body, nil for none. The statuses in also carry an answer of the
+// same form as 200.
+func call[Answer any](ctx context.Context, c *Client, method, path string, body any, also ...int) (Answer, error) {
+	var answer, none Answer
+	operation := method + " " + path
+	var content io.Reader
+	if body != nil {
+		data, err := json.Marshal(body)
+		if err != nil {
+			return none, fmt.Errorf("%s: %w", operation, err)
+		}
+		content = bytes.NewReader(data)
+	}
 	// The host is never looked up: the dial function leads to the stack.
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://stack"+path, nil)
+	request, err := http.NewRequestWithContext(ctx, method, "http://stack"+path, content)
 	if err != nil {
 		return none, fmt.Errorf("%s: %w", operation, err)
+	}
+	if body != nil {
+		request.Header.Set("Content-Type", "application/json")
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
@@ -133,18 +170,14 @@ func get[T any](ctx context.Context, c *Client, path string, also ...int) (T, er
 	if err != nil {
 		return none, fmt.Errorf("%s: read the answer: %w", operation, err)
 	}
-	accepted := response.StatusCode == http.StatusOK
-	for _, status := range also {
-		accepted = accepted || response.StatusCode == status
-	}
-	if !accepted {
+	if response.StatusCode != http.StatusOK && !slices.Contains(also, response.StatusCode) {
 		var problem Problem
 		// A body of another form is no reason to hide the status.
 		_ = json.Unmarshal(data, &problem)
-		return none, &StatusError{Operation: operation, Status: response.StatusCode, Problem: problem.Error}
+		return none, &StatusError{Operation: operation, Status: response.StatusCode, Problem: problem.Error, Errors: problem.Errors}
 	}
-	if err := json.Unmarshal(data, &body); err != nil {
+	if err := json.Unmarshal(data, &answer); err != nil {
 		return none, fmt.Errorf("%s: answer is not of its form: %w", operation, err)
 	}
-	return body, nil
+	return answer, nil
 }

@@ -53,6 +53,22 @@ func TestEveryOperation(t *testing.T) {
 	wantCRT := control.VCRT{Total: 9, Entries: []control.CRTEntry{{
 		Source: netip.MustParseAddrPort("[2001:db8::9]:1025"), DVIPA: netip.MustParseAddrPort("[2001:db8::1]:80"),
 		Target: netip.MustParseAddr("fd00::2")}}}
+	wantPorts := control.Ports{
+		Sharing: control.SharingPortFile, State: control.PortsDegraded, Problem: "no space left",
+		DVIPAs: []control.DVIPAPorts{{
+			DVIPA: address, State: control.PortsOK, First: 1024, Last: 65535, Available: 64510, Unique: 1, Resting: 1,
+			Ports: []control.ClusterPort{
+				{Port: 1024, Use: control.UseUnique, Holders: []string{"MVS1"}},
+				{Port: 1025, Use: control.UseResting, Holders: []string{}, RestingMS: 59000},
+			},
+		}},
+		Findings: []control.PortFinding{{DVIPA: address, Port: 60, Kind: control.FindingNoHolder, Text: "port 60 is in use and has no holder"}},
+	}
+	obey := control.ObeyRequest{File: "more.profile", Text: "VIPADYN ENDVIPADYN", DryRun: true, Symbols: map[string]netip.Addr{"DVA1": address}}
+	wantObeyed := control.ObeyAnswer{
+		Changes:   []control.ObeyEffect{{Statement: "SOURCEIPA 203.0.113.1 APPA", Text: "connections of APPA come from 203.0.113.1"}},
+		Conflicts: []control.ObeyEffect{},
+	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /v1/ready", answer(503, control.Ready{Stack: "MVS1", Incarnation: 1 << 60, Reason: "no partner yet"}))
 	mux.Handle("GET /v1/home", answer(200, control.Home{Addresses: []control.HomeAddress{{Address: netip.PrefixFrom(address, 24)}}}))
@@ -64,6 +80,22 @@ func TestEveryOperation(t *testing.T) {
 			t.Errorf("limit %q, want 5", got)
 		}
 		answer(200, wantCRT)(w, r)
+	})
+	mux.HandleFunc("GET /v1/ports", func(w http.ResponseWriter, r *http.Request) {
+		if got := r.URL.Query().Get("limit"); got != "5" {
+			t.Errorf("limit %q, want 5", got)
+		}
+		answer(200, wantPorts)(w, r)
+	})
+	mux.HandleFunc("POST /v1/obey", func(w http.ResponseWriter, r *http.Request) {
+		var got control.ObeyRequest
+		if err := json.NewDecoder(r.Body).Decode(&got); err != nil {
+			t.Error(err)
+		}
+		if diff := cmp.Diff(obey, got, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+			t.Errorf("sent (-) received (+):\n%s", diff)
+		}
+		answer(200, wantObeyed)(w, r)
 	})
 	mux.Handle("GET /v1/group", answer(200, control.Group{Plex: "PLEX1", Members: []control.GroupMember{{Stack: "MVS1", Self: true}}}))
 	mux.HandleFunc("GET /v1/trace", func(w http.ResponseWriter, r *http.Request) {
@@ -82,6 +114,8 @@ func TestEveryOperation(t *testing.T) {
 	check(ctx, t, "vdpt", control.VDPT{Entries: []control.DPTEntry{{DVIPA: address, Port: 80, Weight: 1}}}, client.VDPT)
 	check(ctx, t, "group", control.Group{Plex: "PLEX1", Members: []control.GroupMember{{Stack: "MVS1", Self: true}}}, client.Group)
 	check(ctx, t, "vcrt", wantCRT, func(ctx context.Context) (control.VCRT, error) { return client.VCRT(ctx, 5) })
+	check(ctx, t, "ports", wantPorts, func(ctx context.Context) (control.Ports, error) { return client.Ports(ctx, 5) })
+	check(ctx, t, "obey", wantObeyed, func(ctx context.Context) (control.ObeyAnswer, error) { return client.Obey(ctx, obey) })
 	check(ctx, t, "trace", wantTrace, func(ctx context.Context) (control.Trace, error) { return client.Trace(ctx, 1<<64-1) })
 }
 
@@ -120,5 +154,22 @@ func TestRefusals(t *testing.T) {
 				t.Errorf("unsupported is %v, want %v", got, c.unsupported)
 			}
 		})
+	}
+}
+
+// The places of errors in a text come through, for whoever wrote the text.
+func TestObeyRefusesAText(t *testing.T) {
+	want := &control.StatusError{
+		Operation: "POST /v1/obey", Status: 400, Problem: "more.profile has errors, nothing is changed",
+		Errors: []control.TextError{{File: "more.profile", Line: 2, Column: 3, Message: "found 60"}, {File: "more.profile", Message: "too long"}},
+	}
+	client := serve(t, answer(want.Status, control.Problem{Error: want.Problem, Errors: want.Errors}))
+	_, err := client.Obey(t.Context(), control.ObeyRequest{File: "more.profile"})
+	var got *control.StatusError
+	if !errors.As(err, &got) {
+		t.Fatalf("got %v, want a StatusError", err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("want (-) got (+):\n%s", diff)
 	}
 }

@@ -44,7 +44,9 @@ func TestDescriptionMatchesTypes(t *testing.T) {
 	bodies := []any{
 		control.Ready{}, control.Home{}, control.HomeAddress{}, control.VIPADCFG{}, control.VIPADYN{},
 		control.DynamicVIPA{}, control.VDPT{}, control.DPTEntry{}, control.VCRT{}, control.CRTEntry{},
-		control.Group{}, control.GroupMember{}, control.Trace{}, control.TraceStep{}, control.Problem{},
+		control.Group{}, control.GroupMember{}, control.Trace{}, control.TraceStep{}, control.Problem{}, control.TextError{},
+		control.Ports{}, control.DVIPAPorts{}, control.ClusterPort{}, control.PortFinding{},
+		control.ObeyRequest{}, control.ObeyAnswer{}, control.ObeyEffect{},
 	}
 	for _, body := range bodies {
 		form := reflect.TypeOf(body)

@@ -132,4 +132,15 @@ type TraceStep struct {
 // Problem is the body of every answer with a status of 400 and above.
 type Problem struct {
 	Error string `json:"error"`
+	// Errors are the places in a text that was sent, with status 400, in the order of the text.
+	Errors []TextError `json:"errors,omitempty"`
+}
+
+// TextError is one thing wrong at one place of a text that was sent.
+type TextError struct {
+	File string `json:"file"` // as the request named it
+	// Line and Column count from 1, Column in characters; both are 0 where there is no place.
+	Line    int    `json:"line,omitempty"`
+	Column  int    `json:"column,omitempty"`
+	Message string `json:"message"`
 }

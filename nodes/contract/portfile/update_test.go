@@ -112,14 +112,14 @@ func TestAudit(t *testing.T) {
 		damage func(entry []byte)
 		want   Finding
 	}{
-		{"intent", word(IntentOffset, uint64(NewTake(60, 1, true))), Finding{0, false, "an update is not completed: take port 60 by slot 1 as unique"}},
-		{"used and available", word(usageOffset(1)+8, 1), Finding{64, false, "available, and used by slots [1]"}},
-		{"unavailable", word(AvailableOffset+8, ^uint64(2)), Finding{65, false, "unavailable, and used by nobody"}},
-		{"unique", word(UniqueOffset+BitmapSize-8, 1<<63), Finding{65535, false, "unique, and used by nobody"}},
-		{"port 0", word(usageOffset(0), 1), Finding{0, false, "port 0 is not left alone"}},
-		{"resting", func(b []byte) { take(b, 66, 1, true); word(RestOffset+4*66, 1)(b) }, Finding{66, false, "rests, and is used by slots [1]"}},
-		{"conflict", func(b []byte) { take(b, 66, 1, true); take(b, 66, 0, false) }, Finding{66, true, "unique, and used by slots [0 1]"}},
-		{"no member", func(b []byte) { take(b, 66, 2, true) }, Finding{0, false, "slot 2 uses 1 ports and is no member"}},
+		{"intent", word(IntentOffset, uint64(NewTake(60, 1, true))), Finding{0, Inconsistent, false, "an update is not completed: take port 60 by slot 1 as unique"}},
+		{"used and available", word(usageOffset(1)+8, 1), Finding{64, HeldAvailable, false, "available, and used by slots [1]"}},
+		{"unavailable", word(AvailableOffset+8, ^uint64(2)), Finding{65, NoHolder, false, "unavailable, and used by nobody"}},
+		{"unique", word(UniqueOffset+BitmapSize-8, 1<<63), Finding{65535, NoHolder, false, "unique, and used by nobody"}},
+		{"port 0", word(usageOffset(0), 1), Finding{0, Inconsistent, false, "port 0 is not left alone"}},
+		{"resting", func(b []byte) { take(b, 66, 1, true); word(RestOffset+4*66, 1)(b) }, Finding{66, Inconsistent, false, "rests, and is used by slots [1]"}},
+		{"conflict", func(b []byte) { take(b, 66, 1, true); take(b, 66, 0, false) }, Finding{66, SeveralHolders, true, "unique, and used by slots [0 1]"}},
+		{"no member", func(b []byte) { take(b, 66, 2, true) }, Finding{0, DeadHolder, false, "slot 2 uses 1 ports and is no member"}},
 	} {
 		entry := newEntry(dvipa6, 0, 1, 2)
 		test.damage(entry)

@@ -76,6 +76,61 @@ func (Role) EnumDescriptor() ([]byte, []int) {
 	return file_nodes_contract_xcfpb_xcf_proto_rawDescGZIP(), []int{0}
 }
 
+type PortOutcome int32
+
+const (
+	PortOutcome_PORT_OUTCOME_UNSPECIFIED PortOutcome = 0
+	PortOutcome_PORT_OUTCOME_GRANTED     PortOutcome = 1
+	PortOutcome_PORT_OUTCOME_IN_USE      PortOutcome = 2 // another stack holds the port
+	PortOutcome_PORT_OUTCOME_NONE_LEFT   PortOutcome = 3 // no port of the pool is available (I13)
+	PortOutcome_PORT_OUTCOME_BUSY        PortOutcome = 4 // the owner cannot tell yet; ask again
+)
+
+// Enum value maps for PortOutcome.
+var (
+	PortOutcome_name = map[int32]string{
+		0: "PORT_OUTCOME_UNSPECIFIED",
+		1: "PORT_OUTCOME_GRANTED",
+		2: "PORT_OUTCOME_IN_USE",
+		3: "PORT_OUTCOME_NONE_LEFT",
+		4: "PORT_OUTCOME_BUSY",
+	}
+	PortOutcome_value = map[string]int32{
+		"PORT_OUTCOME_UNSPECIFIED": 0,
+		"PORT_OUTCOME_GRANTED":     1,
+		"PORT_OUTCOME_IN_USE":      2,
+		"PORT_OUTCOME_NONE_LEFT":   3,
+		"PORT_OUTCOME_BUSY":        4,
+	}
+)
+
+func (x PortOutcome) Enum() *PortOutcome {
+	p := new(PortOutcome)
+	*p = x
+	return p
+}
+
+func (x PortOutcome) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (PortOutcome) Descriptor() protoreflect.EnumDescriptor {
+	return file_nodes_contract_xcfpb_xcf_proto_enumTypes[1].Descriptor()
+}
+
+func (PortOutcome) Type() protoreflect.EnumType {
+	return &file_nodes_contract_xcfpb_xcf_proto_enumTypes[1]
+}
+
+func (x PortOutcome) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use PortOutcome.Descriptor instead.
+func (PortOutcome) EnumDescriptor() ([]byte, []int) {
+	return file_nodes_contract_xcfpb_xcf_proto_rawDescGZIP(), []int{1}
+}
+
 // Hello is the datagram by which partners find each other and detect loss.
 type Hello struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -268,6 +323,10 @@ type Envelope struct {
 	//	*Envelope_Newconn
 	//	*Envelope_Termconn
 	//	*Envelope_NewconnAck
+	//	*Envelope_PortClaim
+	//	*Envelope_PortAnswer
+	//	*Envelope_PortRelease
+	//	*Envelope_PortsHeld
 	Body          isEnvelope_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -387,6 +446,42 @@ func (x *Envelope) GetNewconnAck() *NewConnAck {
 	return nil
 }
 
+func (x *Envelope) GetPortClaim() *PortClaim {
+	if x != nil {
+		if x, ok := x.Body.(*Envelope_PortClaim); ok {
+			return x.PortClaim
+		}
+	}
+	return nil
+}
+
+func (x *Envelope) GetPortAnswer() *PortAnswer {
+	if x != nil {
+		if x, ok := x.Body.(*Envelope_PortAnswer); ok {
+			return x.PortAnswer
+		}
+	}
+	return nil
+}
+
+func (x *Envelope) GetPortRelease() *PortRelease {
+	if x != nil {
+		if x, ok := x.Body.(*Envelope_PortRelease); ok {
+			return x.PortRelease
+		}
+	}
+	return nil
+}
+
+func (x *Envelope) GetPortsHeld() *PortsHeld {
+	if x != nil {
+		if x, ok := x.Body.(*Envelope_PortsHeld); ok {
+			return x.PortsHeld
+		}
+	}
+	return nil
+}
+
 type isEnvelope_Body interface {
 	isEnvelope_Body()
 }
@@ -419,6 +514,22 @@ type Envelope_NewconnAck struct {
 	NewconnAck *NewConnAck `protobuf:"bytes,21,opt,name=newconn_ack,json=newconnAck,proto3,oneof"`
 }
 
+type Envelope_PortClaim struct {
+	PortClaim *PortClaim `protobuf:"bytes,22,opt,name=port_claim,json=portClaim,proto3,oneof"`
+}
+
+type Envelope_PortAnswer struct {
+	PortAnswer *PortAnswer `protobuf:"bytes,23,opt,name=port_answer,json=portAnswer,proto3,oneof"`
+}
+
+type Envelope_PortRelease struct {
+	PortRelease *PortRelease `protobuf:"bytes,24,opt,name=port_release,json=portRelease,proto3,oneof"`
+}
+
+type Envelope_PortsHeld struct {
+	PortsHeld *PortsHeld `protobuf:"bytes,25,opt,name=ports_held,json=portsHeld,proto3,oneof"`
+}
+
 func (*Envelope_Confirm) isEnvelope_Body() {}
 
 func (*Envelope_VipaList) isEnvelope_Body() {}
@@ -432,6 +543,14 @@ func (*Envelope_Newconn) isEnvelope_Body() {}
 func (*Envelope_Termconn) isEnvelope_Body() {}
 
 func (*Envelope_NewconnAck) isEnvelope_Body() {}
+
+func (*Envelope_PortClaim) isEnvelope_Body() {}
+
+func (*Envelope_PortAnswer) isEnvelope_Body() {}
+
+func (*Envelope_PortRelease) isEnvelope_Body() {}
+
+func (*Envelope_PortsHeld) isEnvelope_Body() {}
 
 // Confirm proves possession of the plex key for this very connection; first envelope each way.
 type Confirm struct {
@@ -787,6 +906,7 @@ func (x *Target) GetWeight() uint32 {
 	return 0
 }
 
+// A trailing * of the application stands for any characters, none included.
 type SourceIpa struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Address       []byte                 `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
@@ -1211,6 +1331,313 @@ func (x *TermConn) GetEpoch() uint64 {
 	return 0
 }
 
+// PortClaim asks the owner for a port (Figure 15, block 204; 205 with port 0).
+type PortClaim struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"fixed64,1,opt,name=id,proto3" json:"id,omitempty"` // non-zero; the same claim has it when it is asked again
+	Dvipa         []byte                 `protobuf:"bytes,2,opt,name=dvipa,proto3" json:"dvipa,omitempty"`
+	XcfAddress    []byte                 `protobuf:"bytes,3,opt,name=xcf_address,json=xcfAddress,proto3" json:"xcf_address,omitempty"` // of the stack that asks
+	Port          uint32                 `protobuf:"varint,4,opt,name=port,proto3" json:"port,omitempty"`                              // 0: one of the pool, always unique (I15)
+	Unique        bool                   `protobuf:"varint,5,opt,name=unique,proto3" json:"unique,omitempty"`                          // one holder in the plex; else shared
+	Epoch         uint64                 `protobuf:"fixed64,6,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PortClaim) Reset() {
+	*x = PortClaim{}
+	mi := &file_nodes_contract_xcfpb_xcf_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PortClaim) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PortClaim) ProtoMessage() {}
+
+func (x *PortClaim) ProtoReflect() protoreflect.Message {
+	mi := &file_nodes_contract_xcfpb_xcf_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PortClaim.ProtoReflect.Descriptor instead.
+func (*PortClaim) Descriptor() ([]byte, []int) {
+	return file_nodes_contract_xcfpb_xcf_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *PortClaim) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *PortClaim) GetDvipa() []byte {
+	if x != nil {
+		return x.Dvipa
+	}
+	return nil
+}
+
+func (x *PortClaim) GetXcfAddress() []byte {
+	if x != nil {
+		return x.XcfAddress
+	}
+	return nil
+}
+
+func (x *PortClaim) GetPort() uint32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+func (x *PortClaim) GetUnique() bool {
+	if x != nil {
+		return x.Unique
+	}
+	return false
+}
+
+func (x *PortClaim) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+type PortAnswer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            uint64                 `protobuf:"fixed64,1,opt,name=id,proto3" json:"id,omitempty"` // of the claim
+	Outcome       PortOutcome            `protobuf:"varint,2,opt,name=outcome,proto3,enum=plexlab.xcf.v1.PortOutcome" json:"outcome,omitempty"`
+	Port          uint32                 `protobuf:"varint,3,opt,name=port,proto3" json:"port,omitempty"`    // with PORT_OUTCOME_GRANTED, else 0
+	Holder        string                 `protobuf:"bytes,4,opt,name=holder,proto3" json:"holder,omitempty"` // name of the stack that holds the port, or that a busy owner waits for
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PortAnswer) Reset() {
+	*x = PortAnswer{}
+	mi := &file_nodes_contract_xcfpb_xcf_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PortAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PortAnswer) ProtoMessage() {}
+
+func (x *PortAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_nodes_contract_xcfpb_xcf_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PortAnswer.ProtoReflect.Descriptor instead.
+func (*PortAnswer) Descriptor() ([]byte, []int) {
+	return file_nodes_contract_xcfpb_xcf_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *PortAnswer) GetId() uint64 {
+	if x != nil {
+		return x.Id
+	}
+	return 0
+}
+
+func (x *PortAnswer) GetOutcome() PortOutcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return PortOutcome_PORT_OUTCOME_UNSPECIFIED
+}
+
+func (x *PortAnswer) GetPort() uint32 {
+	if x != nil {
+		return x.Port
+	}
+	return 0
+}
+
+func (x *PortAnswer) GetHolder() string {
+	if x != nil {
+		return x.Holder
+	}
+	return ""
+}
+
+// PortRelease gives ports back that no socket of the sender uses any more (I18).
+type PortRelease struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Dvipa         []byte                 `protobuf:"bytes,1,opt,name=dvipa,proto3" json:"dvipa,omitempty"`
+	XcfAddress    []byte                 `protobuf:"bytes,2,opt,name=xcf_address,json=xcfAddress,proto3" json:"xcf_address,omitempty"`
+	Ports         []uint32               `protobuf:"varint,3,rep,packed,name=ports,proto3" json:"ports,omitempty"`
+	Rest          bool                   `protobuf:"varint,4,opt,name=rest,proto3" json:"rest,omitempty"` // for a while they are given out by number only
+	Epoch         uint64                 `protobuf:"fixed64,5,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PortRelease) Reset() {
+	*x = PortRelease{}
+	mi := &file_nodes_contract_xcfpb_xcf_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PortRelease) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PortRelease) ProtoMessage() {}
+
+func (x *PortRelease) ProtoReflect() protoreflect.Message {
+	mi := &file_nodes_contract_xcfpb_xcf_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PortRelease.ProtoReflect.Descriptor instead.
+func (*PortRelease) Descriptor() ([]byte, []int) {
+	return file_nodes_contract_xcfpb_xcf_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *PortRelease) GetDvipa() []byte {
+	if x != nil {
+		return x.Dvipa
+	}
+	return nil
+}
+
+func (x *PortRelease) GetXcfAddress() []byte {
+	if x != nil {
+		return x.XcfAddress
+	}
+	return nil
+}
+
+func (x *PortRelease) GetPorts() []uint32 {
+	if x != nil {
+		return x.Ports
+	}
+	return nil
+}
+
+func (x *PortRelease) GetRest() bool {
+	if x != nil {
+		return x.Rest
+	}
+	return false
+}
+
+func (x *PortRelease) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+// PortsHeld tells a new owner which ports the sender holds, so that its table is filled again.
+type PortsHeld struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Dvipa         []byte                 `protobuf:"bytes,1,opt,name=dvipa,proto3" json:"dvipa,omitempty"`
+	XcfAddress    []byte                 `protobuf:"bytes,2,opt,name=xcf_address,json=xcfAddress,proto3" json:"xcf_address,omitempty"`
+	Shared        []uint32               `protobuf:"varint,3,rep,packed,name=shared,proto3" json:"shared,omitempty"`
+	Unique        []uint32               `protobuf:"varint,4,rep,packed,name=unique,proto3" json:"unique,omitempty"`
+	Epoch         uint64                 `protobuf:"fixed64,5,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PortsHeld) Reset() {
+	*x = PortsHeld{}
+	mi := &file_nodes_contract_xcfpb_xcf_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PortsHeld) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PortsHeld) ProtoMessage() {}
+
+func (x *PortsHeld) ProtoReflect() protoreflect.Message {
+	mi := &file_nodes_contract_xcfpb_xcf_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PortsHeld.ProtoReflect.Descriptor instead.
+func (*PortsHeld) Descriptor() ([]byte, []int) {
+	return file_nodes_contract_xcfpb_xcf_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *PortsHeld) GetDvipa() []byte {
+	if x != nil {
+		return x.Dvipa
+	}
+	return nil
+}
+
+func (x *PortsHeld) GetXcfAddress() []byte {
+	if x != nil {
+		return x.XcfAddress
+	}
+	return nil
+}
+
+func (x *PortsHeld) GetShared() []uint32 {
+	if x != nil {
+		return x.Shared
+	}
+	return nil
+}
+
+func (x *PortsHeld) GetUnique() []uint32 {
+	if x != nil {
+		return x.Unique
+	}
+	return nil
+}
+
+func (x *PortsHeld) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
 var File_nodes_contract_xcfpb_xcf_proto protoreflect.FileDescriptor
 
 const file_nodes_contract_xcfpb_xcf_proto_rawDesc = "" +
@@ -1232,7 +1659,7 @@ const file_nodes_contract_xcfpb_xcf_proto_rawDesc = "" +
 	"xcfAddress\x12 \n" +
 	"\vincarnation\x18\x04 \x01(\x06R\vincarnation\x12\x14\n" +
 	"\x05nonce\x18\x05 \x01(\fR\x05nonce\x12\x18\n" +
-	"\aoutside\x18\x06 \x01(\bR\aoutside\"\xd8\x03\n" +
+	"\aoutside\x18\x06 \x01(\bR\aoutside\"\xd1\x05\n" +
 	"\bEnvelope\x12\x16\n" +
 	"\x06sender\x18\x01 \x01(\tR\x06sender\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\x06R\vincarnation\x123\n" +
@@ -1243,7 +1670,14 @@ const file_nodes_contract_xcfpb_xcf_proto_rawDesc = "" +
 	"\anewconn\x18\x13 \x01(\v2\x17.plexlab.xcf.v1.NewConnH\x00R\anewconn\x126\n" +
 	"\btermconn\x18\x14 \x01(\v2\x18.plexlab.xcf.v1.TermConnH\x00R\btermconn\x12=\n" +
 	"\vnewconn_ack\x18\x15 \x01(\v2\x1a.plexlab.xcf.v1.NewConnAckH\x00R\n" +
-	"newconnAckB\x06\n" +
+	"newconnAck\x12:\n" +
+	"\n" +
+	"port_claim\x18\x16 \x01(\v2\x19.plexlab.xcf.v1.PortClaimH\x00R\tportClaim\x12=\n" +
+	"\vport_answer\x18\x17 \x01(\v2\x1a.plexlab.xcf.v1.PortAnswerH\x00R\n" +
+	"portAnswer\x12@\n" +
+	"\fport_release\x18\x18 \x01(\v2\x1b.plexlab.xcf.v1.PortReleaseH\x00R\vportRelease\x12:\n" +
+	"\n" +
+	"ports_held\x18\x19 \x01(\v2\x19.plexlab.xcf.v1.PortsHeldH\x00R\tportsHeldB\x06\n" +
 	"\x04body\"\t\n" +
 	"\aConfirm\"u\n" +
 	"\bVipaList\x12-\n" +
@@ -1303,13 +1737,47 @@ const file_nodes_contract_xcfpb_xcf_proto_rawDesc = "" +
 	"\vxcf_address\x18\x02 \x01(\fR\n" +
 	"xcfAddress\x12<\n" +
 	"\vconnections\x18\x03 \x03(\v2\x1a.plexlab.xcf.v1.ConnectionR\vconnections\x12\x14\n" +
-	"\x05epoch\x18\x04 \x01(\x06R\x05epoch*O\n" +
+	"\x05epoch\x18\x04 \x01(\x06R\x05epoch\"\x94\x01\n" +
+	"\tPortClaim\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x06R\x02id\x12\x14\n" +
+	"\x05dvipa\x18\x02 \x01(\fR\x05dvipa\x12\x1f\n" +
+	"\vxcf_address\x18\x03 \x01(\fR\n" +
+	"xcfAddress\x12\x12\n" +
+	"\x04port\x18\x04 \x01(\rR\x04port\x12\x16\n" +
+	"\x06unique\x18\x05 \x01(\bR\x06unique\x12\x14\n" +
+	"\x05epoch\x18\x06 \x01(\x06R\x05epoch\"\x7f\n" +
+	"\n" +
+	"PortAnswer\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\x06R\x02id\x125\n" +
+	"\aoutcome\x18\x02 \x01(\x0e2\x1b.plexlab.xcf.v1.PortOutcomeR\aoutcome\x12\x12\n" +
+	"\x04port\x18\x03 \x01(\rR\x04port\x12\x16\n" +
+	"\x06holder\x18\x04 \x01(\tR\x06holder\"\x84\x01\n" +
+	"\vPortRelease\x12\x14\n" +
+	"\x05dvipa\x18\x01 \x01(\fR\x05dvipa\x12\x1f\n" +
+	"\vxcf_address\x18\x02 \x01(\fR\n" +
+	"xcfAddress\x12\x14\n" +
+	"\x05ports\x18\x03 \x03(\rR\x05ports\x12\x12\n" +
+	"\x04rest\x18\x04 \x01(\bR\x04rest\x12\x14\n" +
+	"\x05epoch\x18\x05 \x01(\x06R\x05epoch\"\x88\x01\n" +
+	"\tPortsHeld\x12\x14\n" +
+	"\x05dvipa\x18\x01 \x01(\fR\x05dvipa\x12\x1f\n" +
+	"\vxcf_address\x18\x02 \x01(\fR\n" +
+	"xcfAddress\x12\x16\n" +
+	"\x06shared\x18\x03 \x03(\rR\x06shared\x12\x16\n" +
+	"\x06unique\x18\x04 \x03(\rR\x06unique\x12\x14\n" +
+	"\x05epoch\x18\x05 \x01(\x06R\x05epoch*O\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fROLE_PRIMARY\x10\x01\x12\x0f\n" +
 	"\vROLE_BACKUP\x10\x02\x12\x0e\n" +
 	"\n" +
-	"ROLE_RANGE\x10\x03B5Z3github.com/plexlab-dev/plexlab/nodes/contract/xcfpbb\x06proto3"
+	"ROLE_RANGE\x10\x03*\x91\x01\n" +
+	"\vPortOutcome\x12\x1c\n" +
+	"\x18PORT_OUTCOME_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14PORT_OUTCOME_GRANTED\x10\x01\x12\x17\n" +
+	"\x13PORT_OUTCOME_IN_USE\x10\x02\x12\x1a\n" +
+	"\x16PORT_OUTCOME_NONE_LEFT\x10\x03\x12\x15\n" +
+	"\x11PORT_OUTCOME_BUSY\x10\x04B5Z3github.com/plexlab-dev/plexlab/nodes/contract/xcfpbb\x06proto3"
 
 var (
 	file_nodes_contract_xcfpb_xcf_proto_rawDescOnce sync.Once
@@ -1323,48 +1791,58 @@ func file_nodes_contract_xcfpb_xcf_proto_rawDescGZIP() []byte {
 	return file_nodes_contract_xcfpb_xcf_proto_rawDescData
 }
 
-var file_nodes_contract_xcfpb_xcf_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_nodes_contract_xcfpb_xcf_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_nodes_contract_xcfpb_xcf_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
+var file_nodes_contract_xcfpb_xcf_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_nodes_contract_xcfpb_xcf_proto_goTypes = []any{
 	(Role)(0),            // 0: plexlab.xcf.v1.Role
-	(*Hello)(nil),        // 1: plexlab.xcf.v1.Hello
-	(*Greeting)(nil),     // 2: plexlab.xcf.v1.Greeting
-	(*Envelope)(nil),     // 3: plexlab.xcf.v1.Envelope
-	(*Confirm)(nil),      // 4: plexlab.xcf.v1.Confirm
-	(*VipaList)(nil),     // 5: plexlab.xcf.v1.VipaList
-	(*Dvipa)(nil),        // 6: plexlab.xcf.v1.Dvipa
-	(*Distribution)(nil), // 7: plexlab.xcf.v1.Distribution
-	(*PortRange)(nil),    // 8: plexlab.xcf.v1.PortRange
-	(*Target)(nil),       // 9: plexlab.xcf.v1.Target
-	(*SourceIpa)(nil),    // 10: plexlab.xcf.v1.SourceIpa
-	(*EndOfList)(nil),    // 11: plexlab.xcf.v1.EndOfList
-	(*SrvStat)(nil),      // 12: plexlab.xcf.v1.SrvStat
-	(*Connection)(nil),   // 13: plexlab.xcf.v1.Connection
-	(*NewConn)(nil),      // 14: plexlab.xcf.v1.NewConn
-	(*NewConnAck)(nil),   // 15: plexlab.xcf.v1.NewConnAck
-	(*TermConn)(nil),     // 16: plexlab.xcf.v1.TermConn
+	(PortOutcome)(0),     // 1: plexlab.xcf.v1.PortOutcome
+	(*Hello)(nil),        // 2: plexlab.xcf.v1.Hello
+	(*Greeting)(nil),     // 3: plexlab.xcf.v1.Greeting
+	(*Envelope)(nil),     // 4: plexlab.xcf.v1.Envelope
+	(*Confirm)(nil),      // 5: plexlab.xcf.v1.Confirm
+	(*VipaList)(nil),     // 6: plexlab.xcf.v1.VipaList
+	(*Dvipa)(nil),        // 7: plexlab.xcf.v1.Dvipa
+	(*Distribution)(nil), // 8: plexlab.xcf.v1.Distribution
+	(*PortRange)(nil),    // 9: plexlab.xcf.v1.PortRange
+	(*Target)(nil),       // 10: plexlab.xcf.v1.Target
+	(*SourceIpa)(nil),    // 11: plexlab.xcf.v1.SourceIpa
+	(*EndOfList)(nil),    // 12: plexlab.xcf.v1.EndOfList
+	(*SrvStat)(nil),      // 13: plexlab.xcf.v1.SrvStat
+	(*Connection)(nil),   // 14: plexlab.xcf.v1.Connection
+	(*NewConn)(nil),      // 15: plexlab.xcf.v1.NewConn
+	(*NewConnAck)(nil),   // 16: plexlab.xcf.v1.NewConnAck
+	(*TermConn)(nil),     // 17: plexlab.xcf.v1.TermConn
+	(*PortClaim)(nil),    // 18: plexlab.xcf.v1.PortClaim
+	(*PortAnswer)(nil),   // 19: plexlab.xcf.v1.PortAnswer
+	(*PortRelease)(nil),  // 20: plexlab.xcf.v1.PortRelease
+	(*PortsHeld)(nil),    // 21: plexlab.xcf.v1.PortsHeld
 }
 var file_nodes_contract_xcfpb_xcf_proto_depIdxs = []int32{
-	4,  // 0: plexlab.xcf.v1.Envelope.confirm:type_name -> plexlab.xcf.v1.Confirm
-	5,  // 1: plexlab.xcf.v1.Envelope.vipa_list:type_name -> plexlab.xcf.v1.VipaList
-	11, // 2: plexlab.xcf.v1.Envelope.end_of_list:type_name -> plexlab.xcf.v1.EndOfList
-	12, // 3: plexlab.xcf.v1.Envelope.srvstat:type_name -> plexlab.xcf.v1.SrvStat
-	14, // 4: plexlab.xcf.v1.Envelope.newconn:type_name -> plexlab.xcf.v1.NewConn
-	16, // 5: plexlab.xcf.v1.Envelope.termconn:type_name -> plexlab.xcf.v1.TermConn
-	15, // 6: plexlab.xcf.v1.Envelope.newconn_ack:type_name -> plexlab.xcf.v1.NewConnAck
-	6,  // 7: plexlab.xcf.v1.VipaList.dvipas:type_name -> plexlab.xcf.v1.Dvipa
-	10, // 8: plexlab.xcf.v1.VipaList.source_ipas:type_name -> plexlab.xcf.v1.SourceIpa
-	0,  // 9: plexlab.xcf.v1.Dvipa.role:type_name -> plexlab.xcf.v1.Role
-	7,  // 10: plexlab.xcf.v1.Dvipa.distribution:type_name -> plexlab.xcf.v1.Distribution
-	8,  // 11: plexlab.xcf.v1.Distribution.ports:type_name -> plexlab.xcf.v1.PortRange
-	9,  // 12: plexlab.xcf.v1.Distribution.targets:type_name -> plexlab.xcf.v1.Target
-	13, // 13: plexlab.xcf.v1.NewConn.connections:type_name -> plexlab.xcf.v1.Connection
-	13, // 14: plexlab.xcf.v1.TermConn.connections:type_name -> plexlab.xcf.v1.Connection
-	15, // [15:15] is the sub-list for method output_type
-	15, // [15:15] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	5,  // 0: plexlab.xcf.v1.Envelope.confirm:type_name -> plexlab.xcf.v1.Confirm
+	6,  // 1: plexlab.xcf.v1.Envelope.vipa_list:type_name -> plexlab.xcf.v1.VipaList
+	12, // 2: plexlab.xcf.v1.Envelope.end_of_list:type_name -> plexlab.xcf.v1.EndOfList
+	13, // 3: plexlab.xcf.v1.Envelope.srvstat:type_name -> plexlab.xcf.v1.SrvStat
+	15, // 4: plexlab.xcf.v1.Envelope.newconn:type_name -> plexlab.xcf.v1.NewConn
+	17, // 5: plexlab.xcf.v1.Envelope.termconn:type_name -> plexlab.xcf.v1.TermConn
+	16, // 6: plexlab.xcf.v1.Envelope.newconn_ack:type_name -> plexlab.xcf.v1.NewConnAck
+	18, // 7: plexlab.xcf.v1.Envelope.port_claim:type_name -> plexlab.xcf.v1.PortClaim
+	19, // 8: plexlab.xcf.v1.Envelope.port_answer:type_name -> plexlab.xcf.v1.PortAnswer
+	20, // 9: plexlab.xcf.v1.Envelope.port_release:type_name -> plexlab.xcf.v1.PortRelease
+	21, // 10: plexlab.xcf.v1.Envelope.ports_held:type_name -> plexlab.xcf.v1.PortsHeld
+	7,  // 11: plexlab.xcf.v1.VipaList.dvipas:type_name -> plexlab.xcf.v1.Dvipa
+	11, // 12: plexlab.xcf.v1.VipaList.source_ipas:type_name -> plexlab.xcf.v1.SourceIpa
+	0,  // 13: plexlab.xcf.v1.Dvipa.role:type_name -> plexlab.xcf.v1.Role
+	8,  // 14: plexlab.xcf.v1.Dvipa.distribution:type_name -> plexlab.xcf.v1.Distribution
+	9,  // 15: plexlab.xcf.v1.Distribution.ports:type_name -> plexlab.xcf.v1.PortRange
+	10, // 16: plexlab.xcf.v1.Distribution.targets:type_name -> plexlab.xcf.v1.Target
+	14, // 17: plexlab.xcf.v1.NewConn.connections:type_name -> plexlab.xcf.v1.Connection
+	14, // 18: plexlab.xcf.v1.TermConn.connections:type_name -> plexlab.xcf.v1.Connection
+	1,  // 19: plexlab.xcf.v1.PortAnswer.outcome:type_name -> plexlab.xcf.v1.PortOutcome
+	20, // [20:20] is the sub-list for method output_type
+	20, // [20:20] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_nodes_contract_xcfpb_xcf_proto_init() }
@@ -1380,14 +1858,18 @@ func file_nodes_contract_xcfpb_xcf_proto_init() {
 		(*Envelope_Newconn)(nil),
 		(*Envelope_Termconn)(nil),
 		(*Envelope_NewconnAck)(nil),
+		(*Envelope_PortClaim)(nil),
+		(*Envelope_PortAnswer)(nil),
+		(*Envelope_PortRelease)(nil),
+		(*Envelope_PortsHeld)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nodes_contract_xcfpb_xcf_proto_rawDesc), len(file_nodes_contract_xcfpb_xcf_proto_rawDesc)),
-			NumEnums:      1,
-			NumMessages:   16,
+			NumEnums:      2,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

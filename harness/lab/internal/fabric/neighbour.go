@@ -3,10 +3,13 @@ package fabric
 import (
 	"fmt"
 	"net"
+	"net/netip"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/plexlab-dev/plexlab/nodes/contract"
 	"github.com/plexlab-dev/plexlab/topo"
 )
 
@@ -20,9 +23,11 @@ type neighbour struct {
 // every other one there, and the kernel keeps what it learns of neighbours in one table for
 // all namespaces of the machine, with 1024 places by default (gc_thresh3 of arp(7)): from 33
 // stacks on, the table overflows and packets are lost, those of other labs too. What is set
-// by hand does not count. Addresses on that network never move, so nothing need be learned.
+// by hand does not count. Addresses on that network never move, so nothing need be learned. Where
+// there is IPv6 in the plex, stacks are known by their next hops of both families.
 func neighboursOn(plan *topo.Plan, network string) ([]neighbour, error) {
 	var found []neighbour
+	six := slices.ContainsFunc(plan.Nodes, usesIPv6)
 	for _, node := range plan.Nodes {
 		for _, link := range node.Links {
 			if link.Network != network {
@@ -34,6 +39,9 @@ func neighboursOn(plan *topo.Plan, network string) ([]neighbour, error) {
 			}
 			for _, prefix := range link.Addresses {
 				found = append(found, neighbour{prefix.Addr().AsSlice(), mac})
+				if hop := contract.NextHop(netip.IPv6Unspecified(), prefix.Addr()); six && hop != prefix.Addr() {
+					found = append(found, neighbour{hop.AsSlice(), mac})
+				}
 			}
 		}
 	}

@@ -1,0 +1,48 @@
+// Package fig06 certifies Figure 6, a socket is closed, in every way that a socket ends.
+package fig06
+
+import (
+	"testing"
+
+	. "github.com/onsi/ginkgo/v2"
+
+	"github.com/plexlab-dev/plexlab/conformance/trial"
+	"github.com/plexlab-dev/plexlab/harness/impl"
+	"github.com/plexlab-dev/plexlab/nodes/contract"
+)
+
+func TestFigure06(t *testing.T) { trial.Suite(t, "fig06", impl.ClusterPorts) }
+
+var at = trial.At
+
+// clustered has MVS2 own DVA1 with cluster-wide ports, port 80 distributed to every stack.
+var clustered = trial.Clustered(trial.IPv4.DVA1, 1, trial.On(trial.ToAll, trial.Only(80)))
+
+// A target is a stack under test that is a target of what MVS2 owns, and a program on it.
+type target struct {
+	*trial.UnitTrial
+	mvs2    *trial.Partner
+	program *trial.Program
+	ports   *trial.PortFile
+}
+
+func newTarget(variant impl.Variant, dvipas ...contract.DVIPA) *target {
+	GinkgoHelper()
+	u := trial.IPv4.Unit(trial.UnitConfig{Inside: true, Partners: []int{2}, Variant: variant})
+	t := &target{UnitTrial: u, mvs2: u.Join(2)}
+	t.mvs2.Tell(dvipas...)
+	t.program = u.Program(u.Stack, "APPA")
+	t.ports = u.PortFile()
+	t.ports.Activate(trial.IPv4.DVA1)
+	return t
+}
+
+// passes has the stack take note of one more socket that is bound and closed, so that whatever was
+// closed before has been dealt with.
+func (t *target) passes() {
+	GinkgoHelper()
+	marker := t.program.Binds("marker", at(trial.IPv4.DVA1, 0))
+	t.ports.Expect(marker, "unique MVS1")
+	t.program.Do("close marker")
+	t.ports.Eventually(marker, "available")
+}

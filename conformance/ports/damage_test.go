@@ -1,0 +1,143 @@
+package ports
+
+import (
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	"golang.org/x/sys/unix"
+
+	"github.com/plexlab-dev/plexlab/conformance/requirements"
+	"github.com/plexlab-dev/plexlab/conformance/trial"
+	"github.com/plexlab-dev/plexlab/harness/segment"
+	"github.com/plexlab-dev/plexlab/harness/verdict"
+	"github.com/plexlab-dev/plexlab/nodes/contract/control"
+	"github.com/plexlab-dev/plexlab/nodes/contract/portfile"
+)
+
+// A tenancy is a stack with things to lose: a port in use, a server, and a connection to it.
+type tenancy struct {
+	*stack
+	client *segment.Conn
+}
+
+// newTenancy starts a stack that owns DVA1 and DVB1, both with cluster-wide ports.
+func newTenancy() *tenancy {
+	GinkgoHelper()
+	s := newOwner(trial.UnitConfig{Profile: owner("VIPADEFINE CLUSTERPORTS 255.255.255.0 DVB1")})
+	s.program.Binds("a", at(trial.IPv4.DVA1, 5000))
+	s.program.Listens("l", at(trial.IPv4.DVA1, 80))
+	client, err := s.Client().Dial(s.Soon(), 30000, at(trial.IPv4.DVA1, 80))
+	verdict.Stimulus(err, "a connection to %s", at(trial.IPv4.DVA1, 80))
+	s.program.Do("accept l c")
+	return &tenancy{stack: s, client: client}
+}
+
+// goesOn expects that the connection carries data both ways.
+func (t *tenancy) goesOn() {
+	GinkgoHelper()
+	Expect(t.client.Write(t.Soon(), []byte("ping"))).To(Succeed())
+	Expect(t.program.Do("receive c").Text).To(Equal("ping"))
+	t.program.Do("send c pong")
+	answer, err := t.client.Read(t.Soon())
+	Expect(err).NotTo(HaveOccurred())
+	Expect(string(answer)).To(Equal("pong"))
+}
+
+// recovers expects that the file is there again, filled with what the stack holds, and that binds are
+// served.
+func (t *tenancy) recovers() {
+	GinkgoHelper()
+	t.EventuallyPorts(t.Stack, control.PortsOK)
+	ports := t.PortFile()
+	ports.Eventually(at(trial.IPv4.DVA1, 5000), "unique MVS1")
+	ports.Eventually(at(trial.IPv4.DVA1, 80), "shared MVS1")
+	ports.ExpectClean(trial.IPv4.DVA1, trial.IPv4.DVB1)
+	Eventually(func() portfile.FileState { return ports.Header().State }).Should(Equal(portfile.Settled), "state of the file")
+	ports.Expect(t.program.Binds("z", at(trial.IPv4.DVA1, 0)), "unique MVS1")
+	t.goesOn()
+}
+
+// version is where the version of the layout stands in the file.
+const version = 8
+
+var _ = Describe("a port file that is damaged", func() {
+	// Binds that need the file fail with a clear error, in the log too; what is open goes on; the
+	// stack says that it is degraded and what to do: remove the file, and the stacks make it anew
+	// and fill it with what they hold (I24).
+	DescribeTable("fails binds, and nothing else",
+		func(damage func(*trial.PortFile)) {
+			t := newTenancy()
+			ports := t.PortFile()
+			damage(ports)
+			told := t.EventuallyPorts(t.Stack, control.PortsDegraded)
+			Expect(told.Problem).NotTo(BeEmpty(), "what the stack says of the damage")
+			t.program.Refused(unix.EIO, at(trial.IPv4.DVA1, 0))
+			t.program.Refused(unix.EIO, at(trial.IPv4.DVB1, 5000))
+			t.program.Binds("free", at(trial.IPv4.XCF(1), 0))
+			t.EventuallyLogged(t.Stack, "/ports")
+			t.goesOn()
+			ports.Unlink()
+			t.recovers()
+		},
+		Entry("truncated to nothing", requirements.Covers("I24"), func(p *trial.PortFile) { p.Truncate(0) }),
+		Entry("truncated within its entries", requirements.Covers("I24"), func(p *trial.PortFile) { p.Truncate(portfile.EntriesOffset) }),
+		Entry("of another version", requirements.Covers("I24"), func(p *trial.PortFile) { p.Overwrite(version, []byte{99}) }),
+		Entry("that is none", requirements.Covers("I24"), func(p *trial.PortFile) { p.Overwrite(0, make([]byte, portfile.HeaderSize)) }),
+	)
+
+	// Damage to one entry is that of one DVIPA.
+	It("in one entry fails binds to that DVIPA", requirements.Covers("I24", "T43"), func() {
+		t := newTenancy()
+		ports := t.PortFile()
+		ports.DamageEntry(trial.IPv4.DVA1)
+		t.program.Refused(unix.EIO, at(trial.IPv4.DVA1, 0))
+		ports.Expect(t.program.Binds("b", at(trial.IPv4.DVB1, 0)), "unique MVS1")
+		Eventually(func() map[string]string {
+			states := map[string]string{}
+			for _, d := range t.Ports(t.Stack).DVIPAs {
+				states[d.DVIPA.String()] = d.State
+			}
+			return states
+		}).Should(Equal(map[string]string{trial.IPv4.DVA1.String(): control.PortsDegraded, trial.IPv4.DVB1.String(): control.PortsOK}))
+		t.goesOn()
+		ports.Unlink()
+		t.recovers()
+	})
+
+	// A file that is not there any more is made anew without anybody's help.
+	It("by being unlinked is made anew and filled", requirements.Covers("I24", "T20"), func() {
+		t := newTenancy()
+		before := t.PortFile()
+		id := before.Header().ID
+		before.Unlink()
+		Eventually(func() [16]byte { return t.PortFile().Header().ID }).ShouldNot(Equal(id), "the identity of the file")
+		t.recovers()
+	})
+
+	// Until every stack that lived in the old file has told what it holds nothing is given out of the
+	// new one, since it could be somebody's: MVS2 lives and does not register.
+	It("is not used before every stack has filled it", requirements.Covers("I24"), func() {
+		t := newTenancy()
+		tenant := t.Tenant(2)
+		tenant.Take(trial.IPv4.DVA1, true, 5001)
+		tenant.Unlink()
+		t.EventuallyPorts(t.Stack, control.PortsFilling)
+		Eventually(func() string { return t.Ports(t.Stack).Problem }).Should(ContainSubstring("MVS2"), "whom the stack waits for")
+		t.program.Refused(unix.EAGAIN, at(trial.IPv4.DVA1, 5001))
+		t.goesOn()
+		tenant.End()
+		t.mvs2.Close()
+		t.recovers()
+	})
+
+	// A full disk: nothing new can be made, what there is goes on.
+	It("for want of room fails binds, and nothing else", requirements.Covers("I24"), func() {
+		t := newTenancy()
+		drain := t.FillDisk(t.Stack)
+		t.PortFile().Unlink()
+		t.EventuallyPorts(t.Stack, control.PortsDegraded)
+		t.program.Refused(unix.ENOSPC, at(trial.IPv4.DVA1, 0))
+		t.goesOn()
+		drain()
+		t.recovers()
+	})
+})

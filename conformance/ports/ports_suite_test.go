@@ -1,0 +1,155 @@
+// Package ports certifies cluster-wide ports beyond the flowcharts: connections that start inside the
+// plex, definitions that come at run time, and what happens when stacks, their processes or the common
+// storage fail.
+package ports
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/plexlab-dev/plexlab/conformance/trial"
+	"github.com/plexlab-dev/plexlab/harness/capture"
+	"github.com/plexlab-dev/plexlab/harness/impl"
+	"github.com/plexlab-dev/plexlab/harness/peer"
+	"github.com/plexlab-dev/plexlab/harness/segment"
+	"github.com/plexlab-dev/plexlab/harness/verdict"
+	"github.com/plexlab-dev/plexlab/nodes/contract"
+	"github.com/plexlab-dev/plexlab/topo"
+)
+
+func TestPorts(t *testing.T) { trial.Suite(t, "ports", impl.ClusterPorts, impl.Outbound) }
+
+var at = trial.At
+
+// server is where programs of the stack under test connect to: a scripted one on network 44.
+var server = at(trial.IPv4.Client, 9000)
+
+// both runs a spec with either sharing technique.
+func both(spec func(sharing string)) {
+	for _, sharing := range []string{topo.SharingPortFile, topo.SharingDistributor} {
+		Context("with "+sharing, func() { spec(sharing) })
+	}
+}
+
+// owner is the profile of a stack that owns DVA1 with cluster-wide ports, with more statements.
+func owner(more ...string) string {
+	return fmt.Sprintf(`
+		VIPADYNAMIC
+		VIPADEFINE CLUSTERPORTS 255.255.255.0 DVA1
+		VIPADISTRIBUTE DVA1 PORT 80 DESTIP ALL
+		%s
+		ENDVIPADYNAMIC`, strings.Join(more, "\n"))
+}
+
+// clustered is what MVS2 lists where it is the owner, with rules for sources.
+var clustered = trial.Clustered(trial.IPv4.DVA1, 1, trial.On(trial.ToAll, trial.Only(80)))
+
+// A stack is the one under test, with a program on it.
+type stack struct {
+	*trial.UnitTrial
+	mvs2    *trial.Partner
+	program *trial.Program
+	// visitor sends from behind MVS2, where that is the owner.
+	visitor *segment.Host
+}
+
+// newOwner starts a stack that owns DVA1.
+func newOwner(c trial.UnitConfig) *stack {
+	GinkgoHelper()
+	c.Partners = []int{2}
+	u := trial.IPv4.Unit(c)
+	return &stack{UnitTrial: u, mvs2: u.Join(2), program: u.Program(u.Stack, "APPA")}
+}
+
+// newTarget starts a stack that is a target of DVA1, which MVS2 owns; APPA has it as source.
+func newTarget(c trial.UnitConfig) *stack {
+	GinkgoHelper()
+	s := newOwner(c)
+	s.visitor = s.mvs2.Visitor()
+	s.tell(contract.SourceIPA{Address: trial.IPv4.DVA1, Application: "APPA"})
+	if c.ClusterPorts.Sharing != topo.SharingDistributor {
+		s.PortFile().Activate(trial.IPv4.DVA1)
+	}
+	return s
+}
+
+// tell says MVS2's list with rules for sources, and waits until it is taken in.
+func (s *stack) tell(rules ...contract.SourceIPA) {
+	GinkgoHelper()
+	s.mvs2.TellAll(contract.VIPAList{DVIPAs: []contract.DVIPA{clustered}, SourceIPAs: rules})
+}
+
+// outgoing waits for a SYN to the server that leaves the stack since a moment.
+func (s *stack) outgoing(since capture.Mark) segment.Segment {
+	GinkgoHelper()
+	packet, err := s.Capture.On(s.OutsideLink).Sent().After(since).Await(s.Soon(), toServer)
+	Expect(err).NotTo(HaveOccurred())
+	return packet.Decode().Segment
+}
+
+// toServer is a request for a connection to the server.
+var toServer = segment.Pattern{Dst: server, Has: segment.SYN, Lacks: segment.ACK}
+
+// reply sends what the server answers: to the stack itself, or through MVS2 where that is the owner.
+func (s *stack) reply(answer segment.Segment) {
+	GinkgoHelper()
+	if s.visitor == nil {
+		s.Send(answer)
+		return
+	}
+	verdict.Engine(s.visitor.Send(s.Soon(), answer), "send %s by way of MVS2", answer)
+}
+
+// A connection is one of the program to the server, as far as the server knows.
+type connection struct {
+	local netip.AddrPort // of the program
+	next  uint32         // sequence number of the server
+}
+
+// connects has the program connect without a bind, and the server accept.
+func (s *stack) connects(socket string, options ...string) connection {
+	GinkgoHelper()
+	s.program.Do("socket " + strings.Join(append([]string{socket}, options...), " "))
+	return s.connect(socket)
+}
+
+// connect is connects for a socket that is there.
+func (s *stack) connect(socket string) connection {
+	GinkgoHelper()
+	since := s.Capture.Mark()
+	s.program.Begin("connect " + socket + " " + server.String())
+	if s.visitor != nil {
+		s.acknowledge()
+	}
+	syn := s.outgoing(since)
+	accept := syn.Answer(segment.SYN, 5000)
+	s.reply(accept)
+	answer := s.program.Answer()
+	Expect(answer.Errno).To(BeZero(), "connect to %s", server)
+	Expect(answer.Local).To(Equal(syn.Src), "the own end that the program sees")
+	return connection{local: syn.Src, next: accept.Next()}
+}
+
+// acknowledge waits for the NEWCONN of a connection to the server and acknowledges it.
+func (s *stack) acknowledge() contract.Connection {
+	GinkgoHelper()
+	m := s.mvs2.ExpectMessage(newconn).(contract.NEWCONN)
+	s.mvs2.Say(contract.NEWCONNAck{Acknowledge: m.Acknowledge})
+	return m.Connections[0]
+}
+
+// newconn is a NEWCONN of one connection to the server that asks for an answer.
+var newconn = peer.Of("of a connection to "+server.String()+" that asks for an answer", func(m contract.NEWCONN) bool {
+	return m.Acknowledge != 0 && len(m.Connections) == 1 && m.Connections[0].Remote == server
+})
+
+// reset ends a connection at once, from the server.
+func (s *stack) reset(c connection) {
+	GinkgoHelper()
+	s.reply(segment.NewRST(server, c.local, c.next))
+}

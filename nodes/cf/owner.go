@@ -1,0 +1,257 @@
+package cf
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/plexlab-dev/plexlab/nodes/contract"
+)
+
+// Joined takes in a new member of the group. An earlier incarnation at its address is lost first.
+func (d *Distributor) Joined(m contract.Member) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if old := d.members[m.XCF]; old != nil {
+		d.lose(old)
+	}
+	slot := slices.Index(d.slots[:], false)
+	if slot < 0 {
+		d.config.Logger.Error("a stack gets no ports: the plex has too many", "stack", m.Stack, "most", len(d.slots))
+		return
+	}
+	d.slots[slot] = true
+	d.members[m.XCF] = &partner{Member: m, slot: slot}
+}
+
+// Lost gives back what a stack held that left the group, for whatever reason (T32). If it lives and
+// was out of reach, it tells what it holds when it is back.
+func (d *Distributor) Lost(m contract.Member) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if p := d.partner(m); p != nil {
+		d.lose(p)
+	}
+}
+
+// partner is a member that is known by this very incarnation, else nil.
+func (d *Distributor) partner(m contract.Member) *partner {
+	if p := d.members[m.XCF]; p != nil && p.Incarnation == m.Incarnation {
+		return p
+	}
+	return nil
+}
+
+func (d *Distributor) lose(p *partner) {
+	delete(d.members, p.XCF)
+	d.slots[p.slot] = false
+	for _, s := range d.shares {
+		if s.table != nil {
+			delete(s.table.told, p.XCF)
+			if n := s.table.reclaim(p.slot, d.restIf(true)); n > 0 {
+				d.config.Logger.Info("took back the ports of a stack", "stack", p.Stack, "dvipa", s.dvipa, "ports", n)
+			}
+			d.nudge(s)
+		}
+		if s.keeper.Member == p.Member {
+			d.follow(s, keeper{})
+		}
+	}
+}
+
+// Announce comes before a list of this stack is sent to a member, or to all if to is the zero Addr: the
+// stack is the owner of what the list says, and of nothing else.
+func (d *Distributor) Announce(to netip.Addr, list contract.VIPAList) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	sent := announced{number: d.lists + 1}
+	owned := make(map[netip.Addr]bool)
+	for _, e := range list.DVIPAs {
+		if !e.Owner || !e.ClusterPorts {
+			continue
+		}
+		s := d.share(e.Prefix.Addr())
+		owned[s.dvipa] = true
+		d.own(s, e)
+		sent.tables = append(sent.tables, s.table)
+	}
+	for dvipa, s := range d.shares {
+		if s.table != nil && !owned[dvipa] {
+			s.table = nil
+			d.nudge(s)
+		}
+	}
+	d.lists = sent.number
+	for xcf, p := range d.members {
+		if !to.IsValid() || xcf == to {
+			p.lists = append(p.lists, sent)
+		}
+	}
+}
+
+// own makes this stack the owner of a DVIPA, or takes in what has changed of it. A new table begins
+// with what the stack holds itself.
+func (d *Distributor) own(s *share, e contract.DVIPA) {
+	if s.table == nil || s.table.epoch != e.Epoch {
+		s.table = newTable(s.dvipa, e.Epoch, d.pool(), d.config.Self.Incarnation)
+		s.table.mark(ownSlot, s.has(), 0)
+		for _, port := range s.rests() {
+			s.table.free(ownSlot, port, d.restIf(true))
+		}
+		d.follow(s, keeper{})
+	}
+	s.table.avoid = nil
+	if e.Distribution != nil {
+		s.table.avoid = e.Distribution.Ports
+	}
+}
+
+// untold are the members that an owner has yet to hear of what they hold.
+func (d *Distributor) untold(t *table) []string {
+	var names []string
+	for xcf, p := range d.members {
+		if !t.told[xcf] {
+			names = append(names, p.Stack)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Follow takes in what the list of another stack says of a DVIPA, if it is accepted: that the sender
+// is the owner and keeps the table of its ports. The zero owner: nobody keeps one. The owner is told
+// what this stack holds.
+func (d *Distributor) Follow(dvipa netip.Addr, owner contract.Member, epoch uint64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := d.share(dvipa)
+	k := keeper{owner, epoch}
+	if d.partner(owner) == nil {
+		k = keeper{} // it was lost since
+	}
+	another := s.keeper != k
+	d.follow(s, k)
+	d.tell(s, s.has())
+	if another {
+		d.giveBack(s, s.rests(), true)
+	}
+}
+
+func (d *Distributor) follow(s *share, k keeper) {
+	if s.keeper != k {
+		s.keeper = k
+		d.forget(s)
+	}
+}
+
+// Receive takes in a message of a member and says whether it was for the coupling facility
+// alone.
+func (d *Distributor) Receive(from contract.Member, message contract.Message) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if p := d.partner(from); p != nil { // else it was lost since
+		d.receive(p, message)
+	}
+	switch message.(type) {
+	case contract.PortAnswer, contract.PortClaim, contract.PortRelease, contract.PortsHeld:
+		return true
+	}
+	return false
+}
+
+func (d *Distributor) receive(p *partner, message contract.Message) {
+	switch m := message.(type) {
+	case contract.EndOfList:
+		d.ended(p)
+	case contract.PortAnswer:
+		d.answered(p, m)
+	case contract.PortClaim:
+		if t := d.addressed(p, m, m.DVIPA, m.XCF, m.Epoch); t != nil {
+			d.config.Send(p.XCF, d.serve(t, p, m))
+		}
+	case contract.PortRelease:
+		if t := d.addressed(p, m, m.DVIPA, m.XCF, m.Epoch); t != nil {
+			for _, port := range m.Ports {
+				t.free(p.slot, port, d.restIf(m.Rest))
+			}
+		}
+	case contract.PortsHeld:
+		if t := d.addressed(p, m, m.DVIPA, m.XCF, m.Epoch); t != nil {
+			d.note(t, p, m)
+		}
+	}
+}
+
+// addressed is the table that a message of a member is for; nil, and a log line, if there is none,
+// or it is for an ownership that is over.
+func (d *Distributor) addressed(from *partner, m contract.Message, dvipa, xcf netip.Addr, epoch uint64) *table {
+	s, reason := d.shares[dvipa], ""
+	switch {
+	case s == nil || s.table == nil:
+		reason = "this stack keeps no table of its ports"
+	case from.XCF != xcf:
+		reason = fmt.Sprintf("it speaks of %s, not of its sender", xcf)
+	case s.table.epoch != epoch:
+		reason = fmt.Sprintf("it is of epoch %d, this is epoch %d", epoch, s.table.epoch)
+	default:
+		return s.table
+	}
+	d.config.Logger.Warn("refused", "kind", m.Kind(), "from", from.Stack, "xcf", from.XCF, "dvipa", dvipa, "reason", reason)
+	return nil
+}
+
+// serve answers a claim.
+func (d *Distributor) serve(t *table, from *partner, m contract.PortClaim) contract.PortAnswer {
+	answer := contract.PortAnswer{ID: m.ID}
+	if untold := d.untold(t); untold != nil {
+		answer.Outcome, answer.Holder = contract.PortBusy, untold[0]
+		return answer
+	}
+	use := Shared
+	if m.Unique {
+		use = Unique
+	}
+	port, holders := t.serve(from.slot, m.ID, m.Port, use, d.lists)
+	switch {
+	case port != 0:
+		answer.Outcome, answer.Port = contract.PortGranted, port
+	case m.Port == 0:
+		answer.Outcome = contract.PortNoneLeft
+	default:
+		answer.Outcome, answer.Holder = contract.PortInUse, d.member(holders[0]).Stack
+	}
+	return answer
+}
+
+// note takes in what a member holds.
+func (d *Distributor) note(t *table, from *partner, m contract.PortsHeld) {
+	var ports []Held
+	for _, port := range m.Shared {
+		ports = append(ports, Held{port, Shared})
+	}
+	for _, port := range m.Unique {
+		ports = append(ports, Held{port, Unique})
+	}
+	answers := d.lists
+	if len(from.lists) > 0 {
+		answers = from.lists[0].number
+	}
+	for port, others := range t.mark(from.slot, ports, answers) {
+		d.config.Logger.Warn("two stacks hold a port of a DVIPA: end the socket of one", "dvipa", t.dvipa, "port", port,
+			"stack", from.Stack, "holder", d.stacks(others))
+	}
+}
+
+// ended: a member has answered the oldest list that it has.
+func (d *Distributor) ended(p *partner) {
+	if len(p.lists) == 0 {
+		return
+	}
+	list := p.lists[0]
+	p.lists = p.lists[1:]
+	for _, t := range list.tables {
+		t.told[p.XCF] = true
+		t.settle(p.slot, list.number, d.restIf(true))
+		d.nudge(d.share(t.dvipa))
+	}
+}

@@ -1,0 +1,311 @@
+package sockets
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os/exec"
+	"testing"
+	"time"
+)
+
+var (
+	outboundFrom = netip.AddrPortFrom(serverAt.Addr(), 40009) // within ip_local_port_range
+	outboundTo   = netip.MustParseAddrPort("127.9.0.1:7001")
+	outbound     = Connection{Local: outboundFrom, Remote: outboundTo}
+)
+
+// startOutbound starts an application whose connections get their source from the broker, and
+// are told to a monitor. Each waits on gate, if that is not nil, before the kernel opens it.
+func startOutbound(t *testing.T, source netip.AddrPort, gate chan struct{}) (*testMonitor, *process) {
+	t.Helper()
+	enterNetNS(t)
+	m := startMonitor(t, MonitorConfig{Sweep: 50 * time.Millisecond})
+	b := startBroker(t, &recorder{connect: func(ctx context.Context, r ConnectRequest, bind func(netip.AddrPort) error) error {
+		if r.Local.Port() == 0 {
+			if err := bind(source); err != nil {
+				return err
+			}
+		}
+		if err := m.Connecting(ctx, r, source); err != nil {
+			return err
+		}
+		if gate != nil {
+			gate <- struct{}{}
+			<-gate
+		}
+		return nil
+	}})
+	app := startPuppet(t, b, nil)
+	app.ok("socket s tcp4")
+	return m, app
+}
+
+// looks waits until the monitor has asked about everything that it watches several times.
+func (m *testMonitor) looks() {
+	m.t.Helper()
+	for began := time.Now(); time.Since(began) < 10*firstBackoff; {
+		m.settle()
+	}
+}
+
+func TestConnectionOpened(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name   string
+		kind   string
+		before []string
+		end    func(app, server *process)
+	}{
+		{"server closes first", "tcp4", nil, func(app, server *process) { server.ok("close c"); app.ok("readend s"); app.ok("close s") }},
+		{"reset by the server, socket lives", "tcp4", nil, func(_, server *process) { server.ok("reset c") }},
+		{"reset by the server, closed then", "tcp4", nil, func(app, server *process) { server.ok("reset c"); app.do("readend s"); app.ok("close s") }},
+		{"reset by the application", "tcp4", nil, func(app, _ *process) { app.ok("reset s") }},
+		{"disconnected", "tcp4", nil, func(app, _ *process) { app.ok("disconnect s") }},
+		{"killed", "tcp4", nil, func(app, server *process) { server.ok("close c"); app.ok("readend s"); app.kill() }},
+		{"non-blocking", "tcp4", []string{"nonblocking s"}, func(app, _ *process) { app.ok("reset s") }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			m, app := startOutbound(t, outboundFrom, nil)
+			server := startPuppet(t, nil, nil)
+			server.serve("s", "tcp4", outboundTo.String())
+			for _, command := range test.before {
+				app.ok("%s", command)
+			}
+			if answer := app.do("connect s %v", outboundTo); answer != "ok" && answer != "EINPROGRESS" {
+				t.Fatalf("connect: got %s", answer)
+			}
+			server.ok("accept s c")
+			m.looks()
+			if held, ended := m.times(outbound); held != 0 || ended != 0 {
+				t.Fatalf("while it lives told as held %d and as ended %d times, want never", held, ended)
+			}
+			test.end(app, server)
+			eventually(t, "end of the connection is told", func() bool { _, ended := m.times(outbound); return ended > 0 })
+			m.looks()
+			if held, ended := m.times(outbound); held != 0 || ended != 1 {
+				t.Errorf("told as held %d and as ended %d times, want never and once", held, ended)
+			}
+		})
+	}
+}
+
+// The remnant of an outbound connection keeps it, as that of another does.
+func TestRemnantOfAConnectionOpened(t *testing.T) {
+	t.Parallel()
+	m, app := startOutbound(t, outboundFrom, nil)
+	server := startPuppet(t, nil, nil)
+	server.serve("s", "tcp4", outboundTo.String())
+	app.ok("connect s %v", outboundTo)
+	server.ok("accept s c")
+	app.ok("close s")
+	server.ok("readend c")
+	server.ok("close c")
+	d := openDiag(t)
+	eventually(t, "the remnant", func() bool { return state(t, d, outbound) == tcpTimeWait })
+	m.looks()
+	if _, ended := m.times(outbound); ended != 0 {
+		t.Fatal("told to have ended in TIME_WAIT")
+	}
+	destroy(t, d, outbound)
+	eventually(t, "end of the connection is told", func() bool { _, ended := m.times(outbound); return ended == 1 })
+}
+
+// A connection that fails is told once, though its socket lives on, and its port is free.
+func TestConnectionFailed(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name    string
+		source  netip.AddrPort
+		prepare []string
+		to      string
+		answer  string
+		after   []string
+		inUse   bool // by the socket, still
+	}{
+		{"refused", outboundFrom, nil, "127.9.0.1:7001", "ECONNREFUSED", nil, false},
+		{"refused, non-blocking", outboundFrom, []string{"nonblocking s"}, "127.9.0.1:7001", "EINPROGRESS", []string{"writable s"}, false},
+		{"refused, non-blocking, told by the socket", outboundFrom, []string{"nonblocking s"}, "127.9.0.1:7001", "EINPROGRESS", []string{"writable s", "pending s"}, false},
+		{"refused, port that the kernel does not choose", netip.AddrPortFrom(serverAt.Addr(), 2009), nil, "127.9.0.1:7001", "ECONNREFUSED", nil, true},
+		{"no route", outboundFrom, nil, "198.51.100.1:7001", "ENETUNREACH", nil, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			m, app := startOutbound(t, test.source, nil)
+			for _, command := range test.prepare {
+				app.ok("%s", command)
+			}
+			if answer := app.do("connect s %s", test.to); answer != test.answer {
+				t.Fatalf("connect: got %s, want %s", answer, test.answer)
+			}
+			for _, command := range test.after {
+				app.ok("%s", command)
+			}
+			c := Connection{Local: test.source, Remote: netip.MustParseAddrPort(test.to)}
+			eventually(t, "end of the connection is told", func() bool { _, ended := m.times(c); return ended == 1 })
+			used, err := m.PortsInUse(relevantInTests)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, inUse := used[test.source]; inUse != test.inUse {
+				t.Errorf("port in use: %v, want %v", inUse, test.inUse)
+			}
+			cookie := app.cookie("s")
+			app.ok("close s")
+			eventually(t, "end of the socket is told", func() bool { return m.closings()[cookie] == 1 })
+			m.looks()
+			if held, ended := m.times(c); held != 0 || ended != 1 {
+				t.Errorf("told as held %d and as ended %d times, want never and once", held, ended)
+			}
+		})
+	}
+}
+
+// A socket that tries again opens another connection, each with an end.
+func TestConnectionTriedAgain(t *testing.T) {
+	t.Parallel()
+	m, app := startOutbound(t, outboundFrom, nil)
+	for i := range 3 {
+		if answer := app.do("connect s %v", outboundTo); answer != "ECONNREFUSED" {
+			t.Fatalf("connect: got %s, want ECONNREFUSED", answer)
+		}
+		eventually(t, "end of the connection is told", func() bool { _, ended := m.times(outbound); return ended > i })
+	}
+	server := startPuppet(t, nil, nil)
+	server.serve("s", "tcp4", outboundTo.String())
+	app.ok("connect s %v", outboundTo)
+	m.looks()
+	if _, ended := m.times(outbound); ended != 3 {
+		t.Fatalf("told %d times, want once for each that failed", ended)
+	}
+	server.ok("accept s c")
+	server.ok("close c")
+	app.ok("readend s")
+	app.ok("close s")
+	eventually(t, "end of the connection is told", func() bool { _, ended := m.times(outbound); return ended == 4 })
+	m.looks()
+	if _, ended := m.times(outbound); ended != 4 {
+		t.Errorf("told %d times, want 4", ended)
+	}
+}
+
+// The end of a socket's connection is told though that of an earlier one was.
+func TestConnectionTriedAgainIsFoundByItsEvent(t *testing.T) {
+	t.Parallel()
+	m := &Monitor{
+		holdings:      newHoldings(),
+		remnants:      newRemnants(),
+		reportedAlive: map[uint64]struct{}{1: {}},
+	}
+	m.open(opening{socket: closed{probe{connection: outbound}, 1}, attempt: &attempt{}, done: make(chan struct{})})
+	m.takeBacklog(&backlog{connections: []closed{{probe{connection: outbound}, 1}}}, time.Now())
+	all := m.takeGathered()
+	if len(all) != 1 || all[0].connection != outbound || all[0].opening || all[0].attempt != nil {
+		t.Errorf("to be looked up: %v, want the connection, which is not being opened any more", all)
+	}
+}
+
+// Nothing is told while the kernel has not begun to connect, nor while it waits for the peer.
+func TestConnectionNotYetOpened(t *testing.T) {
+	t.Parallel()
+	gate := make(chan struct{})
+	m, app := startOutbound(t, outboundFrom, gate)
+	nobody := silent(t)
+	app.ok("start connect s %v", nobody)
+	<-gate
+	c := Connection{Local: outboundFrom, Remote: nobody}
+	untold := func(when string) {
+		t.Helper()
+		m.looks()
+		if held, ended := m.times(c); held != 0 || ended != 0 {
+			t.Fatalf("%s told as held %d and as ended %d times", when, held, ended)
+		}
+	}
+	untold("while the handler decides")
+	gate <- struct{}{}
+	d := openDiag(t)
+	eventually(t, "SYN is sent", func() bool { return state(t, d, c) == tcpSynSent })
+	untold("while the peer does not answer")
+	app.ok("shutdown s")
+	app.do("finish")
+	eventually(t, "end of the connection is told", func() bool { _, ended := m.times(c); return ended == 1 })
+}
+
+func TestConnectionKilledBeforeItOpens(t *testing.T) {
+	t.Parallel()
+	gate := make(chan struct{})
+	m, app := startOutbound(t, outboundFrom, gate)
+	app.ok("start connect s %v", outboundTo)
+	<-gate
+	app.kill()
+	gate <- struct{}{}
+	eventually(t, "end of the connection is told", func() bool { _, ended := m.times(outbound); return ended == 1 })
+	eventually(t, "end of the socket is told", func() bool { return len(m.closings()) == 1 })
+}
+
+func TestAttemptOver(t *testing.T) {
+	t.Parallel()
+	enterNetNS(t)
+	nobody := silent(t)
+	begin := func(p *process) *attempt {
+		t.Helper()
+		a, err := beginAttempt(p.cmd.Process.Pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	waiting := startPuppet(t, nil, nil)
+	waiting.ok("socket s tcp4")
+	elsewhere := begin(waiting)
+	eventually(t, "thread that waits for its next command is over", elsewhere.over)
+
+	d := openDiag(t)
+	if _, err := fmt.Fprintf(waiting.in, "connect s %v\n", nobody); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "SYN is sent", func() bool { return waiting.connecting(d) })
+	for range 100 {
+		if elsewhere.over() {
+			t.Fatal("thread within connect() is over")
+		}
+	}
+	another := *elsewhere
+	another.started++
+	if !another.over() {
+		t.Error("thread whose number has come to mean another is not over")
+	}
+	waiting.kill()
+	if !elsewhere.over() {
+		t.Error("thread that has ended is not over")
+	}
+}
+
+// A thread that is never met waiting is over by its processor time, and not before.
+func TestAttemptOfAThreadThatNeverWaits(t *testing.T) {
+	t.Parallel()
+	spinning := exec.Command("sh", "-c", "while :; do :; done")
+	if err := spinning.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		spinning.Process.Kill()
+		spinning.Wait()
+	})
+	var busy *attempt
+	eventually(t, "it spins", func() (spins bool) {
+		var err error
+		if busy, err = beginAttempt(spinning.Process.Pid); err != nil {
+			t.Fatal(err)
+		}
+		return busy.used >= 3
+	})
+	eventually(t, "thread that never waits is over", func() bool {
+		over := busy.over()
+		if _, used, err := threadClock(busy.tid); over && (err != nil || used < busy.used+enough) {
+			t.Fatalf("over after %d clock ticks of processor time (%v), want %d", used-busy.used, err, enough)
+		}
+		return over
+	})
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/plexlab-dev/plexlab/nodes/cf"
+	"github.com/plexlab-dev/plexlab/nodes/sockets"
+	"github.com/plexlab-dev/plexlab/nodes/vipa"
+)
+
+// Bind is Figure 15 for an application's bind().
+func (s *stack) Bind(ctx context.Context, request sockets.BindRequest, perform func(netip.AddrPort) error) error {
+	s.binds.RLock()
+	defer s.binds.RUnlock()
+	bind := s.addresses.Load().Bind(request.Address)
+	_, err := s.carryOut(ctx, bind, request.Cookie, perform)
+	s.trace.add("bind "+request.Address.String(), bind.Trace())
+	return err
+}
+
+// carryOut does what a bind needs, step by step, and returns where the socket is bound if that is a
+// DVIPA. The entry of the coupling facility stays locked from the first look until the kernel
+// has bound the socket or refused (T33). The core is told before the application goes on. The
+// caller holds s.binds since before it looked at the addresses.
+func (s *stack) carryOut(ctx context.Context, bind *vipa.Bind, cookie uint64, perform func(netip.AddrPort) error) (vipa.PortBound, error) {
+	var claim cf.Claim
+	var answer vipa.Answer
+	var err error // of the last step
+	for {
+		switch step := bind.Next(answer).(type) {
+		case vipa.LookUpPort:
+			claim, err = s.facility.Claim(ctx, cf.Request{DVIPA: step.DVIPA, Port: step.Port, Use: cfUse(step.Use), Avoid: step.Avoid})
+			answer = outcome(err)
+			if err == nil {
+				answer.Port = claim.Port()
+			}
+		case vipa.ActivateRange:
+			answer, err = s.activateRange(step.DVIPA)
+		case vipa.Perform:
+			err = perform(step.Address)
+			answer = outcome(err)
+			answer.Port = step.Address.Port()
+		case vipa.Commit:
+			err = claim.Commit()
+			answer = outcome(err)
+		case vipa.Abort:
+			claim.Abort()
+			answer = vipa.Answer{}
+		case vipa.Reject:
+			return vipa.PortBound{}, s.rejection(step, err)
+		case vipa.Done:
+			bound := step.Bound
+			if bound.Local.IsValid() {
+				bound.ID = cookie
+				s.monitor.Bound(bound.ID, bound.Local)
+				s.loop.post(bound)
+			}
+			return bound, nil
+		}
+	}
+}
+
+// activateRange is block 226.
+func (s *stack) activateRange(dvipa netip.Addr) (vipa.Answer, error) {
+	if err := s.loop.do(vipa.BindInRange{DVIPA: dvipa}, noticeLimit); err != nil {
+		return vipa.Answer{Outcome: vipa.OutcomeFailed}, err
+	}
+	if !s.addresses.Load().Active(dvipa) {
+		return vipa.Answer{Outcome: vipa.OutcomeNoAddress}, nil
+	}
+	return vipa.Answer{}, nil
+}
+
+// outcome is what the core makes of an error.
+func outcome(err error) vipa.Answer {
+	switch {
+	case err == nil:
+		return vipa.Answer{}
+	case errors.Is(err, unix.EADDRINUSE):
+		return vipa.Answer{Outcome: vipa.OutcomeInUse}
+	case errors.Is(err, unix.EADDRNOTAVAIL):
+		return vipa.Answer{Outcome: vipa.OutcomeNoAddress}
+	}
+	return vipa.Answer{Outcome: vipa.OutcomeFailed}
+}
+
+// rejection is what the application gets. What the coupling facility could not do is for a
+// person to know too.
+func (s *stack) rejection(step vipa.Reject, err error) error {
+	switch step.Because {
+	case vipa.OutcomeInUse:
+		return unix.EADDRINUSE
+	case vipa.OutcomeNoAddress:
+		return unix.EADDRNOTAVAIL
+	}
+	var busy *cf.BusyError
+	var damaged *cf.DamagedError
+	var filling *cf.FillingError
+	var owner *cf.OwnerError
+	if errors.As(err, &busy) || errors.As(err, &damaged) || errors.As(err, &filling) || errors.As(err, &owner) {
+		s.log.Warn("bind refused", "error", err)
+	}
+	return err
+}
+
+// cfUse is the assignment of a port as the coupling facility has it.
+func cfUse(use vipa.Use) cf.Use {
+	if use == vipa.Unique {
+		return cf.Unique
+	}
+	return cf.Shared
+}

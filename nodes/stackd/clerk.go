@@ -1,0 +1,260 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/plexlab-dev/plexlab/nodes/cf"
+	"github.com/plexlab-dev/plexlab/nodes/contract"
+	"github.com/plexlab-dev/plexlab/nodes/vipa"
+)
+
+// again is how long the clerk waits before it tries once more what could not be done: ports that
+// remnants still use, a coupling facility that is not there.
+const again = 250 * time.Millisecond
+
+// clerk does what the core asks of the coupling facility, in order, apart from the loop: an entry
+// may be locked for a while. What it did goes back to the core as an event.
+type clerk struct {
+	clerkConfig
+
+	mu    sync.Mutex
+	asked []vipa.Action
+	wake  chan struct{} // of capacity 1
+
+	// What is left to be done, of run alone.
+	marks  map[netip.Addr]vipa.MarkPorts
+	unused map[netip.Addr]map[uint16]bool // ports to be given back, with their rest
+	gone   map[netip.Addr]contract.Member // stacks to be reclaimed, by XCF address
+	told   map[string]bool                // failures that the log has, until the same succeeds
+}
+
+// clerkConfig is what a clerk works with.
+type clerkConfig struct {
+	facility cf.Facility
+	kernel   kernel
+	ranges   ranges
+	self     netip.Addr // XCF address
+	use      func(netip.AddrPort) vipa.Use
+	post     func(vipa.Event)
+	log      *slog.Logger
+}
+
+// kernel is what the clerk asks about sockets and connections.
+type kernel interface {
+	// portsInUse returns the ports of the DVIPA that any socket or remnant of this stack has.
+	portsInUse(dvipa netip.Addr) (map[uint16]bool, error)
+	// routed returns the local ports of the connections to the DVIPA in the CRT, by target.
+	routed(dvipa netip.Addr) (map[netip.Addr][]uint16, error)
+}
+
+func newClerk(c clerkConfig) *clerk {
+	return &clerk{
+		clerkConfig: c, wake: make(chan struct{}, 1),
+		marks: map[netip.Addr]vipa.MarkPorts{}, unused: map[netip.Addr]map[uint16]bool{},
+		gone: map[netip.Addr]contract.Member{}, told: map[string]bool{},
+	}
+}
+
+// ask takes an action that concerns the coupling facility; it does not wait.
+func (c *clerk) ask(a vipa.Action) {
+	c.mu.Lock()
+	c.asked = append(c.asked, a)
+	c.mu.Unlock()
+	c.nudge()
+}
+
+// nudge makes the clerk look now at what it waits for: a socket or a connection has ended.
+func (c *clerk) nudge() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run works until ctx ends.
+func (c *clerk) run(ctx context.Context) {
+	retry := time.NewTimer(again)
+	defer retry.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.wake:
+		case <-retry.C:
+			retry.Reset(again)
+		}
+		c.mu.Lock()
+		asked := c.asked
+		c.asked = nil
+		c.mu.Unlock()
+		for _, a := range asked {
+			c.take(a)
+		}
+		c.work(ctx)
+		c.report("withdraw DVIPAs of a VIPARange", c.ranges.withdrawUnused())
+	}
+}
+
+// take notes what is to be done; the last word on a port, a stack or a DVIPA counts.
+func (c *clerk) take(action vipa.Action) {
+	switch a := action.(type) {
+	case vipa.CreateEntry:
+		c.report("make entry of "+a.DVIPA.String(), c.facility.Activate(a.DVIPA))
+	case vipa.MarkPorts:
+		a.Targets = a.Targets || c.marks[a.DVIPA].Targets
+		c.marks[a.DVIPA] = a
+	case vipa.ReclaimPorts:
+		c.gone[a.Member.XCF] = a.Member
+	case vipa.ReleasePorts:
+		ports := c.unused[a.DVIPA]
+		if ports == nil {
+			ports = map[uint16]bool{}
+			c.unused[a.DVIPA] = ports
+		}
+		for _, r := range a.Ports {
+			ports[r.Port] = r.Rest
+		}
+	}
+}
+
+// work does what can be done now; the rest stays for the next time.
+func (c *clerk) work(ctx context.Context) {
+	for dvipa, mark := range c.marks {
+		if c.report("mark ports of "+dvipa.String(), c.mark(ctx, mark)) {
+			delete(c.marks, dvipa)
+		}
+	}
+	for dvipa := range c.unused {
+		c.report("give back ports of "+dvipa.String(), c.release(ctx, dvipa))
+		if len(c.unused[dvipa]) == 0 {
+			delete(c.unused, dvipa)
+		}
+	}
+	for xcf, member := range c.gone {
+		err := c.facility.Reclaim(ctx, member)
+		// One that lives and was only lost on XCF keeps its ports until its process ends.
+		if errors.Is(err, cf.ErrAlive) {
+			continue
+		}
+		if c.report("take back the ports of "+member.Stack, err) {
+			delete(c.gone, xcf)
+		}
+	}
+}
+
+// release gives back those of the ports that nothing uses (I18).
+func (c *clerk) release(ctx context.Context, dvipa netip.Addr) error {
+	waiting := c.unused[dvipa]
+	ports := make([]uint16, 0, len(waiting))
+	for port := range waiting {
+		ports = append(ports, port)
+	}
+	// Asked once without the lock: what remnants still use is no reason to take it.
+	ports, err := c.free(dvipa, ports)
+	if err != nil || len(ports) == 0 {
+		return err
+	}
+	slices.Sort(ports)
+	releases := make([]cf.Release, len(ports))
+	for i, port := range ports {
+		releases[i] = cf.Release{Port: port, Rest: waiting[port]}
+	}
+	var held []uint16
+	freed, err := c.facility.Release(ctx, dvipa, releases, func(some []uint16) ([]uint16, error) {
+		held = some
+		return c.free(dvipa, some)
+	})
+	if err == nil {
+		// What the coupling facility does not have as this stack's needs no release.
+		freed = append(freed, slices.DeleteFunc(ports, func(port uint16) bool { return slices.Contains(held, port) })...)
+	}
+	for _, port := range freed {
+		delete(waiting, port)
+	}
+	if len(freed) > 0 {
+		c.post(vipa.PortsReleased{DVIPA: dvipa, Ports: freed})
+	}
+	return err
+}
+
+// free are those of the ports that no socket and no remnant has.
+func (c *clerk) free(dvipa netip.Addr, ports []uint16) ([]uint16, error) {
+	used, err := c.kernel.portsInUse(dvipa)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(slices.Clone(ports), func(port uint16) bool { return used[port] }), nil
+}
+
+// mark notes what uses ports of the DVIPA already (T21, T22).
+func (c *clerk) mark(ctx context.Context, m vipa.MarkPorts) error {
+	used, err := c.kernel.portsInUse(m.DVIPA)
+	if err != nil {
+		return err
+	}
+	own := make([]uint16, 0, len(used))
+	for port := range used {
+		own = append(own, port)
+	}
+	mine, err := c.markFor(ctx, m.DVIPA, c.self, own)
+	if err != nil {
+		return err
+	}
+	if m.Targets {
+		routed, err := c.kernel.routed(m.DVIPA)
+		if err != nil {
+			return err
+		}
+		for target, ports := range routed {
+			if target == c.self {
+				continue
+			}
+			if _, err := c.markFor(ctx, m.DVIPA, target, ports); err != nil {
+				return err
+			}
+		}
+	}
+	c.post(vipa.PortsMarked{DVIPA: m.DVIPA, Ports: mine})
+	return nil
+}
+
+// markFor marks ports for one stack, and returns those of them that no other stack had first.
+func (c *clerk) markFor(ctx context.Context, dvipa, holder netip.Addr, ports []uint16) ([]vipa.PortUse, error) {
+	slices.Sort(ports)
+	ports = slices.Compact(ports)
+	uses := make([]vipa.PortUse, len(ports))
+	held := make([]cf.Held, len(ports))
+	for i, port := range ports {
+		uses[i] = vipa.PortUse{Port: port, Use: c.use(netip.AddrPortFrom(dvipa, port))}
+		held[i] = cf.Held{Port: port, Use: cfUse(uses[i].Use)}
+	}
+	if len(held) == 0 {
+		return nil, nil
+	}
+	conflicts, err := c.facility.Mark(ctx, dvipa, holder, held)
+	for _, conflict := range conflicts {
+		c.log.Warn("port of a DVIPA is in use by two stacks", "dvipa", dvipa, "port", conflict.Port, "for", holder, "holder", conflict.Holder)
+	}
+	return slices.DeleteFunc(uses, func(u vipa.PortUse) bool {
+		return slices.ContainsFunc(conflicts, func(conflict cf.Conflict) bool { return conflict.Port == u.Port })
+	}), err
+}
+
+// report tells the log of a failure once, and says whether there was none.
+func (c *clerk) report(what string, err error) bool {
+	if err == nil {
+		delete(c.told, what)
+		return true
+	}
+	if !c.told[what] {
+		c.told[what] = true
+		c.log.Warn("coupling facility: will be tried again", "what", what, "error", err)
+	}
+	return false
+}

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"github.com/plexlab-dev/plexlab/nodes/cf"
+	"github.com/plexlab-dev/plexlab/nodes/contract"
+	"github.com/plexlab-dev/plexlab/nodes/contract/control"
+	"github.com/plexlab-dev/plexlab/nodes/vipa"
+	"github.com/plexlab-dev/plexlab/nodes/xcf"
+)
+
+// openFacility takes part in the coupling facility by the technique of the plex.
+func (s *stack) openFacility(o portOptions) (err error) {
+	pool := contract.PortRange{First: o.first, Last: o.last}
+	if o.sharing == control.SharingDistributor {
+		s.distributor, err = cf.NewDistributor(cf.DistributorConfig{
+			Self: s.self, Pool: pool, Rest: o.rest, Send: s.send, Logger: s.log,
+		})
+		if err == nil {
+			s.facility = s.distributor
+		}
+		return err
+	}
+	s.facility, err = cf.Open(cf.Config{
+		Path: s.options.portFile, Plex: s.options.plex, Self: s.self, Pool: pool, Rest: o.rest, Logger: s.log,
+	})
+	return err
+}
+
+// sharePorts hands what happens on XCF to the tables of ports at once, apart from the loop: claims do not
+// wait for changes of the data path. It says whether the event was for them alone.
+func (s *stack) sharePorts(event xcf.Event) bool {
+	switch e := event.(type) {
+	case xcf.Joined:
+		s.distributor.Joined(e.Member)
+	case xcf.Lost:
+		s.distributor.Lost(e.Member)
+	case xcf.Received:
+		return s.distributor.Receive(e.From, e.Message)
+	}
+	return false
+}
+
+// follow is part of edges.
+func (s *stack) follow(a vipa.FollowOwner) { s.distributor.Follow(a.DVIPA, a.Owner, a.Epoch) }

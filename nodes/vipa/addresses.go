@@ -1,0 +1,125 @@
+package vipa
+
+import (
+	"net/netip"
+
+	"github.com/plexlab-dev/plexlab/nodes/contract"
+)
+
+// Addresses is what a stack knew of addresses at one moment, for those who bind and connect
+// without waiting for the stack. It never changes and is safe for concurrent use; a nil one knows
+// nothing.
+type Addresses struct {
+	dvipas     map[netip.Addr]address
+	ranges     []Range
+	ranged     []netip.Addr // activated in them
+	rules      []contract.SourceIPA
+	xcf        map[netip.Addr]bool // of every member
+	xcfNetwork netip.Prefix
+}
+
+// address is what Figure 15 asks of one address; the zero value is one that is no DVIPA.
+type address struct {
+	dvipa        bool // block 210
+	clusterPorts bool // block 200
+	configured   bool // block 216 (I8)
+	active       bool // block 220
+	activates    bool // block 222
+	distribution *contract.Distribution
+}
+
+// Addresses returns the present snapshot; it is the same one until something in it changes.
+func (s *Stack) Addresses() *Addresses {
+	if s.addresses == nil {
+		s.addresses = s.snapshot()
+	}
+	return s.addresses
+}
+
+func (s *Stack) snapshot() *Addresses {
+	a := &Addresses{
+		dvipas:     make(map[netip.Addr]address, len(s.dvipas)),
+		ranges:     s.definition.Ranges,
+		rules:      s.rules(),
+		xcf:        map[netip.Addr]bool{s.self.XCF: true},
+		xcfNetwork: s.xcfNetwork,
+	}
+	for xcf := range s.members {
+		a.xcf[xcf] = true
+	}
+	for _, at := range s.sortedDVIPAs() {
+		d := s.dvipas[at]
+		a.dvipas[at] = s.describe(d)
+		if d.ranged != nil {
+			a.ranged = append(a.ranged, at)
+		}
+	}
+	return a
+}
+
+// describe is what binds need to know of one DVIPA. One that a bind is to activate is not active
+// yet, though it may be an address of this stack still, from an owner that is gone.
+func (s *Stack) describe(d *dvipa) address {
+	in := rangeOf(s.definition.Ranges, d.address)
+	if s.activates(d.address) {
+		return activatedIn(*in)
+	}
+	return address{
+		dvipa:        true,
+		clusterPorts: d.clusterWide,
+		configured:   d.define != nil || d.rank > 0 || d.active || in != nil,
+		active:       d.active,
+		distribution: d.inForce(),
+	}
+}
+
+// activatedIn is a DVIPA that is yet to be activated in a VIPARange.
+func activatedIn(in Range) address {
+	return address{
+		dvipa: true, clusterPorts: in.ClusterPorts, configured: true, activates: true, distribution: in.distribution(),
+	}
+}
+
+// at returns what is known of one address.
+func (a *Addresses) at(one netip.Addr) address {
+	if a == nil {
+		return address{}
+	}
+	if at, ok := a.dvipas[one]; ok {
+		return at
+	}
+	if in := rangeOf(a.ranges, one); in != nil && !a.xcf[one] {
+		return activatedIn(*in)
+	}
+	return address{}
+}
+
+// Active says whether the DVIPA is an address of this stack.
+func (a *Addresses) Active(dvipa netip.Addr) bool {
+	return a != nil && a.at(dvipa).active
+}
+
+// ClusterPorts says whether the ports of the DVIPA are assigned cluster-wide.
+func (a *Addresses) ClusterPorts(dvipa netip.Addr) bool { return a.at(dvipa).clusterPorts }
+
+// Use says how the port of a service is assigned when it is bound (I15): Local without
+// CLUSTERPORTS.
+func (a *Addresses) Use(service netip.AddrPort) Use {
+	service = unmapped(service)
+	at := a.at(service.Addr())
+	if !at.clusterPorts {
+		return Local
+	}
+	return at.use(service.Port())
+}
+
+// use is I15 for a port of an address with CLUSTERPORTS; 0 stands for any.
+func (at address) use(port uint16) Use { return assignment(at.distribution, port) }
+
+// enumerated are the ports enumerated for distribution, if any.
+func (at address) enumerated() []contract.PortRange {
+	if at.distribution == nil {
+		return nil
+	}
+	return at.distribution.Ports
+}

@@ -1,0 +1,66 @@
+package vipa
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/plexlab-dev/plexlab/nodes/contract"
+)
+
+// Source chooses the DVIPA that a connection of an application to destination comes from, if
+// its socket has no address yet (SOURCEIPA, T25). Of the rules that name the application the most
+// specific one wins: its name, then the longest beginning before an asterisk, then the asterisk
+// alone; of equal ones that of the own profile, then that of the partner with the lowest XCF
+// address. A rule counts where its DVIPA is active here or lies in an own VIPARange whose
+// DVIPA no living stack owns; BindSource activates that one.
+//
+// Nothing is chosen for a loopback address, a DVIPA active here and the XCF network. Other
+// addresses of the stack itself are for the caller to leave out: the core does not know them.
+func (a *Addresses) Source(application string, destination netip.Addr) (netip.Addr, bool) {
+	destination = destination.Unmap()
+	if a == nil || !a.leaves(destination) {
+		return netip.Addr{}, false
+	}
+	best, source := -1, netip.Addr{}
+	for _, rule := range a.rules {
+		specific := specificity(rule.Application, application)
+		if specific <= best || rule.Address.Is4() != destination.Is4() {
+			continue
+		}
+		if at := a.at(rule.Address); at.active || at.activates {
+			best, source = specific, rule.Address
+		}
+	}
+	return source, best >= 0
+}
+
+// leaves says whether connections to a destination may come from a DVIPA at all.
+func (a *Addresses) leaves(destination netip.Addr) bool {
+	return destination.IsValid() && !destination.IsLoopback() && !destination.IsUnspecified() &&
+		!a.xcf[destination] && !a.xcfNetwork.Contains(destination) && !a.at(destination).active
+}
+
+// specificity is how well a rule names an application: the characters that it fixes, an exact name
+// one more; negative if it does not name it. Names are the same in upper and lower case.
+func specificity(rule, application string) int {
+	rule, application = strings.ToUpper(rule), strings.ToUpper(application)
+	beginning, generic := strings.CutSuffix(rule, "*")
+	switch {
+	case generic && strings.HasPrefix(application, beginning):
+		return len(beginning)
+	case rule == application && !generic:
+		return len(rule) + 1
+	}
+	return -1
+}
+
+// rules are the SOURCEIPA rules that hold here: those of the own profile, then those of living
+// partners in order of XCF address.
+func (s *Stack) rules() []contract.SourceIPA {
+	all := slices.Clone(s.definition.SourceIPAs)
+	for _, xcf := range sortedAddresses(s.members) {
+		all = append(all, s.members[xcf].sources...)
+	}
+	return all
+}
