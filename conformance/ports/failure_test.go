@@ -73,9 +73,14 @@ var _ = Describe("the ports of a stack that fails", func() {
 })
 
 // plex starts the Sysplex of Figure 9 with a sharing technique.
-func plex(sharing string) *trial.SystemTrial {
+func plex(sharing string, changes ...func(*topo.Topology)) *trial.SystemTrial {
 	GinkgoHelper()
-	s := trial.IPv4.System("figure9.yaml", func(t *topo.Topology) { t.ClusterPorts.Sharing = sharing })
+	s := trial.IPv4.System("figure9.yaml", func(t *topo.Topology) {
+		t.ClusterPorts.Sharing = sharing
+		for _, change := range changes {
+			change(t)
+		}
+	})
 	Expect(s.Ports("MVS5").Sharing).To(Equal(sharing), "how the stacks share ports")
 	if sharing == topo.SharingDistributor { // for clusters that have no memory in common
 		Expect(s.Lab.PortFile()).NotTo(BeAnExistingFile())
