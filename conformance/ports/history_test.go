@@ -16,19 +16,19 @@ import (
 	"github.com/plexlab-dev/plexlab/conformance/tenure"
 	"github.com/plexlab-dev/plexlab/conformance/trial"
 	"github.com/plexlab-dev/plexlab/harness/bench/probe"
+	"github.com/plexlab-dev/plexlab/harness/puppet"
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 	"github.com/plexlab-dev/plexlab/topo"
 )
 
-// What each process does. The ports that it asks for by number are none of the pool, which is large enough
-// for all other binds.
+// What each process does. The ports that it asks for by number are none of the pool.
 const (
 	processes = 16
 	lives     = 2
 	steps     = 12
+	burst     = 16
 	firstPort = 6000
-	numbers   = 6
-	firstPool = 20000
+	numbers   = 4
 )
 
 // A life is that of one process, which binds and closes at random until it is killed.
@@ -49,16 +49,17 @@ type tenant struct {
 
 func (l *life) run() {
 	for step := range steps {
-		if names := slices.Sorted(maps.Keys(l.held)); len(names) > 0 && l.random.IntN(2) == 0 {
+		names, port := slices.Sorted(maps.Keys(l.held)), l.number()
+		switch chance := l.random.IntN(8); {
+		case chance < 3 && len(names) > 0:
 			l.close(names[l.random.IntN(len(names))])
-			continue
-		}
-		port := uint16(0)
-		if l.random.IntN(3) > 0 {
-			port = l.number()
-		}
-		if !l.has(port) {
+		case chance < 5:
+			l.bind(fmt.Sprintf("s%d", step), 0)
+		case l.has(port):
+		case chance < 6:
 			l.bind(fmt.Sprintf("s%d", step), port)
+		default:
+			l.rush(port)
 		}
 	}
 	l.die(l.number())
@@ -74,20 +75,78 @@ func (l *life) has(port uint16) bool {
 
 func (l *life) close(name string) {
 	GinkgoHelper()
-	answer := l.Do("close " + name)
-	l.history.Closed(l.by, l.held[name].port, l.held[name].socket, answer.Began, answer.Ended)
+	l.closed(l.held[name], l.Do("close "+name))
 	delete(l.held, name)
 }
 
+func (l *life) closed(t tenant, answer puppet.Answer) {
+	l.history.Closed(l.by, t.port, t.socket, answer.Began, answer.Ended)
+}
+
+// bind keeps what it gets.
 func (l *life) bind(name string, port uint16) {
 	GinkgoHelper()
 	l.Do("socket " + name)
-	answer := l.Try(fmt.Sprintf("bind %s %s", name, at(trial.IPv4.DVB1, port)))
+	if got, ok := l.bound(port, l.Try(l.order(name, port))); ok {
+		l.held[name] = got
+	} else {
+		l.Do("close " + name)
+	}
+}
+
+func (l *life) order(name string, port uint16) string {
+	return fmt.Sprintf("bind %s %s", name, at(trial.IPv4.DVB1, port))
+}
+
+// rush binds and closes as fast as the process can: the orders are there before it needs them. It keeps
+// the port for no time or some, and stays away from it for no time or long enough for its stack to give
+// it back.
+func (l *life) rush(port uint16) {
+	GinkgoHelper()
+	var pauses [burst][2]int
+	for i := range pauses {
+		pauses[i] = [2]int{l.random.IntN(4), l.random.IntN(16)}
+		l.Begin("socket r")
+		l.Begin(l.order("r", port))
+		l.beginPauses(pauses[i][0])
+		l.Begin("close r")
+		l.beginPauses(pauses[i][1])
+	}
+	for _, pause := range pauses {
+		l.Answer()
+		got, ok := l.bound(port, l.Answer())
+		l.answerPauses(pause[0])
+		if answer := l.Answer(); ok {
+			l.closed(got, answer)
+		}
+		l.answerPauses(pause[1])
+	}
+}
+
+// beginPauses has the process pass time: it binds a socket to another address.
+func (l *life) beginPauses(n int) {
+	GinkgoHelper()
+	for range n {
+		l.Begin("socket p")
+		l.Begin("bind p 127.0.0.1:0")
+		l.Begin("close p")
+	}
+}
+
+func (l *life) answerPauses(n int) {
+	GinkgoHelper()
+	for range 3 * n {
+		l.Answer()
+	}
+}
+
+// bound notes what a bind was answered, and says whether there is a socket now.
+func (l *life) bound(port uint16, answer puppet.Answer) (t tenant, ok bool) {
+	GinkgoHelper()
 	switch {
 	case answer.Errno == 0:
 		port = answer.Local.Port()
-		l.held[name] = tenant{port, l.history.Bound(l.by, port, answer.Began, answer.Ended)}
-		return
+		return tenant{port, l.history.Bound(l.by, port, answer.Began, answer.Ended)}, true
 	case answer.Errno == unix.EADDRINUSE && port != 0:
 		l.history.Refused(l.by, port, answer.Began, answer.Ended)
 	case answer.Errno != unix.EAGAIN:
@@ -97,7 +156,7 @@ func (l *life) bind(name string, port uint16) {
 		// too long has done nothing (I23).
 		l.history.GaveUp(l.by, port, answer.Began, answer.Ended)
 	}
-	l.Do("close " + name)
+	return tenant{}, false
 }
 
 // die ends the process, every other time while it binds once more.
@@ -107,7 +166,7 @@ func (l *life) die(port uint16) {
 	binds := l.random.IntN(2) == 0 && !l.has(port)
 	if binds {
 		l.Do("socket last")
-		l.Begin(fmt.Sprintf("bind last %s", at(trial.IPv4.DVB1, port)))
+		l.Begin(l.order("last", port))
 	}
 	killed := probe.Now()
 	l.Kill()
@@ -116,7 +175,7 @@ func (l *life) die(port uint16) {
 		l.history.KilledIn(l.by, port, began, ended)
 	}
 	for _, held := range l.held {
-		l.history.Closed(l.by, held.port, held.socket, killed, ended)
+		l.closed(held, puppet.Answer{Began: killed, Ended: ended})
 	}
 }
 
@@ -125,7 +184,7 @@ var _ = Describe("sixteen processes of four stacks", SpecPriority(1), func() {
 		// They bind, close and die as they like. Whatever they saw can be put in one order in which no
 		// port has two owners (T32, I30): the history is linearizable. In the end nothing is in use.
 		It("see one order of owners for each port", requirements.Covers("T33", "T32", "I15", "I18", "T35"), func() {
-			s := plex(sharing, func(t *topo.Topology) { t.ClusterPorts.First = firstPool })
+			s := started(trial.IPv4.Busy, sharing)
 			stacks := []string{"MVS1", "MVS2", "MVS3", "MVS4"}
 			history := tenure.NewHistory(trial.Limit)
 			var all sync.WaitGroup
@@ -142,7 +201,7 @@ var _ = Describe("sixteen processes of four stacks", SpecPriority(1), func() {
 				})
 			}
 			all.Wait()
-			AddReportEntry("history", fmt.Sprintf("%d deeds", history.Len()))
+			AddReportEntry("history", history.Summary())
 			Expect(history.Check(checkLimit)).To(Succeed())
 
 			last := s.Program("MVS5", "APPZ")

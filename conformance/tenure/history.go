@@ -3,6 +3,7 @@ package tenure
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -73,11 +74,19 @@ func (h *History) add(d deed, began, ended int64) {
 	h.deeds = append(h.deeds, porcupine.Operation{Input: d, Call: began, Return: ended})
 }
 
-// Len is how many deeds were noted.
-func (h *History) Len() int {
+// Summary says how many deeds of each kind there are.
+func (h *History) Summary() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return len(h.deeds)
+	count := map[kind]int{}
+	for _, operation := range h.deeds {
+		count[operation.Input.(deed).kind]++
+	}
+	var parts []string
+	for _, k := range slices.Sorted(maps.Keys(count)) {
+		parts = append(parts, fmt.Sprintf("%s: %d", k, count[k]))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // Check fails with what happened to a port if that can be put in no order that the model permits, or
