@@ -35,6 +35,11 @@ const (
 // machine that is loaded. That every port is given back is found in the end, within trial.Limit.
 const giveBack = 30 * time.Second
 
+// deadMS keeps a stack that a loaded machine does not let run from being given up by the others, in ms. An
+// owner that keeps the table of ports gives the ports of one that it does not hear to others (T32), whether
+// that lives or not; that is another matter.
+const deadMS = 30000
+
 // A life is that of one process, which binds and closes at random until it is killed.
 type life struct {
 	*trial.Program
@@ -188,7 +193,7 @@ var _ = Describe("sixteen processes of four stacks", SpecPriority(1), func() {
 		// They bind, close and die as they like. Whatever they saw can be put in one order in which no
 		// port has two owners (T32, I30): the history is linearizable. In the end nothing is in use.
 		It("see one order of owners for each port", requirements.Covers("T33", "T32", "I15", "I18", "T35"), func() {
-			s := started(trial.IPv4.Busy, sharing)
+			s := started(trial.IPv4.Busy, sharing, func(t *topo.Topology) { t.Timers.DeadMS = deadMS })
 			stacks := []string{"MVS1", "MVS2", "MVS3", "MVS4"}
 			history := tenure.NewHistory(giveBack)
 			var all sync.WaitGroup
