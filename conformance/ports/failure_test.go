@@ -75,7 +75,18 @@ var _ = Describe("the ports of a stack that fails", func() {
 // plex starts the Sysplex of Figure 9 with a sharing technique.
 func plex(sharing string) *trial.SystemTrial {
 	GinkgoHelper()
-	s := trial.IPv4.System("figure9.yaml", func(t *topo.Topology) { t.ClusterPorts.Sharing = sharing })
+	return started(trial.IPv4.System, sharing)
+}
+
+// started is the Sysplex of Figure 9, started in one of the ways of trial.
+func started(start func(string, func(*topo.Topology)) *trial.SystemTrial, sharing string, changes ...func(*topo.Topology)) *trial.SystemTrial {
+	GinkgoHelper()
+	s := start("figure9.yaml", func(t *topo.Topology) {
+		t.ClusterPorts.Sharing = sharing
+		for _, change := range changes {
+			change(t)
+		}
+	})
 	Expect(s.Ports("MVS5").Sharing).To(Equal(sharing), "how the stacks share ports")
 	if sharing == topo.SharingDistributor { // for clusters that have no memory in common
 		Expect(s.Lab.PortFile()).NotTo(BeAnExistingFile())

@@ -231,7 +231,7 @@ var _ = Describe("a port that carried an outbound connection", func() {
 	// it who does not name it; who names it has it at once (I22).
 	It("rests unless it is asked for", requirements.Covers("I22", "I29"), func() {
 		s := newOwner(trial.UnitConfig{
-			Profile: owner("SOURCEIPA DVA1 APPA"), ClusterPorts: topo.ClusterPorts{First: 5000, Last: 5001, RestS: new(1)},
+			Profile: owner("SOURCEIPA DVA1 APPA"), ClusterPorts: topo.ClusterPorts{First: 5000, Last: 5001},
 		})
 		ports := s.PortFile()
 		first := s.connects("a")
@@ -250,7 +250,7 @@ var _ = Describe("a port that carried an outbound connection", func() {
 
 	It("is given out again when it has rested", requirements.Covers("I22"), func() {
 		s := newOwner(trial.UnitConfig{
-			Profile: owner("SOURCEIPA DVA1 APPA"), ClusterPorts: topo.ClusterPorts{First: 5000, Last: 5000, RestS: new(1)},
+			Profile: owner("SOURCEIPA DVA1 APPA"), ClusterPorts: topo.ClusterPorts{First: 5000, Last: 5000, RestS: new(2)},
 		})
 		first := s.connects("a")
 		s.reset(first)

@@ -2,6 +2,7 @@ package trial
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -142,9 +143,14 @@ func errnoName(errno unix.Errno) string {
 	return unix.ErrnoName(errno)
 }
 
-// Kill ends the program, and its children, at once, and waits until it has ended.
+// Kill ends the program, and its children, at once, and waits until it has ended: the kernel has closed
+// its descriptors then.
 func (p *Program) Kill() {
 	ginkgo.GinkgoHelper()
 	verdict.Engine(p.process.Signal(unix.SIGKILL), "kill a program of %s", p.Stack)
-	verdict.Engine(p.process.Close(), "await the end of a program of %s", p.Stack)
+	limit, cancel := context.WithTimeout(context.Background(), Limit)
+	defer cancel()
+	_, err := p.process.Wait(limit)
+	verdict.Engine(err, "await the end of a program of %s", p.Stack)
+	verdict.Engine(p.process.Close(), "let go of a program of %s", p.Stack)
 }

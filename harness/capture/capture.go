@@ -58,7 +58,8 @@ type source struct {
 	ring *ring
 }
 
-// Start begins to record. The sockets are taken over. path is the pcapng file to be made, which must
+// Start begins to record, each source as soon as it is open: to make all rings takes longer, on a busy
+// machine, than it takes traffic to fill the first. The sockets are taken over. path is the pcapng file to be made, which must
 // not exist; empty for none. On an error sockets are closed and no file is left.
 func Start(path string, sources ...Source) (_ *Capture, err error) {
 	c := &Capture{recorded: make(chan struct{}), lost: map[string]uint64{}}
@@ -80,14 +81,12 @@ func Start(path string, sources ...Source) (_ *Capture, err error) {
 			return nil, fmt.Errorf("start capture: interface %s is named twice", s.Name)
 		}
 		names = append(names, s.Name)
+		c.readers.Go(func() { c.read(opened) })
 	}
 	if path != "" {
 		if c.file, err = newEvidence(path, names); err != nil {
 			return nil, err
 		}
-	}
-	for _, s := range c.sources {
-		c.readers.Go(func() { c.read(s) })
 	}
 	if c.file != nil {
 		c.writer.Go(c.write)
@@ -121,6 +120,10 @@ func closeAll(sources []Source) {
 }
 
 func (c *Capture) abandon() {
+	for _, s := range c.sources {
+		s.ring.file.SetReadDeadline(time.Now())
+	}
+	c.readers.Wait()
 	for _, s := range c.sources {
 		s.ring.close()
 	}
