@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/netip"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -150,21 +151,18 @@ func (m *mapping) reindex(change func(map[netip.Addr]int)) {
 // holder before was killed in, and runs f, which may touch the entry. If all that succeeds, the
 // entry stays locked until unlockEntry. It fails with errNoEntry for an entry that is free.
 func (m *mapping) lockEntry(ctx context.Context, i int, f func() error) error {
-	shared, offset := &m.entries[i], portfile.EntryOffset(i)
+	shared := &m.entries[i]
 	if !shared.mutex.try() {
 		if err := shared.mutex.lock(ctx, m.deadline(ctx)); err != nil {
 			return m.busy(err, i)
 		}
 	}
-	err := tryLock(m.fd, offset)
-	if errors.Is(err, errLocked) {
-		err = lockUntil(ctx, m.fd, offset, m.deadline(ctx))
-	}
-	if err != nil {
+	if err := shared.lock.lock(ctx, m.locks, portfile.EntryOffset(i), func() time.Time { return m.deadline(ctx) }); err != nil {
 		shared.mutex.unlock()
 		return m.busy(err, i)
 	}
-	if _, err = m.stat(); err == nil {
+	err := m.whole()
+	if err == nil {
 		err = m.safely(func() error {
 			if err := m.begin(i); err != nil {
 				return err
@@ -235,7 +233,7 @@ func (m *mapping) unlockEntry(i int) {
 		m.entry(i).store(portfile.Store{Offset: portfile.HolderOffset})
 		return nil
 	})
-	_ = unlock(m.fd, portfile.EntryOffset(i)) // fails for a bad descriptor alone
+	_ = unlock(m.locks.fd, portfile.EntryOffset(i)) // fails for a bad descriptor alone
 	m.entries[i].mutex.unlock()
 }
 

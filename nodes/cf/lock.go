@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -13,13 +14,11 @@ import (
 
 // Bytes of the port file are locked by open-file-description locks (fcntl(2)): the kernel frees
 // them when the last descriptor of the description is closed, so when the process ends, however
-// it does. Taking one never waits in the kernel, where nothing but a signal ends the wait: a
-// frozen holder keeps its lock.
+// it does. A wait for one in the kernel ends with the lock or the process alone, and a frozen
+// holder keeps its lock: whoever has a deadline tries, or lets a goroutine wait (lockFile).
 
-// Waiting for a lock: first the processor is given away a few times, for a holder that runs and is
-// about to unlock; then pauses grow up to the longest, for one that does not run.
+// Between two tries the pauses grow from the first to the last.
 const (
-	lockYields     = 4
 	lockFirstPause = 20 * time.Microsecond
 	lockLastPause  = time.Millisecond
 )
@@ -57,8 +56,7 @@ func lockedByOther(fd int, offset int64) (bool, error) {
 // lockUntil takes the lock of a byte, trying until the deadline or the end of ctx; then it fails with
 // errLocked or the context's error.
 func lockUntil(ctx context.Context, fd int, offset int64, deadline time.Time) error {
-	pause := lockFirstPause
-	for try := 0; ; try++ {
+	for pause := lockFirstPause; ; pause = min(2*pause, lockLastPause) {
 		if err := tryLock(fd, offset); !errors.Is(err, errLocked) {
 			return err
 		}
@@ -66,15 +64,10 @@ func lockUntil(ctx context.Context, fd int, offset int64, deadline time.Time) er
 			return err
 		}
 		left := time.Until(deadline)
-		switch {
-		case left <= 0:
+		if left <= 0 {
 			return errLocked
-		case try < lockYields:
-			unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
-		default:
-			nap(min(pause, left))
-			pause = min(2*pause, lockLastPause)
 		}
+		nap(min(pause, left))
 	}
 }
 
@@ -116,3 +109,82 @@ func (m mutex) lock(ctx context.Context, deadline time.Time) error {
 }
 
 func (m mutex) unlock() { <-m }
+
+// A lockFile is the description that the locks of entries belong to. It is open until nobody
+// waits for a lock of it any more: its number must not become another file's meanwhile.
+type lockFile struct {
+	fd   int
+	uses atomic.Int64
+}
+
+func newLockFile(fd int) *lockFile {
+	f := &lockFile{fd: fd}
+	f.uses.Store(1)
+	return f
+}
+
+// close gives the description back, its locks with it.
+func (f *lockFile) close() {
+	if f.uses.Add(-1) == 0 {
+		_ = unix.Close(f.fd)
+	}
+}
+
+// An entryLock is the lock of an entry; the goroutines of the process take turns by other means.
+type entryLock struct {
+	// waiter is the channel of a goroutine that waits in the kernel, where one does. While it
+	// does, nobody else may take or give back the lock: to the kernel they are the same.
+	waiter chan error
+}
+
+// lock takes the lock, which by no means waits longer than until the deadline or the end of ctx; then
+// it fails with errLocked or the context's error. The kernel keeps those that wait in order, and
+// a lock that many contend for costs no tries.
+func (l *entryLock) lock(ctx context.Context, f *lockFile, offset int64, deadline func() time.Time) error {
+	var timer *time.Timer
+	for {
+		if l.waiter == nil {
+			if err := tryLock(f.fd, offset); !errors.Is(err, errLocked) {
+				return err
+			}
+			l.waiter = f.wait(offset)
+		}
+		if timer == nil {
+			timer = time.NewTimer(time.Until(deadline()))
+			defer timer.Stop()
+		}
+		select {
+		case err, got := <-l.waiter:
+			l.waiter = nil
+			if got {
+				return err
+			}
+		case <-timer.C:
+			return errLocked
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// wait waits for a lock in the kernel. Whoever listens to the channel when the lock is there has
+// it; if nobody does, it is given back and the channel closed.
+func (f *lockFile) wait(offset int64) chan error {
+	got := make(chan error)
+	f.uses.Add(1)
+	go func() {
+		defer f.close()
+		l := unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart, Start: offset, Len: 1}
+		err := error(unix.EINTR)
+		for errors.Is(err, unix.EINTR) {
+			err = unix.FcntlFlock(uintptr(f.fd), unix.F_OFD_SETLKW, &l)
+		}
+		select {
+		case got <- err:
+		default:
+			_ = unlock(f.fd, offset)
+			close(got)
+		}
+	}()
+	return got
+}

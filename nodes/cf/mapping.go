@@ -20,6 +20,7 @@ import (
 type mapping struct {
 	path    string
 	fd      int
+	locks   *lockFile // of entries
 	device  uint64
 	inode   uint64
 	id      [16]byte
@@ -38,7 +39,9 @@ type mapping struct {
 	entries    [portfile.MaxEntries]sharedEntry
 
 	// index finds entries; a map is never changed, but replaced.
-	index atomic.Pointer[map[netip.Addr]int]
+	index  atomic.Pointer[map[netip.Addr]int]
+	opened time.Time
+	looked atomic.Int64 // when the file was last looked at, since opened
 	// users counts those that may touch the memory.
 	users atomic.Int64
 }
@@ -48,6 +51,7 @@ type sharedEntry struct {
 	mutex mutex
 	// stale: this stack's slot has ports there of an incarnation before it.
 	stale atomic.Bool
+	lock  entryLock
 	// held is what this stack holds of the DVIPA.
 	held *holding
 	// bytes are what the entry is known to begin with, which is this record.
@@ -62,7 +66,14 @@ func openMapping(c *Config, b *book) (m *mapping, err error) {
 	if err != nil {
 		return nil, &os.PathError{Op: "open port file", Path: c.Path, Err: err}
 	}
-	m = &mapping{path: c.Path, fd: fd, timeout: c.LockTimeout, rest: c.Rest, pid: uint32(os.Getpid()), book: b, directory: newMutex(), reclaiming: newMutex(), slot: -1}
+	m = &mapping{path: c.Path, fd: fd, timeout: c.LockTimeout, rest: c.Rest, pid: uint32(os.Getpid()), book: b, opened: time.Now(), directory: newMutex(), reclaiming: newMutex(), slot: -1}
+	// A description of its own, so that the slot is given back even while one is waited for.
+	locks, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", fd), unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	if err != nil {
+		_ = unix.Close(fd)
+		return nil, fmt.Errorf("open port file %s again: %w", c.Path, err)
+	}
+	m.locks = newLockFile(locks)
 	for i := range m.entries {
 		m.entries[i].mutex = newMutex()
 	}
@@ -98,6 +109,7 @@ func (m *mapping) close() {
 		_ = unix.Munmap(m.mem) // fails for a range that is not mapped alone
 		m.mem = nil
 	}
+	m.locks.close()
 	_ = unix.Close(m.fd)
 }
 
@@ -114,8 +126,25 @@ func (m *mapping) damaged(format string, args ...any) *DamagedError {
 // removed is the error for a file that is not at its path any more.
 var errRemoved = errors.New("removed")
 
-// stat finds out whether the file is still linked and whole. It comes after every lock, by a raw
-// system call, which does not wait. It fails with errRemoved or a *DamagedError.
+// statEvery is how often the file is looked at, at most. What is done in the meantime to a file that
+// was removed is registered in the next one, as everything is that this stack holds.
+const statEvery = time.Millisecond
+
+// whole finds out, after a lock was taken, whether the file is still linked and whole.
+func (m *mapping) whole() error {
+	now := time.Since(m.opened)
+	if last := time.Duration(m.looked.Load()); last != 0 && now-last < statEvery {
+		return nil
+	}
+	_, err := m.stat()
+	if err == nil {
+		m.looked.Store(int64(now))
+	}
+	return err
+}
+
+// stat finds out whether the file is still linked and whole, by a raw system call, which does not
+// wait. It fails with errRemoved or a *DamagedError.
 func (m *mapping) stat() (unix.Stat_t, error) {
 	var stat unix.Stat_t
 	if _, _, errno := unix.RawSyscall(unix.SYS_FSTAT, uintptr(m.fd), uintptr(unsafe.Pointer(&stat)), 0); errno != 0 {

@@ -16,8 +16,6 @@ const (
 	// allocated; slot s is bit s%64 of word s/64. The other bitmaps are holes and must not
 	// be looked at in a mapping.
 	PreparedOffset = 64
-
-	entryHeaderUsed = 80
 )
 
 // Entry is the header of an entry.
@@ -52,7 +50,7 @@ func InitEntry(entry []byte, r Record) {
 	le.PutUint32(b[RecordStateOffset:], RecordLive)
 	clear(b[RecordSize:PreparedOffset])
 	le.PutUint64(b[CursorOffset:], uint64(r.Pool.First))
-	clear(b[entryHeaderUsed:])
+	clear(b[PreparedOffset+MaxMembers/8:])
 	available := entry[AvailableOffset : AvailableOffset+BitmapSize]
 	for i := range available {
 		available[i] = 0xff
