@@ -11,7 +11,7 @@ func BenchmarkClaim(b *testing.B) {
 	ctx := context.Background()
 	b.ReportAllocs()
 	for b.Loop() {
-		c, err := f.Claim(ctx, Request{dvipa4, 0, Unique})
+		c, err := f.Claim(ctx, Request{DVIPA: dvipa4, Use: Unique})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -1,0 +1,112 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/plexlab-dev/plexlab/harness/portfile"
+	"github.com/plexlab-dev/plexlab/nodes/contract"
+	"github.com/plexlab-dev/plexlab/nodes/contract/claimer"
+)
+
+// portPool has all ports of a pool claimed, by stacks that take as many as they get at once, and
+// given back. The time is that of both. A port that was given twice or is lost is an error,
+// and so is whatever an audit finds.
+func portPool(ctx context.Context, config Config, results *Results) error {
+	p, err := newPortPlex(config, contract.PortRange{First: 1024, Last: 65535})
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	config.Progress(fmt.Sprintf("ports: a whole pool, by %d", contenders))
+	stacks, err := startWorkers(contenders, func(i int) (*worker, error) { return p.start(ctx, i) })
+	defer stacks.end()
+	if err != nil {
+		return err
+	}
+	begun := time.Now()
+	held, err := stacks.do(claimer.Job{Do: claimer.Hold, DVIPA: portDVIPA})
+	if err != nil {
+		return err
+	}
+	took := time.Since(begun)
+	file, err := portfile.Open(p.portFile())
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if err := p.checkHeld(file, held); err != nil {
+		return err
+	}
+	begun = time.Now()
+	if _, err := stacks.do(claimer.Job{Do: claimer.Release, DVIPA: portDVIPA}); err != nil {
+		return err
+	}
+	took += time.Since(begun)
+	if err := p.checkUnused(file, portDVIPA); err != nil {
+		return err
+	}
+	results.add("ports.pool.ports", float64(p.size()), "")
+	results.add("ports.pool.s", took.Seconds(), "s")
+	return nil
+}
+
+// size is the number of ports of the pool.
+func (p *portPlex) size() int { return int(p.pool.Last) - int(p.pool.First) + 1 }
+
+// checkHeld compares what stacks 1, 2, ... say they hold with the file: each port of the pool has
+// one stack, and it is that one.
+func (p *portPlex) checkHeld(file *portfile.File, held []claimer.Answer) error {
+	snapshot, err := audited(file, portDVIPA)
+	if err != nil {
+		return err
+	}
+	holder := map[uint16]int{}
+	for i, answer := range held {
+		for _, port := range answer.Ports {
+			if other, twice := holder[port]; twice {
+				return fmt.Errorf("port %d was given twice, to MVS%d and to MVS%d", port, other, i+1)
+			}
+			holder[port] = i + 1
+		}
+	}
+	if len(holder) != p.size() || len(snapshot.Ports) != p.size() {
+		return fmt.Errorf("stacks hold %d ports and the port file says %d, of a pool of %d", len(holder), len(snapshot.Ports), p.size())
+	}
+	for _, port := range snapshot.Ports {
+		stack := holder[port.Port]
+		if !port.Unique || len(port.Holders) != 1 || port.Holders[0] != xcfOf(stack) {
+			return fmt.Errorf("port %d is held by MVS%d, and by %v in the port file (unique: %v)", port.Port, stack, port.Holders, port.Unique)
+		}
+	}
+	return nil
+}
+
+// checkUnused checks that no port of a DVIPA is in use and that its whole pool is available.
+func (p *portPlex) checkUnused(file *portfile.File, dvipa netip.Addr) error {
+	snapshot, err := audited(file, dvipa)
+	if err != nil {
+		return err
+	}
+	for _, port := range snapshot.Ports {
+		if port.Unique || len(port.Holders) > 0 {
+			return fmt.Errorf("port %d of %s is still held by %v", port.Port, dvipa, port.Holders)
+		}
+	}
+	if snapshot.Available != p.size() {
+		return fmt.Errorf("%d ports of %s are available of a pool of %d", snapshot.Available, dvipa, p.size())
+	}
+	return nil
+}
+
+// audited is the entry of a DVIPA, in which an audit finds nothing. It takes the lock of the entry,
+// so nobody has it.
+func audited(file *portfile.File, dvipa netip.Addr) (portfile.Snapshot, error) {
+	snapshot, err := file.Snapshot(dvipa)
+	if err == nil && len(snapshot.Findings) > 0 {
+		err = fmt.Errorf("the audit of %s has %d findings, the first: %s", dvipa, len(snapshot.Findings), snapshot.Findings[0])
+	}
+	return snapshot, err
+}
