@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"time"
 
 	"github.com/plexlab-dev/plexlab/harness/portfile"
@@ -45,7 +44,7 @@ func portPool(ctx context.Context, config Config, results *Results) error {
 		return err
 	}
 	took += time.Since(begun)
-	if err := p.checkUnused(file, portDVIPA); err != nil {
+	if err := p.checkUnused(file); err != nil {
 		return err
 	}
 	results.add("ports.pool.ports", float64(p.size()), "")
@@ -59,7 +58,7 @@ func (p *portPlex) size() int { return int(p.pool.Last) - int(p.pool.First) + 1 
 // checkHeld compares what stacks 1, 2, ... say they hold with the file: each port of the pool has
 // one stack, and it is that one.
 func (p *portPlex) checkHeld(file *portfile.File, held []claimer.Answer) error {
-	snapshot, err := audited(file, portDVIPA)
+	snapshot, err := audited(file)
 	if err != nil {
 		return err
 	}
@@ -84,29 +83,29 @@ func (p *portPlex) checkHeld(file *portfile.File, held []claimer.Answer) error {
 	return nil
 }
 
-// checkUnused checks that no port of a DVIPA is in use and that its whole pool is available.
-func (p *portPlex) checkUnused(file *portfile.File, dvipa netip.Addr) error {
-	snapshot, err := audited(file, dvipa)
+// checkUnused checks that no port is in use and that the whole pool is available.
+func (p *portPlex) checkUnused(file *portfile.File) error {
+	snapshot, err := audited(file)
 	if err != nil {
 		return err
 	}
 	for _, port := range snapshot.Ports {
 		if port.Unique || len(port.Holders) > 0 {
-			return fmt.Errorf("port %d of %s is still held by %v", port.Port, dvipa, port.Holders)
+			return fmt.Errorf("port %d of %s is still held by %v", port.Port, portDVIPA, port.Holders)
 		}
 	}
 	if snapshot.Available != p.size() {
-		return fmt.Errorf("%d ports of %s are available of a pool of %d", snapshot.Available, dvipa, p.size())
+		return fmt.Errorf("%d ports of %s are available of a pool of %d", snapshot.Available, portDVIPA, p.size())
 	}
 	return nil
 }
 
-// audited is the entry of a DVIPA, in which an audit finds nothing. It takes the lock of the entry,
+// audited is the entry, in which an audit finds nothing. It takes the lock of the entry,
 // so nobody has it.
-func audited(file *portfile.File, dvipa netip.Addr) (portfile.Snapshot, error) {
-	snapshot, err := file.Snapshot(dvipa)
+func audited(file *portfile.File) (portfile.Snapshot, error) {
+	snapshot, err := file.Snapshot(portDVIPA)
 	if err == nil && len(snapshot.Findings) > 0 {
-		err = fmt.Errorf("the audit of %s has %d findings, the first: %s", dvipa, len(snapshot.Findings), snapshot.Findings[0])
+		err = fmt.Errorf("the audit of %s has %d findings, the first: %s", portDVIPA, len(snapshot.Findings), snapshot.Findings[0])
 	}
 	return snapshot, err
 }
