@@ -26,6 +26,7 @@ var imports = []struct {
 	{"nodes/contract", module + "/nodes/vipa", false},
 	{"nodes/profile", module + "/nodes/contract", false},
 	{"nodes/sockets", module + "/nodes/contract", false},
+	{"nodes/routing", module + "/nodes/contract", false},
 	{"nodes/vipa", module + "/nodes/contract", true},
 	{"nodes/vipa", module + "/nodes/xcf", false},
 	{"nodes/vipa", module + "/nodes/profile", false},

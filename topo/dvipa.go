@@ -71,7 +71,8 @@ func (p *planner) checkProfiles() {
 			}
 		}
 		for _, r := range own.profile.Ranges {
-			if !own.reaches(func(s netip.Prefix) bool { return s.Overlaps(r.Prefix()) && s.Bits() <= r.Bits }) {
+			inside := own.reaches(func(s netip.Prefix) bool { return s.Overlaps(r.Prefix()) && s.Bits() <= r.Bits })
+			if !inside && !p.advertises(own) {
 				p.failProfile(own, r.Address.Pos, fmt.Sprintf("found the range %s, %s", r.Prefix(), own.expected()))
 			}
 		}
@@ -84,7 +85,7 @@ func (p *planner) checkProfiles() {
 }
 
 // checkDVIPA: without a routing protocol a stack can answer for an address of its own outside
-// subnets only, and no node has that address as its own.
+// subnets only; with one, for any that is not of XCF. No node has that address as its own.
 func (p *planner) checkDVIPA(own stackProfile, a profile.Address) {
 	problem := ""
 	inside := own.reaches(func(s netip.Prefix) bool {
@@ -92,13 +93,20 @@ func (p *planner) checkDVIPA(own stackProfile, a profile.Address) {
 		return s.Contains(a.Addr)
 	})
 	switch holder, real := p.held[a.Addr]; {
-	case !inside:
+	case !inside && !p.advertises(own):
 		p.failProfile(own, a.Pos, fmt.Sprintf("found the DVIPA %s, %s", a, own.expected()))
-	case problem != "":
+	case !inside && p.networks[p.xcf].Subnet.Contains(a.Addr):
+		p.failProfile(own, a.Pos, fmt.Sprintf("found the DVIPA %s, which is in %s, expected none of the XCF network", a, p.networks[p.xcf].Subnet))
+	case inside && problem != "":
 		p.failProfile(own, a.Pos, fmt.Sprintf("found the DVIPA %s, %s, expected the address of a host", a, problem))
 	case real:
 		p.failProfile(own, a.Pos, fmt.Sprintf("found the DVIPA %s, which %s has as a real address", a, holder))
 	}
+}
+
+// advertises reports whether a stack speaks a routing protocol.
+func (p *planner) advertises(own stackProfile) bool {
+	return p.plan.Advertising.Method != "" && len(own.outside) > 0
 }
 
 func (p *planner) checkTarget(own stackProfile, t profile.Target) {
@@ -123,7 +131,7 @@ func (own stackProfile) expected() string {
 	case 0:
 		return fmt.Sprintf("expected none: %s has no link to an outside network", own.stack)
 	case 1:
-		return fmt.Sprintf("expected one in %s, the outside subnet of %s", own.outside[0], own.stack)
+		return fmt.Sprintf("expected one in %s, the outside subnet of %s; a routing protocol (advertising) lifts that", own.outside[0], own.stack)
 	}
-	return fmt.Sprintf("expected one in an outside subnet of %s: %v", own.stack, own.outside)
+	return fmt.Sprintf("expected one in an outside subnet of %s: %v; a routing protocol (advertising) lifts that", own.stack, own.outside)
 }

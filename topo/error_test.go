@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -59,7 +60,7 @@ func TestErrors(t *testing.T) {
 	for _, c := range []struct{ name, from, to, want string }{
 		// Shape.
 		{"unknown key", "plex: PLEX", "plex: PLEX\ncolour: red",
-			`2:1: found the key "colour", expected one of applications, cluster_ports, faults, hosts, networks, plex, routers, stacks, symbols, timers`},
+			`2:1: found the key "colour", expected one of advertising, applications, cluster_ports, faults, hosts, networks, plex, routers, stacks, symbols, timers`},
 		{"unknown key inside", "    xcf: 10.1.0.2", "    xfc: 10.1.0.2",
 			"27:5: found no \"xcf\", expected one\n28:5: found the key \"xfc\", expected one of implementation, links, name, profile, profile_file, xcf"},
 		{"missing key", "plex: PLEX\n", "", `1:1: found no "plex", expected one`},
@@ -141,11 +142,11 @@ func TestErrors(t *testing.T) {
 			`29:14: profile of MVS2, line 2: found "FOO", expected VIPADEFine, VIPABackup, VIPADISTribute, VIPARange, SOURCEIPA or ENDVIPADynamic`},
 		{"profile with an indentation of its own", "    profile: |\n      VIPADYN\n        VIPADEF", "    profile: |2+ # é\n\n      VIPADYN é\n        VIPADEF",
 			`24:15: found "é", expected VIPADEFine, VIPABackup, VIPADISTribute, VIPARange, SOURCEIPA or ENDVIPADynamic`},
-		{"DVIPA elsewhere", "VIPADEF /24 DVA1", "VIPADEF /24 DVA1 VIPAB 1 192.168.46.77", `24:34: found the DVIPA 192.168.46.77, expected one in 192.168.44.0/24, the outside subnet of MVS1`},
+		{"DVIPA elsewhere", "VIPADEF /24 DVA1", "VIPADEF /24 DVA1 VIPAB 1 192.168.46.77", `24:34: found the DVIPA 192.168.46.77, expected one in 192.168.44.0/24, the outside subnet of MVS1; a routing protocol (advertising) lifts that`},
 		{"DVIPA of an inside stack", "    xcf: 10.1.0.2", "    xcf: 10.1.0.2\n    profile: |\n     VIPADYN VIPAB 1 DVA1 ENDVIPADYN", `30:22: found the DVIPA 192.168.44.10, expected none: MVS2 has no link to an outside network`},
 		{"DVIPA is real", "VIPADEF /24 DVA1", "VIPADEF /24 DVA1 192.168.44.1", `24:26: found the DVIPA 192.168.44.1, which ROUTER on net44 has as a real address`},
 		{"DVIPA is broadcast", "VIPADEF /24 DVA1", "VIPADEF /24 DVA1 VIPAB 1 192.168.44.255", `24:34: found the DVIPA 192.168.44.255, which is the broadcast address of 192.168.44.0/24, expected the address of a host`},
-		{"VIPARange elsewhere", "VIPADEF /24 DVA1", "VIPADEF /24 DVA1 VIPARANGE 255.255.0.0 192.168.44.0", `24:48: found the range 192.168.0.0/16, expected one in 192.168.44.0/24, the outside subnet of MVS1`},
+		{"VIPARange elsewhere", "VIPADEF /24 DVA1", "VIPADEF /24 DVA1 VIPARANGE 255.255.0.0 192.168.44.0", `24:48: found the range 192.168.0.0/16, expected one in 192.168.44.0/24, the outside subnet of MVS1; a routing protocol (advertising) lifts that`},
 		{"target elsewhere", "DESTIP ALL", "DESTIP XCF1 192.168.44.101", `25:35: found the target 192.168.44.101, expected an XCF address, in 10.1.0.0/24`},
 
 		// Applications.
@@ -158,6 +159,15 @@ func TestErrors(t *testing.T) {
 		{"broken template", "{{.Dir}}", "{{.Dir", `38:23: found {{, expected {{.Dir}}, {{.Stack}} or {{.Address "SYMBOL"}}`},
 		{"unknown symbol", `"DVA1"}}`, `"DVA2"}}`, `40:13: found {{.Address "DVA2"}}, expected one of the symbols DVA1, XCF1`},
 		{"file elsewhere", "      conf:", "      ../conf:", `40:7: found "../conf", expected the name of a file below {{.Dir}}`},
+
+		// Advertising.
+		{"method", "timers:", "advertising: {method: bgp}\ntimers:", `41:23: found "bgp", expected one of address ospf rip`},
+		{"timer of no protocol", "timers:", "advertising: {hello_s: 1}\ntimers:", `41:24: found hello_s for the method address, expected it for ospf or rip only`},
+		{"hello of OSPF", "timers:", "advertising: {method: ospf, hello_s: 61, dead_s: 600}\ntimers:", `41:38: found 61, expected 1 to 60 seconds`},
+		{"dead of OSPF", "timers:", "advertising: {method: ospf, hello_s: 5, dead_s: 5}\ntimers:", `41:49: found 5, expected 6 to 600 seconds`},
+		{"BFD", "timers:", "advertising: {method: rip, bfd_ms: 5}\ntimers:", `41:36: found 5, expected 10 to 10000 milliseconds`},
+		{"DVIPA of XCF", "symbols:\n  DVA1: 192.168.44.10", "advertising: {method: ospf}\nsymbols:\n  DVA1: 10.1.0.10",
+			`25:21: found the DVIPA 10.1.0.10, which is in 10.1.0.0/24, expected none of the XCF network`},
 
 		// Timers and faults.
 		{"dead too early", "dead_ms: 100", "dead_ms: 30", `41:33: found 30, expected 40 (twice hello_ms) to 600000`},
@@ -192,6 +202,29 @@ func TestErrors(t *testing.T) {
 	}
 	if _, err := Parse("", []byte(base)); err != nil {
 		t.Errorf("the file itself: %v", err)
+	}
+}
+
+// With a routing protocol DVIPAs and ranges of them lie where they like, and stacks without a link to the
+// outside have none all the same.
+func TestDVIPAsOfARoutingProtocol(t *testing.T) {
+	advertised := strings.NewReplacer("symbols:\n  DVA1: 192.168.44.10", "advertising: {method: rip}\nsymbols:\n  DVA1: 198.51.100.10",
+		"VIPADIST DVA1 DESTIP ALL", "VIPADIST DVA1 DESTIP ALL VIPARANGE /24 203.0.113.0").Replace(base)
+	topology, err := Parse("", []byte(advertised))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := topology.Plan()
+	if want := (Advertising{Method: ByRIP, HelloS: 1, DeadS: 3, BFDMS: 200}); err != nil || plan.Advertising != want {
+		t.Errorf("plan: got %+v and %v, want %+v", plan.Advertising, err, want)
+	}
+	inside := strings.Replace(advertised, "    links:\n      - {network: net44, address: 192.168.44.101}\n", "", 1)
+	if _, err := Parse("f", []byte(inside)); err == nil || !strings.Contains(err.Error(), "expected none: MVS1 has no link to an outside network") {
+		t.Errorf("an inside stack: got %v", err)
+	}
+	topology.Routers = slices.Repeat(topology.Routers, maxRIPRouters+1)
+	if _, err := topology.Plan(); err == nil || !strings.Contains(err.Error(), "found rip with 5 routers, expected at most 4") {
+		t.Errorf("five routers: got %v", err)
 	}
 }
 

@@ -19,6 +19,9 @@ type Plan struct {
 	Timers Timers `json:"timers"`
 	// ClusterPorts are handed to every stack.
 	ClusterPorts PlanClusterPorts `json:"cluster_ports"`
+	// Advertising of DVIPAs by a routing protocol; the zero value where owners answer for them on their
+	// adapters.
+	Advertising Advertising `json:"advertising,omitzero"`
 	// Faults to be applied by the clock after the lab is ready, in order of time.
 	Faults []PlanFault `json:"faults,omitempty"`
 }

@@ -60,6 +60,7 @@ func (t *Topology) read() *planner {
 	p.readRouters()
 	p.readStacks()
 	p.readHosts()
+	p.readAdvertising()
 	p.checkProfiles()
 	p.readApplications()
 	p.readTimers()

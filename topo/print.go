@@ -44,6 +44,10 @@ func (p Plan) printSummary(b *strings.Builder) {
 	}
 	fmt.Fprintf(b, "Cluster-wide ports kept %s, port 0 from %d to %d, rest of %g s\n",
 		kept, p.ClusterPorts.First, p.ClusterPorts.Last, float64(p.ClusterPorts.RestMS)/1000)
+	if a := p.Advertising; a.Method != "" {
+		fmt.Fprintf(b, "DVIPAs are advertised by %s: hello every %d s, lost after %d s of silence; BFD every %d ms\n",
+			strings.ToUpper(a.Method), a.HelloS, a.DeadS, a.BFDMS)
+	}
 }
 
 func plural(n int, what string) string {

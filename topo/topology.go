@@ -21,6 +21,8 @@ type Topology struct {
 	Timers Timers `yaml:"timers,omitempty"`
 	// Ports of DVIPAs with CLUSTERPORTS, one holder each in the whole plex.
 	ClusterPorts ClusterPorts `yaml:"cluster_ports,omitempty"`
+	// How the outside learns who owns a DVIPA.
+	Advertising Advertising `yaml:"advertising,omitempty"`
 	// Faults that are applied by the clock.
 	Faults []PlanFault `yaml:"faults,omitempty"`
 
@@ -58,7 +60,8 @@ type HostLink struct {
 	More []string `yaml:"more,omitempty"`
 }
 
-// Router forwards between its networks and has a route to every other outside network.
+// Router forwards between its networks and has a route to every other outside network. Where DVIPAs
+// are advertised by a routing protocol, it speaks that too.
 type Router struct {
 	// 1 to 8 letters, digits, @, # or $, no digit first; unlike every other node's.
 	Name string `yaml:"name"`

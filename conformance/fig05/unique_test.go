@@ -38,7 +38,9 @@ func target(variant impl.Variant, d contract.Distribution) (*trial.UnitTrial, *t
 	u := trial.Unit(trial.UnitConfig{Inside: true, Partners: []int{2}, Variant: variant})
 	mvs2 := u.Join(2)
 	mvs2.Tell(trial.Clustered(trial.DVA1, 1, d))
-	return u, mvs2, u.PortFile()
+	ports := u.PortFile()
+	ports.Activate(trial.DVA1)
+	return u, mvs2, ports
 }
 
 // opens has a program open the servers one after the other.

@@ -33,6 +33,7 @@ func newTarget(variant impl.Variant, dvipas ...contract.DVIPA) *target {
 	t.mvs2.Tell(dvipas...)
 	t.program = u.Program(u.Stack, "APPA")
 	t.ports = u.PortFile()
+	t.ports.Activate(trial.DVA1)
 	return t
 }
 

@@ -13,7 +13,7 @@ var _ = Describe("in the Sysplex of Figure 9", SpecPriority(1), func() {
 	// to it reach MVS2. The servers that share port 60 of the same address are not concerned until
 	// one of them ends.
 	It("a port goes from one stack to another", requirements.Covers("fig06/604-yes->608", "fig06/608->610", "fig06/612-yes->610", "I15"), func() {
-		s := trial.System("figure9.yaml", trial.WithClusterPorts)
+		s := trial.System("figure9.yaml", nil)
 		appB := at(trial.DVB1, 60)
 		s.EventuallyTargets("MVS5", appB, "MVS2", "MVS3", "MVS5")
 		ports := s.PortFile()

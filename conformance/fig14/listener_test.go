@@ -25,6 +25,7 @@ func target() (*trial.UnitTrial, *trial.Partner, *trial.Program) {
 	u := trial.Unit(trial.UnitConfig{Inside: true, Partners: []int{2}})
 	mvs2 := u.Join(2)
 	mvs2.Tell(clustered, plain)
+	u.PortFile().Activate(trial.DVA1)
 	return u, mvs2, u.Program(u.Stack, "APPA")
 }
 
@@ -57,14 +58,15 @@ var _ = Describe("a listening socket that is terminated", func() {
 	// The structures are retrieved and locked (188), "updated to identify the port of the socket which
 	// is terminating as available" and "not in use in the stack specific structure" (190), "restored
 	// ... and unlocked" (192), and "a message is sent to the routing communication protocol stack"
-	// (194).
+	// (194). The message is about the listener, what is given back about every socket: which comes first
+	// is open (I18).
 	DescribeTable("on a DVIPA with cluster-wide ports gives the port back",
 		func(port uint16, end func(*trial.Program)) {
 			u, mvs2, program := target()
 			ports := u.PortFile()
 			service := program.Listens("a", at(trial.DVA1, port))
 			Expect(ports.State(service)).To(BeElementOf("unique MVS1", "shared MVS1"))
-			u.ExpectPath("fig14", whole, func() {
+			u.ExpectEdges("fig14", whole, func() {
 				end(program)
 				mvs2.ExpectMessage(peer.Of("that listening at "+service.String()+" ended", func(m contract.SRVSTAT) bool {
 					return m.Service == service && !m.Listening

@@ -52,11 +52,16 @@ func newStack(c trial.UnitConfig, list ...contract.DVIPA) *stack {
 	c.Partners = []int{2}
 	u := trial.Unit(c)
 	s := &stack{UnitTrial: u, mvs2: u.Join(2)}
+	s.program = u.Program(u.Stack, "APPA")
+	s.ports = u.PortFile()
 	if len(list) > 0 {
 		s.mvs2.Tell(list...)
 	}
-	s.program = u.Program(u.Stack, "APPA")
-	s.ports = u.PortFile()
+	for _, d := range list {
+		if d.ClusterPorts {
+			s.ports.Activate(d.Prefix.Addr())
+		}
+	}
 	return s
 }
 

@@ -16,10 +16,7 @@ var _ = Describe("in the Sysplex of Figure 9", SpecPriority(1), func() {
 	// soon as it is given back.
 	DescribeTable("a port has one owner",
 		func(sharing string) {
-			s := trial.System("figure9.yaml", func(t *topo.Topology) {
-				trial.WithClusterPorts(t)
-				t.ClusterPorts.Sharing = sharing
-			})
+			s := trial.System("figure9.yaml", func(t *topo.Topology) { t.ClusterPorts.Sharing = sharing })
 			mvs2, mvs3, mvs5 := s.Program("MVS2", "APPC"), s.Program("MVS3", "APPC"), s.Program("MVS5", "APPC")
 			got := map[uint16]bool{}
 			for _, p := range []*trial.Program{mvs2, mvs3, mvs5} {

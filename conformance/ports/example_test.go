@@ -45,10 +45,7 @@ var _ = Describe("instances of one application that connect to one server", Spec
 		// stacks, connect to the same external server" (T24). The network sees one address and a port
 		// for each (T25), and what comes back reaches the instance that it is for (T31).
 		It("have one source address and a port each", requirements.Covers("T24", "T25", "T31", "I25", "T35"), func() {
-			s := trial.System("figure9.yaml", func(t *topo.Topology) {
-				trial.WithClusterPorts(t)
-				t.ClusterPorts.Sharing = sharing
-			})
+			s := plex(sharing)
 			server := s.Program(s.Client, "")
 			server.Listens("l", external)
 			begin := s.Capture.Mark()
@@ -62,15 +59,17 @@ var _ = Describe("instances of one application that connect to one server", Spec
 			}
 			Expect(ports).To(HaveLen(len(appB)), "ports of the instances")
 
-			seen := map[uint16]bool{}
-			for _, link := range []string{"MVS1/ext0", "MVS5/ext0"} {
-				for _, packet := range s.Capture.On(link).Sent().After(begin).Matching(request) {
-					syn := packet.Decode().Segment
-					Expect(syn.Src.Addr()).To(Equal(trial.DVB1), "source of a request that the network sees")
-					seen[syn.Src.Port()] = true
+			Eventually(func() map[uint16]bool {
+				seen := map[uint16]bool{}
+				for _, link := range []string{"MVS1/ext0", "MVS5/ext0"} {
+					for _, packet := range s.Capture.On(link).Sent().After(begin).Matching(request) {
+						syn := packet.Decode().Segment
+						Expect(syn.Src.Addr()).To(Equal(trial.DVB1), "source of a request that the network sees")
+						seen[syn.Src.Port()] = true
+					}
 				}
-			}
-			Expect(seen).To(Equal(ports), "ports that the network sees")
+				return seen
+			}).Should(Equal(ports), "ports that the network sees")
 
 			var heard []string
 			for _, name := range []string{"a", "b", "c"} {
@@ -86,7 +85,6 @@ var _ = Describe("instances of one application that connect to one server", Spec
 	// sees one 4-tuple from two stacks.
 	It("collide where ports are not assigned cluster-wide", requirements.Covers("T40"), func() {
 		s := trial.System("figure9.yaml", func(t *topo.Topology) {
-			trial.WithClusterPorts(t)
 			for i := range t.Stacks {
 				t.Stacks[i].Profile = strings.ReplaceAll(t.Stacks[i].Profile, "CLUSTERPORTS", "")
 			}
@@ -111,10 +109,7 @@ var _ = Describe("in the worked example", SpecPriority(1), func() {
 		// notified. When a SYN message to a cluster-wide port of DVB1 is received ... the current and
 		// subsequent messages ... will also be routed" there (T42), while port 60 is distributed.
 		It("a server with a port of its own gets every request to it", requirements.Covers("T42", "T5", "T6", "T35"), func() {
-			s := trial.System("figure9.yaml", func(t *topo.Topology) {
-				trial.WithClusterPorts(t)
-				t.ClusterPorts.Sharing = sharing
-			})
+			s := plex(sharing)
 			program, client := s.Program("MVS2", "APPC"), s.Program(s.Client, "")
 			own := program.Listens("l", at(trial.DVB1, 0))
 			for _, name := range []string{"a", "b", "c"} {

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 
 	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
 	"golang.org/x/sys/unix"
 
 	"github.com/plexlab-dev/plexlab/conformance/requirements"
@@ -74,10 +75,9 @@ var _ = Describe("the ports of a stack that fails", func() {
 // plex starts the Sysplex of Figure 9 with a sharing technique.
 func plex(sharing string) *trial.SystemTrial {
 	GinkgoHelper()
-	return trial.System("figure9.yaml", func(t *topo.Topology) {
-		trial.WithClusterPorts(t)
-		t.ClusterPorts.Sharing = sharing
-	})
+	s := trial.System("figure9.yaml", func(t *topo.Topology) { t.ClusterPorts.Sharing = sharing })
+	Expect(s.Ports("MVS5").Sharing).To(Equal(sharing), "how the stacks share ports")
+	return s
 }
 
 // takes has a program hold ports of DVB1.

@@ -87,7 +87,7 @@ var _ = Describe("a connection that an application opens", func() {
 	})
 
 	// A connection that does not come about ends as well: refused, or given up by a program that dies
-	// while it waits. Its port is not held any more, and the owner has heard of its end.
+	// while it waits. The owner hears of its end, and with the socket its port is not held any more.
 	DescribeTable("that fails returns its port",
 		func(fail func(s *stack, syn segment.Segment)) {
 			s := newTarget(trial.UnitConfig{})
@@ -104,6 +104,7 @@ var _ = Describe("a connection that an application opens", func() {
 		Entry("refused", requirements.Covers("T41", "I18"), func(s *stack, syn segment.Segment) {
 			s.reply(syn.Answer(segment.RST, 0))
 			Expect(s.program.Answer().Errno).To(Equal(unix.ECONNREFUSED))
+			s.program.Do("close a")
 		}),
 		Entry("given up", requirements.Covers("T41", "I18"), func(s *stack, _ segment.Segment) { s.program.Kill() }),
 	)

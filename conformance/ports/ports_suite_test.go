@@ -72,6 +72,9 @@ func newTarget(c trial.UnitConfig) *stack {
 	s := newOwner(c)
 	s.visitor = s.mvs2.Visitor()
 	s.tell(contract.SourceIPA{Address: trial.DVA1, Application: "APPA"})
+	if c.ClusterPorts.Sharing != topo.SharingDistributor {
+		s.PortFile().Activate(trial.DVA1)
+	}
 	return s
 }
 

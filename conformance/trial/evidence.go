@@ -108,6 +108,3 @@ func (t *Trial) output(ctx context.Context, node string, argv []string) ([]byte,
 	}
 	return []byte(text), errors.Join(err, outputErr)
 }
-
-// Evidence is the directory of what the spec leaves; it is kept if the spec fails.
-func (t *Trial) Evidence() string { return t.evidence }

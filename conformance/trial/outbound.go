@@ -3,32 +3,13 @@ package trial
 import (
 	"fmt"
 	"net/netip"
-	"os"
-	"path/filepath"
 
 	"github.com/onsi/ginkgo/v2"
 	"github.com/onsi/gomega"
 	"golang.org/x/sys/unix"
 
 	"github.com/plexlab-dev/plexlab/harness/verdict"
-	"github.com/plexlab-dev/plexlab/topo"
 )
-
-// WithClusterPorts gives MVS1 and MVS5 of Figure 9 their whole profiles: with CLUSTERPORTS for DVB1
-// and with SOURCEIPA.
-func WithClusterPorts(t *topo.Topology) {
-	ginkgo.GinkgoHelper()
-	for i := range t.Stacks {
-		stack := &t.Stacks[i]
-		if stack.Profile == "" && stack.ProfileFile == "" {
-			continue
-		}
-		file := map[string]string{"MVS1": "mvs1.profile", "MVS5": "mvs5.profile"}[stack.Name]
-		text, err := os.ReadFile(filepath.Join(root(), "fixtures", "profiles", file))
-		verdict.Engine(err, "read the profile of %s", stack.Name)
-		stack.Profile, stack.ProfileFile = string(text), ""
-	}
-}
 
 // EventuallyConnects connects a program until it is let in: the routing stack has entered the
 // port. Meanwhile it may be refused.

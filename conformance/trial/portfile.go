@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,17 +27,19 @@ import (
 type PortFile struct {
 	file *os.File
 	path string
+	pool portfile.Pool // of the plex
 }
 
 // PortFile opens the port file once it is there.
 func (t *Trial) PortFile() *PortFile {
 	ginkgo.GinkgoHelper()
-	f := &PortFile{path: t.Lab.PortFile()}
+	pool := t.Plan.ClusterPorts
+	f := &PortFile{path: t.Lab.PortFile(), pool: portfile.Pool{First: pool.First, Last: pool.Last}}
 	gomega.Eventually(func() (err error) {
 		f.file, err = os.OpenFile(f.path, os.O_RDWR, 0)
 		return err
 	}).Should(gomega.Succeed(), "the port file")
-	ginkgo.DeferCleanup(f.file.Close)
+	ginkgo.DeferCleanup(func() { f.file.Close() })
 	return f
 }
 
@@ -86,13 +89,47 @@ func (f *PortFile) HasEntry(dvipa netip.Addr) bool {
 	return found
 }
 
-// lockEntry locks the entry of a DVIPA and returns where it begins and what unlocks it.
+// Activate makes the entries of DVIPAs that have none, as the owner does that a partner plays (T20).
+func (f *PortFile) Activate(dvipas ...netip.Addr) {
+	ginkgo.GinkgoHelper()
+	unlock := f.lock(portfile.DirectoryLock)
+	defer unlock()
+	for _, dvipa := range dvipas {
+		if !f.HasEntry(dvipa) {
+			f.make(portfile.Record{DVIPA: dvipa, Pool: f.pool})
+		}
+	}
+}
+
+// make makes an entry in the first place that is free, under the directory's lock.
+func (f *PortFile) make(r portfile.Record) {
+	ginkgo.GinkgoHelper()
+	record := make([]byte, portfile.RecordSize)
+	number := 0
+	for ; ; number++ {
+		f.read(record, portfile.RecordOffset(number))
+		if _, live, err := portfile.DecodeRecord(record); err == nil && !live {
+			break
+		}
+	}
+	part := portfile.ReservedEntry(number)
+	verdict.Engine(unix.Fallocate(int(f.file.Fd()), 0, part.Offset, part.Length), "reserve an entry of the port file")
+	entry := make([]byte, part.Length)
+	portfile.InitEntry(entry, r)
+	f.write(entry, part.Offset)
+	r.Encode(record)
+	f.write(record[portfile.RecordStateOffset+4:], portfile.RecordOffset(number)+portfile.RecordStateOffset+4)
+	f.write(binary.LittleEndian.AppendUint32(nil, portfile.RecordLive), portfile.RecordOffset(number)+portfile.RecordStateOffset)
+}
+
+// lockEntry locks the entry of a DVIPA, once there is one, and returns where it begins and what
+// unlocks it.
 func (f *PortFile) lockEntry(dvipa netip.Addr) (offset int64, unlock func()) {
 	ginkgo.GinkgoHelper()
-	offset, found := f.find(dvipa)
-	if !found {
-		verdict.Mismatch("an entry of the port file for "+dvipa.String(), "none")
-	}
+	gomega.Eventually(func() (found bool) {
+		offset, found = f.find(dvipa)
+		return found
+	}).Should(gomega.BeTrue(), "an entry of the port file for %s", dvipa)
 	return offset, f.lock(offset)
 }
 
@@ -144,11 +181,12 @@ func (f *PortFile) State(at netip.AddrPort) string {
 	case portfile.Unique(entry).Has(port):
 		use = "unique"
 	}
-	words := []string{use}
+	var stacks []string
 	for _, slot := range portfile.Holders(entry, port) {
-		words = append(words, f.stack(slot))
+		stacks = append(stacks, f.stack(slot))
 	}
-	return strings.Join(words, " ")
+	slices.Sort(stacks)
+	return strings.Join(append([]string{use}, stacks...), " ")
 }
 
 // noEntry is the State of every port of a DVIPA without an entry.

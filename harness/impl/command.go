@@ -50,6 +50,14 @@ type Parameters struct {
 	// Sharing is how the stacks share ports: "port-file", or "distributor" for a plex in which the
 	// owner of a DVIPA keeps its table.
 	Sharing string
+	// Advertising is how the network is told of DVIPAs (Figure 10, block 104): address, ospf or rip. Of
+	// a routing protocol, RoutingHelloS and RoutingDeadS are the seconds between two hellos of OSPF or
+	// updates of RIP, and of silence until a neighbour is lost; BFDMS the milliseconds between two packets of
+	// BFD, five of which may be missing. The routers have the same. 0 with address.
+	Advertising   string
+	RoutingHelloS int
+	RoutingDeadS  int
+	BFDMS         int
 	// Variant is the reading of Figure 5 to follow; empty stands for the manifest's own.
 	Variant Variant
 	// App is the name of the application, 1 to 8 characters; empty when a stack is started.

@@ -20,7 +20,9 @@ const reference = "../../fixtures/implementations/reference.yaml"
 var parameters = impl.Parameters{
 	Plex: "PLEX1", Stack: "MVS1", XCFAddress: netip.MustParseAddr("10.1.0.1"), XCFInterface: "xcf0",
 	Outside: []string{"ext0", "ext1"}, Profile: "/p", PortFile: "/ports", Control: "/c", Key: "/k",
-	HelloMS: 50, DeadMS: 500, PoolFirst: 1024, PoolLast: 65535, RestMS: 60000, Sharing: "port-file",
+	HelloMS: 50, DeadMS: 500,
+	PoolFirst: 1024, PoolLast: 65535, RestMS: 60000, Sharing: "port-file",
+	Advertising: "ospf", RoutingHelloS: 1, RoutingDeadS: 3, BFDMS: 200,
 }
 
 func TestReferenceCommands(t *testing.T) {
@@ -39,7 +41,8 @@ func TestReferenceCommands(t *testing.T) {
 	want := []string{root + "/out/bin/stackd", "run", "--plex", "PLEX1", "--stack", "MVS1", "--xcf-address", "10.1.0.1",
 		"--xcf-interface", "xcf0", "--outside", "ext0,ext1", "--profile", "/p", "--port-file", "/ports", "--control", "/c",
 		"--key", "/k", "--hello-ms", "50", "--dead-ms", "500",
-		"--pool", "1024-65535", "--port-rest-ms", "60000", "--sharing", "port-file", "--variant", "specified-address-bypass"}
+		"--pool", "1024-65535", "--port-rest-ms", "60000", "--sharing", "port-file", "--advertising", "ospf",
+		"--routing-hello-s", "1", "--routing-dead-s", "3", "--bfd-ms", "200", "--variant", "specified-address-bypass"}
 	if diff := cmp.Diff(want, start); diff != "" {
 		t.Errorf("start command, want (-) got (+):\n%s", diff)
 	}
@@ -62,7 +65,7 @@ func TestReferenceCommands(t *testing.T) {
 	if diff := cmp.Diff(want, claim); diff != "" {
 		t.Errorf("claim command, want (-) got (+):\n%s", diff)
 	}
-	if got, want := manifest.Features(), profile.Weights; got != want {
+	if got, want := manifest.Features(), profile.Weights|profile.ClusterPorts|profile.Ranges|profile.SourceIPAs; got != want {
 		t.Errorf("features that profiles can ask for: got %b, want %b", got, want)
 	}
 	if !manifest.Has(impl.Core) || manifest.Has(impl.Takeover) {

@@ -14,7 +14,7 @@ import (
 )
 
 // Logs opens a log: that of an application on a node; where application is empty, that of
-// the stack; where node is empty too, the supervisor's. With follow the reader waits at the
+// the stack, or of the routing daemon of a router; where node is empty too, the supervisor's. With follow the reader waits at the
 // end for more, until the context or the lab ends, which is then its io.EOF. The caller closes it.
 func (l *Lab) Logs(ctx context.Context, node, application string, follow bool) (io.ReadCloser, error) {
 	file, err := l.askFile(ctx, wire.Request{Operation: wire.OperationLog, Node: node, Application: application})

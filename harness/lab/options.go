@@ -67,9 +67,11 @@ type (
 const (
 	StepSupervisor  = wire.StepSupervisor  // the supervisor has its namespaces and file system
 	StepNetworks    = wire.StepNetworks    // namespaces, bridges, links, addresses, routes
+	StepRouter      = wire.StepRouter      // a router's routing daemon was started
 	StepStack       = wire.StepStack       // a stack's process was started
 	StepSettled     = wire.StepSettled     // every stack is ready and sees all others
 	StepApplication = wire.StepApplication // an application runs
+	StepRoutes      = wire.StepRoutes      // routers know the DVIPAs that are advertised to them
 	StepReady       = wire.StepReady       // the lab is ready
 )
 
@@ -133,6 +135,10 @@ func (o Options) check(plan *topo.Plan) (Options, error) {
 		implementation := cmp.Or(o.Implementations[node.Name], o.Implementation)
 		if implementation == nil {
 			return o, fmt.Errorf("build lab %s: no implementation for stack %s", o.Name, node.Name)
+		}
+		if method := plan.Advertising.Method; method != "" && len(node.Stack.Outside) > 0 && !implementation.Has(impl.Advertising) {
+			return o, fmt.Errorf("build lab %s: the topology has DVIPAs advertised by %s, and implementation %s of stack %s does not declare the capability %s",
+				o.Name, method, implementation.Name, node.Name, impl.Advertising)
 		}
 		if err := implementation.FindProgram(impl.Parameters{Plex: plan.Name, Stack: node.Name}); err != nil {
 			return o, fmt.Errorf("build lab %s: start stack %s with implementation %s: %w", o.Name, node.Name, implementation.Name, err)

@@ -16,8 +16,8 @@ func newLogs(io streams) *cobra.Command {
 	)
 	command := &cobra.Command{
 		Use: "logs [NODE [APPLICATION]]", Short: "Print the log of a stack, an application or the laboratory", GroupID: groupLook,
-		Long: `Prints the log of a stack, of an application on a node, or, without arguments, of the
-laboratory's supervisor.`,
+		Long: `Prints the log of a stack, of a router's routing daemon, of an application on a node, or, without
+arguments, of the laboratory's supervisor.`,
 		Args:              cobra.MaximumNArgs(2),
 		ValidArgsFunction: completeArguments(&chosen, nodes, applicationsOf, noMore),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -25,6 +25,10 @@ type Config struct {
 	XCFInterface string
 	// Outside are the interfaces towards the network; none for an inside stack.
 	Outside []string
+	// FirstPort and LastPort bound the ports that the kernel may choose; both 0 leave it as it is.
+	// It takes a port back that it chose when its connection fails, so the pool of cluster-wide
+	// ports must lie within.
+	FirstPort, LastPort uint16
 }
 
 // A Home is the addresses of one stack. Its methods may be called at the same time.

@@ -30,6 +30,9 @@ func settings(c Config) []setting {
 		{name: "ipv4/ip_forward", value: forward},
 		{name: "ipv6/conf/all/forwarding", value: forward, optional: true},
 	}
+	if c.LastPort != 0 {
+		all = append(all, setting{name: "ipv4/ip_local_port_range", value: fmt.Sprintf("%d\t%d", c.FirstPort, c.LastPort)})
+	}
 	for _, link := range slices.Concat([]string{"all", c.XCFInterface}, c.Outside) {
 		xcf := "0"
 		if link == c.XCFInterface {

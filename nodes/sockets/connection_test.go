@@ -93,6 +93,33 @@ func TestConnectionEnded(t *testing.T) {
 	}
 }
 
+// A half-open request gives no event and no sweep sees it; one that was told of must end all the same.
+func TestRequestThatWasToldOfEnds(t *testing.T) {
+	t.Parallel()
+	enterNetNS(t)
+	m := startMonitor(t, MonitorConfig{})
+	server := startPuppet(t, nil, nil)
+	server.serve("s", "tcp4", serverAt.String(), "deferaccept")
+	c := connect(t, clientAt, serverAt)
+	told, err := m.Connections(func(a netip.Addr) bool { return a == serverAt.Addr() })
+	if err != nil || len(told) != 1 || told[0] != c.connection {
+		t.Fatalf("connections are told as %v, %v, want %v", told, err, c.connection)
+	}
+	m.settle()
+	if _, ended := m.times(c.connection); ended != 0 {
+		t.Fatal("told to have ended while the request is there")
+	}
+	c.reset()
+	eventually(t, "end of the request is told", func() bool {
+		_, ended := m.times(c.connection)
+		return ended > 0
+	})
+	m.settle()
+	if _, ended := m.times(c.connection); ended != 1 {
+		t.Errorf("told %d times", ended)
+	}
+}
+
 // I3: a server that closes first holds FIN_WAIT2 while the client goes on, and TIME_WAIT
 // after it; only then has the connection ended.
 func TestRemnantsAreNotEnded(t *testing.T) {

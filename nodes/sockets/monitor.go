@@ -63,6 +63,7 @@ type Monitor struct {
 	listeners *listeners
 	holdings  *holdings
 	remnants  *remnants
+	requests  *requests
 	// reportedAlive are the cookies of sockets whose connection was reported as ended while
 	// their process has not closed them (a reset); their own end is not reported again.
 	reportedAlive map[uint64]struct{}
@@ -113,6 +114,7 @@ func NewMonitor(c MonitorConfig) (_ *Monitor, err error) {
 		listeners:     newListeners(),
 		holdings:      newHoldings(),
 		remnants:      newRemnants(),
+		requests:      newRequests(),
 		reportedAlive: map[uint64]struct{}{},
 	}
 	defer func() {
@@ -250,13 +252,17 @@ func (m *Monitor) Kick() {
 }
 
 // Connections returns the connections of relevant addresses that the kernel holds now,
-// also those not yet established and remnants (TIME_WAIT and the like), in no order. It may
-// be called from within Deliver.
+// also those not yet established and remnants (TIME_WAIT and the like), in no order. The end of
+// each is told, that of a half-open request too. It may be called from within Deliver.
 func (m *Monitor) Connections(relevant func(netip.Addr) bool) ([]Connection, error) {
 	var all []Connection
 	err := m.ask.dump(anyConnection, func(s diagSocket) {
-		if relevant(s.local.Addr()) {
-			all = append(all, s.connection())
+		if !relevant(s.local.Addr()) {
+			return
+		}
+		all = append(all, s.connection())
+		if s.state == tcpSynRecv {
+			m.requests.add(closed{probe{s.connection(), s.device}, s.cookie})
 		}
 	})
 	return all, err

@@ -33,6 +33,8 @@ func (m *Monitor) run(ctx context.Context) error {
 			m.open(o)
 		case <-m.destroyed.wake:
 			err = m.takeDestroyed()
+		case <-m.requests.wake:
+			m.watchRequests()
 		case <-m.kicked:
 			m.nextLook = time.Time{}
 			err = m.work()
@@ -117,6 +119,15 @@ func (m *Monitor) open(o opening) {
 	m.holdings.add(o.socket.connection, holding{cookie: o.socket.cookie, held: true})
 	m.remnants.open(o.socket, time.Now().Add(firstBackoff), o.attempt)
 	close(o.done)
+}
+
+func (m *Monitor) watchRequests() {
+	due := time.Now().Add(firstBackoff)
+	for _, request := range m.requests.take() {
+		if !m.remnants.has(request.connection) {
+			m.remnants.add(request, due, false)
+		}
+	}
 }
 
 func (m *Monitor) lookWithin(wait time.Duration) {

@@ -15,21 +15,15 @@ import (
 // Bind is Figure 15 for an application's bind().
 func (s *stack) Bind(ctx context.Context, request sockets.BindRequest, perform func(netip.AddrPort) error) error {
 	bind := s.addresses.Load().Bind(request.Address)
-	_, err := s.carryOut(ctx, bind, socket{request.Cookie, request.Application}, perform)
+	_, err := s.carryOut(ctx, bind, request.Cookie, perform)
 	s.trace.add("bind "+request.Address.String(), bind.Trace())
 	return err
-}
-
-// socket is what a bind is for.
-type socket struct {
-	cookie      uint64
-	application string
 }
 
 // carryOut does what a bind needs, step by step, and returns where the socket is bound if that is a
 // DVIPA. The entry of the coupling facility stays locked from the first look until the kernel
 // has bound the socket or refused (T33). The core is told before the application goes on.
-func (s *stack) carryOut(ctx context.Context, bind *vipa.Bind, socket socket, perform func(netip.AddrPort) error) (vipa.PortBound, error) {
+func (s *stack) carryOut(ctx context.Context, bind *vipa.Bind, cookie uint64, perform func(netip.AddrPort) error) (vipa.PortBound, error) {
 	s.binds.RLock()
 	defer s.binds.RUnlock()
 	var claim cf.Claim
@@ -60,7 +54,7 @@ func (s *stack) carryOut(ctx context.Context, bind *vipa.Bind, socket socket, pe
 		case vipa.Done:
 			bound := step.Bound
 			if bound.Local.IsValid() {
-				bound.ID, bound.Application = socket.cookie, socket.application
+				bound.ID = cookie
 				s.monitor.Bound(bound.ID, bound.Local)
 				s.loop.post(bound)
 			}

@@ -165,7 +165,15 @@ func (c *clerk) release(ctx context.Context, dvipa netip.Addr) error {
 	for i, port := range ports {
 		releases[i] = cf.Release{Port: port, Rest: waiting[port]}
 	}
-	freed, err := c.facility.Release(ctx, dvipa, releases, func(held []uint16) ([]uint16, error) { return c.free(dvipa, held) })
+	var held []uint16
+	freed, err := c.facility.Release(ctx, dvipa, releases, func(some []uint16) ([]uint16, error) {
+		held = some
+		return c.free(dvipa, some)
+	})
+	if err == nil {
+		// What the coupling facility does not have as this stack's needs no release.
+		freed = append(freed, slices.DeleteFunc(ports, func(port uint16) bool { return slices.Contains(held, port) })...)
+	}
 	for _, port := range freed {
 		delete(waiting, port)
 	}

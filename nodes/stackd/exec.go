@@ -9,6 +9,9 @@ import (
 // brokerPath is where the broker listens, beside the control socket.
 func brokerPath(controlPath string) string { return controlPath + ".broker" }
 
+// routingDir is where the routing daemon has its files, beside the control socket: birdc -s DIR/bird.ctl.
+func routingDir(controlPath string) string { return controlPath + ".routing" }
+
 // execCommand is the launcher: it becomes the application, whose bind, listen and connect
 // calls then go through the stack.
 func execCommand() *cobra.Command {

@@ -53,7 +53,7 @@ func (r *recorder) answer(uint64, string) { r.done = append(r.done, "answer") }
 
 func (r *recorder) published(*vipa.Addresses) {}
 
-func routing() *vipa.Stack {
+func routingStack() *vipa.Stack {
 	core := vipa.New(vipa.Config{Self: self})
 	core.Step(vipa.ProfileChanged{Definition: vipa.Definition{
 		Defines:     []vipa.Define{{Prefix: dvipa}},
@@ -92,7 +92,7 @@ func TestTheListGoesOutBeforeTheDVIPAIsAdvertised(t *testing.T) {
 
 func TestAcknowledgementFollowsTheCommit(t *testing.T) {
 	r := &recorder{}
-	l := start(t, routing(), r)
+	l := start(t, routingStack(), r)
 	service := netip.AddrPortFrom(dvipa.Addr(), 80)
 	err := l.do(vipa.MessageReceived{From: target, Message: contract.NEWCONN{
 		DVIPA: dvipa.Addr(), XCF: target.XCF, Epoch: 1, Acknowledge: 7,
@@ -109,7 +109,7 @@ func TestAcknowledgementFollowsTheCommit(t *testing.T) {
 
 func TestATableThatCannotBeChangedAcknowledgesNothing(t *testing.T) {
 	r := &recorder{fail: errors.New("no memory")}
-	l := start(t, routing(), r)
+	l := start(t, routingStack(), r)
 	service := netip.AddrPortFrom(dvipa.Addr(), 80)
 	if err := l.do(vipa.MessageReceived{From: target, Message: contract.NEWCONN{
 		DVIPA: dvipa.Addr(), XCF: target.XCF, Epoch: 1, Acknowledge: 7,

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/plexlab-dev/plexlab/nodes/contract/control"
+	"github.com/plexlab-dev/plexlab/nodes/routing"
 	"github.com/plexlab-dev/plexlab/nodes/vipa"
 )
 
@@ -28,6 +29,11 @@ type options struct {
 	restMS       int
 	sharing      string
 	variant      string
+
+	advertising  string
+	routingHello int // seconds
+	routingDead  int
+	bfdMS        int
 }
 
 // checked holds the options that have a form of their own.
@@ -37,6 +43,9 @@ type checked struct {
 	hello   time.Duration
 	dead    time.Duration
 	ports   portOptions
+	// routing is the routing protocol that DVIPAs are advertised by, "" where owners answer for them on
+	// their adapters, and on inside stacks.
+	routing routing.Protocol
 }
 
 // portOptions say how ports of DVIPAs with CLUSTERPORTS are given out.
@@ -67,6 +76,19 @@ func (o options) check() (checked, error) {
 	}
 	if c.ports, err = o.checkPorts(); err != nil {
 		return c, err
+	}
+	if o.routingHello < 0 || o.routingDead < 0 || o.bfdMS < 0 {
+		return c, fmt.Errorf("--routing-hello-s %d --routing-dead-s %d --bfd-ms %d: expected seconds and milliseconds, or 0 for the default",
+			o.routingHello, o.routingDead, o.bfdMS)
+	}
+	switch o.advertising {
+	case "", "address":
+	case string(routing.OSPF), string(routing.RIP):
+		if len(o.outside) > 0 {
+			c.routing = routing.Protocol(o.advertising)
+		}
+	default:
+		return c, fmt.Errorf("--advertising %q: expected address, ospf or rip", o.advertising)
 	}
 	c.variant = variant
 	c.hello = time.Duration(o.helloMS) * time.Millisecond

@@ -51,6 +51,10 @@ It is ready when GET /v1/ready on its control socket answers 200, and ends on SI
 	f.IntVar(&o.restMS, "port-rest-ms", 60000, "milliseconds that a freed port rests which carried outbound connections (0: none)")
 	f.StringVar(&o.sharing, "sharing", control.SharingPortFile, "how the stacks share ports: port-file, or distributor: the owner of a DVIPA keeps its table")
 	f.StringVar(&o.variant, "variant", "specified-address-bypass", "how listeners are read (Figure 5): specified-address-bypass or enumerated-only")
+	f.StringVar(&o.advertising, "advertising", "address", "how the network is told of DVIPAs: address (on the adapter), ospf or rip (by bird)")
+	f.IntVar(&o.routingHello, "routing-hello-s", 0, "seconds between two hellos of OSPF, or updates of RIP (0: 1)")
+	f.IntVar(&o.routingDead, "routing-dead-s", 0, "seconds of silence until a routing neighbour is lost (0: three times routing-hello-s)")
+	f.IntVar(&o.bfdMS, "bfd-ms", 0, "milliseconds between two packets of BFD (0: 200)")
 	for _, name := range []string{"plex", "stack", "xcf-address", "xcf-interface", "control", "key"} {
 		cmd.MarkFlagRequired(name)
 	}

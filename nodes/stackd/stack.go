@@ -20,6 +20,7 @@ import (
 	"github.com/plexlab-dev/plexlab/nodes/datapath"
 	"github.com/plexlab-dev/plexlab/nodes/home"
 	"github.com/plexlab-dev/plexlab/nodes/profile"
+	"github.com/plexlab-dev/plexlab/nodes/routing"
 	"github.com/plexlab-dev/plexlab/nodes/sockets"
 	"github.com/plexlab-dev/plexlab/nodes/vipa"
 	"github.com/plexlab-dev/plexlab/nodes/xcf"
@@ -59,6 +60,7 @@ type stack struct {
 	loop    *loop
 	path    *datapath.Path
 	home    *home.Home
+	routing *routing.Daemon // nil where DVIPAs are not advertised by a routing protocol
 	group   *xcf.Group
 	monitor *sockets.Monitor
 	broker  *sockets.Broker
@@ -104,7 +106,9 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 			s.close()
 		}
 	}()
-	if s.home, err = home.Open(home.Config{XCFInterface: o.xcfInterface, Outside: o.outside}); err != nil {
+	if s.home, err = home.Open(home.Config{
+		XCFInterface: o.xcfInterface, Outside: o.outside, FirstPort: checked.ports.first, LastPort: checked.ports.last,
+	}); err != nil {
 		return nil, err
 	}
 	s.opened = append(s.opened, s.home.Close)
@@ -114,6 +118,16 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 		return nil, err
 	}
 	s.opened = append(s.opened, s.path.Close)
+	if checked.routing != "" {
+		if s.routing, err = routing.Open(routing.Config{
+			Protocol: checked.routing, Interfaces: o.outside, RouterID: routing.RouterID(s.self.XCF), Dir: routingDir(o.controlPath),
+			Hello: time.Duration(o.routingHello) * time.Second, Dead: time.Duration(o.routingDead) * time.Second,
+			BFD: time.Duration(o.bfdMS) * time.Millisecond, Log: log,
+		}); err != nil {
+			return nil, err
+		}
+		s.opened = append(s.opened, s.routing.Close)
+	}
 	if s.monitor, err = sockets.NewMonitor(sockets.MonitorConfig{
 		Deliver: s.noticed, Relevant: s.active.has, Sweep: sweep, Batch: gather, Log: log,
 	}); err != nil {
@@ -319,6 +333,9 @@ func (s *stack) spare(actions []vipa.Action) (rest []vipa.Action, err error) {
 func (s *stack) giveUp(action vipa.Action) error {
 	switch a := action.(type) {
 	case vipa.Withdraw:
+		if s.routing != nil {
+			s.routing.Withdraw(a.DVIPA)
+		}
 		return s.home.Withdraw(a.DVIPA)
 	case vipa.Deactivate:
 		s.active.remove(a.DVIPA)
@@ -333,6 +350,11 @@ func (s *stack) takeOn(action vipa.Action) error {
 		s.active.add(a.DVIPA)
 		return s.home.Activate(a.DVIPA)
 	case vipa.Advertise:
+		// Block 104. Hosts that share a network with the owner ask for the address itself, whatever
+		// routers are told.
+		if s.routing != nil {
+			s.routing.Advertise(a.Prefix, a.Epoch)
+		}
 		return s.home.Advertise(a.Prefix)
 	case vipa.SetWayOut:
 		return s.home.SetWayOut(a.Via)

@@ -74,8 +74,9 @@ type Refuse struct {
 	Reason string
 }
 
-// CreateEntry makes the entry of a DVIPA in the coupling facility where there is none (T20). It
-// must not wait for the lock of the entry: for a DVIPA of a VIPARange the bind that activates it has that.
+// CreateEntry makes the entry of a DVIPA in the coupling facility where there is none (T20). As
+// with MarkPorts, ReleasePorts and ReclaimPorts, the stack must not stand still while the lock of
+// an entry is waited for: a bind that has it may be waiting for the stack (BindInRange).
 type CreateEntry struct{ DVIPA netip.Addr }
 
 // MarkPorts notes in the coupling facility what uses ports of the DVIPA already (T21, T22): the

@@ -89,3 +89,30 @@ func BenchmarkVIPAList(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkBind: the way through Figure 15 of a bind to port 0 of a DVIPA of a full plex.
+func BenchmarkBind(b *testing.B) {
+	stack := vipa.New(vipa.Config{Self: benchMember(0)})
+	var def vipa.Definition
+	for i := range benchDVIPAs {
+		def.Defines = append(def.Defines, vipa.Define{Prefix: netip.PrefixFrom(benchDVIPA(i), 16), ClusterPorts: true})
+	}
+	stack.Step(vipa.ProfileChanged{Definition: def})
+	asked, answer := netip.AddrPortFrom(benchDVIPA(1), 0), vipa.Answer{Port: 5000}
+	for b.Loop() {
+		bind := stack.Addresses().Bind(asked)
+		for step := bind.Next(vipa.Answer{}); ; step = bind.Next(answer) {
+			if _, ok := step.(vipa.Done); ok {
+				break
+			}
+		}
+	}
+}
+
+// BenchmarkAddresses: a snapshot of a full plex, as it follows every change.
+func BenchmarkAddresses(b *testing.B) {
+	stack := benchRouting(b)
+	for b.Loop() {
+		stack.Snapshot()
+	}
+}

@@ -21,8 +21,8 @@ type Change struct {
 }
 
 // Changes says what ProfileChanged with this definition would change, in order of DVIPAs, ranges
-// and applications, each with its conflicts. It changes nothing. It speaks of what the stack knows now, which
-// leaves out what partners have defined and not told yet.
+// and applications, each with its conflicts. It changes nothing. It speaks of what the stack knows
+// now, which leaves out what partners have defined and not told yet.
 func (s *Stack) Changes(def Definition) []Change {
 	c := &changes{stack: s, before: s.definition, after: def}
 	before, after := s.definition.byDVIPA(), def.byDVIPA()
@@ -111,7 +111,8 @@ func (c *changes) primary(address netip.Addr, before, after statements) {
 	switch {
 	case before.define == nil && after.define != nil:
 		if d != nil && d.routing == nil && c.stack.owned(d) {
-			c.conflict(address, "%s owns it at epoch %d; this stack would own it too", d.listed.owner.Stack, d.listed.entry.Epoch)
+			c.conflict(address, "%s owns it at epoch %d; this stack would own it too",
+				d.listed.owner.Stack, d.listed.entry.Epoch)
 			return
 		}
 		c.add(address, "this stack becomes its owner and advertises it as %s", after.define.Prefix)
@@ -167,7 +168,8 @@ func (c *changes) assigned(address netip.Addr, before, after statements) {
 	}
 	for _, number := range slices.Sorted(maps.Keys(d.routing.dpt)) {
 		targets := d.routing.dpt[number]
-		if len(targets) < 2 || assignment(after.distribution(), number) == Shared || was && assignment(before.distribution(), number) == Unique {
+		already := was && assignment(before.distribution(), number) == Unique
+		if len(targets) < 2 || already || assignment(after.distribution(), number) == Shared {
 			continue
 		}
 		var stacks []string
@@ -206,12 +208,16 @@ func (c *changes) ranges() {
 	for _, r := range c.after.Ranges {
 		after[r.Prefix] = r
 		was, known := before[r.Prefix]
-		switch {
-		case !known:
-			c.add(r.Prefix, "a bind to an address of this range activates it here%s", r.inWords())
+		if !known {
+			c.add(r.Prefix, "a bind to an address of this range activates it here, %s", r.inWords())
 			c.membersIn(r.Prefix)
-		case r.Distribute != was.Distribute:
-			c.add(r.Prefix, "DVIPAs that are activated later are %s; those active now are not affected", distributedOrNot(r.Distribute))
+			continue
+		}
+		if r.Distribute != was.Distribute {
+			c.add(r.Prefix, "DVIPAs that are activated later are %s; those active now are not affected", r.distributed())
+		}
+		if r.ClusterPorts != was.ClusterPorts {
+			c.add(r.Prefix, "ports of its DVIPAs are assigned %s", r.assigned())
 		}
 	}
 	for _, r := range c.before.Ranges {
@@ -270,19 +276,20 @@ func union[K comparable, V any](a, b map[K]V) map[K]V {
 	return all
 }
 
-func (r Range) inWords() string {
-	words := ", " + distributedOrNot(r.Distribute)
-	if r.ClusterPorts {
-		words += ", its ports assigned cluster-wide"
-	}
-	return words
-}
+func (r Range) inWords() string { return r.distributed() + ", its ports assigned " + r.assigned() }
 
-func distributedOrNot(distributed bool) string {
-	if distributed {
+func (r Range) distributed() string {
+	if r.Distribute {
 		return "distributed to ALL"
 	}
 	return "not distributed"
+}
+
+func (r Range) assigned() string {
+	if r.ClusterPorts {
+		return "cluster-wide"
+	}
+	return "by each stack"
 }
 
 // inWords describes a distribution, "" for none.

@@ -60,8 +60,6 @@ type PortBound struct {
 	Use   Use
 	// Outbound: connect() without bind took the port; it is told of by NEWCONN.
 	Outbound bool
-	// Application is the name its launcher gave; empty for programs that came without.
-	Application string
 }
 
 // SocketClosed: a socket bound to a DVIPA is closed (Figure 6), by whatever means, in every
@@ -94,7 +92,8 @@ type BindInRange struct{ DVIPA netip.Addr }
 type RangeUnused struct{ DVIPA netip.Addr }
 
 // ConnectAsked: a socket bound to a DVIPA is about to connect, and waits for the LetConnect or
-// RefuseConnect of ID. If it gives up, the connection is told to have ended. ID is not in use by another that waits.
+// RefuseConnect of ID, which none of the others that wait has. If it gives up, the connection is
+// told to have ended (ConnectionsEnded) and nothing follows any more.
 type ConnectAsked struct {
 	ID         uint64
 	Connection contract.Connection

@@ -145,8 +145,8 @@ func (s *Stack) candidate(d *dvipa, from contract.Member, e contract.DVIPA, held
 	d.kept = &d.listed.entry
 }
 
-// assignClusterWide takes over what the list says of CLUSTERPORTS. Where the keyword was added while
-// the DVIPA is an address of this stack, what it uses already is marked (T21).
+// assignClusterWide takes over what the list says of CLUSTERPORTS. Where the keyword was added
+// while the DVIPA is an address of this stack, what it uses already is marked (T21).
 func (s *Stack) assignClusterWide(d *dvipa) {
 	added := d.listed.entry.ClusterPorts && !d.clusterWide
 	d.clusterWide = d.listed.entry.ClusterPorts

@@ -13,8 +13,8 @@ import (
 const bindTries = 64
 
 // Bind is one bind() on its way through Figure 15, without I/O: Next returns what is to be done
-// and takes in what came of it, beginning with the zero Answer, until a Step is Done or Reject. It decides
-// by the Addresses that it was made from and is not safe for concurrent use.
+// and takes in what came of it, beginning with the zero Answer, until a Step is Done or Reject. It
+// decides by the Addresses that it was made from and is not safe for concurrent use.
 type Bind struct {
 	asked    netip.AddrPort
 	service  netip.AddrPort // asked as its packets have it; the port once it is known
@@ -67,8 +67,8 @@ type Reject struct{ Because Outcome }
 
 // Done ends a bind that succeeded (block 214 or 228).
 type Done struct {
-	// Bound is for Step, with ID and Application filled in: block 228. Its Local is the zero
-	// AddrPort for an address that is no DVIPA; then Step has nothing to know.
+	// Bound is for Step, with ID filled in: block 228. Its Local is the zero AddrPort for an
+	// address that is no DVIPA; then Step has nothing to know.
 	Bound PortBound
 }
 
@@ -107,8 +107,8 @@ func (a *Addresses) Bind(asked netip.AddrPort) *Bind {
 	return b
 }
 
-// BindSource begins Figure 15 for a connect() without bind: port 0 of a DVIPA that Source chose. Its message
-// of block 228 is the NEWCONN of the connection (T38).
+// BindSource begins Figure 15 for a connect() without bind: port 0 of a DVIPA that Source chose.
+// Its message of block 228 is the NEWCONN of the connection (T38).
 func (a *Addresses) BindSource(dvipa netip.Addr) *Bind {
 	b := a.Bind(netip.AddrPortFrom(dvipa, 0))
 	b.outbound = true

@@ -103,9 +103,9 @@ func (s *Stack) listenStarted(l Listener) {
 	}
 }
 
-// listenEnded is Figure 14, and Figure 6 as far as it is about listening sockets. The last socket of
-// a service tells that listening ended (I9); block 130 sends that message too. The port is given
-// back where nothing else uses it (I18).
+// listenEnded is Figure 14, and Figure 6 as far as it is about listening sockets. The last socket
+// of a service tells that listening ended (I9); block 130 sends that message too. The port is
+// given back where nothing else uses it (I18).
 func (s *Stack) listenEnded(id uint64) {
 	l, ok := s.listeners.byID[id]
 	if !ok {
@@ -156,8 +156,8 @@ func (s *Stack) listenEnded(id uint64) {
 	}
 }
 
-// block194: the message to the routing stack, which is that of block 610 too. Without CLUSTERPORTS it is
-// one of the updates of 184.
+// block194: the message to the routing stack, which is that of block 610 too. Without CLUSTERPORTS
+// it is one of the updates of 184.
 func (s *Stack) block194(use Use) {
 	if use != Local {
 		s.pass("fig14/194->end")

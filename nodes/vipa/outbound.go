@@ -63,7 +63,8 @@ func (s *Stack) unasked(d *dvipa) string {
 	case d == nil || d.listed == nil:
 		return "no stack owns the DVIPA any more, so replies would be lost"
 	case !s.living(d.listed.owner):
-		return fmt.Sprintf("%s, which owns %s, is gone; replies would be lost until a stack takes the DVIPA over", d.listed.owner.Stack, d.address)
+		return fmt.Sprintf("%s, which owns %s, is gone; replies would be lost until a stack takes the DVIPA over",
+			d.listed.owner.Stack, d.address)
 	}
 	return ""
 }

@@ -141,14 +141,14 @@ func (s *Stack) portsMarked(ev PortsMarked) {
 	}
 }
 
-// mark asks for what is in use already to be noted, when the DVIPA has got CLUSTERPORTS while it was an address of this stack.
+// mark asks for what is in use already to be noted.
 func (s *Stack) mark(d *dvipa) {
 	d.marking = true
 	s.do(MarkPorts{DVIPA: d.address, Targets: d.routing != nil})
 }
 
-// socketClosed is Figure 6 for a socket bound to a DVIPA. I18: with the last socket of a unique port that nobody
-// listened on its route ends; the port is given back once nothing uses it.
+// socketClosed is Figure 6 for a socket bound to a DVIPA. I18: with the last socket of a unique
+// port that nobody listened on its route ends; the port is given back once nothing uses it.
 func (s *Stack) socketClosed(ev SocketClosed) {
 	local := unmapped(ev.Local)
 	known := s.sockets[ev.ID]
@@ -234,7 +234,8 @@ func (s *Stack) releaseEnded(d *dvipa, connections []contract.Connection) {
 	}
 }
 
-// announceUnique tells the owner, if one lives, that this stack has a unique port, or has it no more.
+// announceUnique tells the owner, if one lives, that this stack has a unique port or has it no
+// more.
 func (s *Stack) announceUnique(d *dvipa, number uint16, listening bool) {
 	if d.listed == nil || !s.living(d.listed.owner) {
 		return

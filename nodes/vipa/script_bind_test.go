@@ -26,7 +26,7 @@ func (s *script) bind(c *command, bind *vipa.Bind) string {
 		cf: s.cf, holder: s.members[name].XCF, down: cf == "lookup",
 		note: func(step vipa.Step) { fmt.Fprintln(&out, s.stepOf(step)) },
 		activate: func(a vipa.ActivateRange) vipa.Answer {
-			if result := s.step(name, vipa.BindInRange{DVIPA: a.DVIPA}); result != "" {
+			if result := s.step(name, vipa.BindInRange(a)); result != "" {
 				for line := range strings.Lines(result) {
 					out.WriteString("  " + line)
 				}

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -22,7 +23,8 @@ type node struct {
 	lab       *supervisor
 	plan      topo.PlanNode
 	namespace *netns.Namespace
-	stack     *stack // nil for other kinds
+	stack     *stack  // nil for other kinds
+	router    *router // nil where no routing protocol is spoken
 
 	applications []*application // of the plan, in its order
 }
@@ -43,6 +45,9 @@ func (s *supervisor) addNodes() error {
 				return fmt.Errorf("stack %s: no implementation to start it with", plan.Name)
 			}
 			n.stack = &stack{node: n, manifest: manifest, state: wire.StateStopped}
+		}
+		if plan.Kind == topo.KindRouter && s.plan.Advertising.Method != "" {
+			n.router = &router{node: n}
 		}
 		for _, plan := range plan.Applications {
 			n.applications = append(n.applications, &application{plan: plan, state: wire.StateStopped})
@@ -133,6 +138,7 @@ func lookPath(program string, environment []string, dir string) (string, error) 
 // parameters are what the manifest's templates of a stack are filled in with.
 func (n *node) parameters() impl.Parameters {
 	plan, ports := n.plan.Stack, n.lab.plan.ClusterPorts
+	advertising := n.lab.plan.Advertising
 	return impl.Parameters{
 		Plex: n.lab.plan.Name, Stack: n.plan.Name,
 		XCFAddress: plan.XCF, XCFInterface: plan.XCFInterface, Outside: plan.Outside,
@@ -140,6 +146,8 @@ func (n *node) parameters() impl.Parameters {
 		PortFile: wire.PortFile, Control: wire.ControlPath(n.plan.Name), Key: wire.KeyPath,
 		HelloMS: n.lab.plan.Timers.HelloMS, DeadMS: n.lab.plan.Timers.DeadMS,
 		PoolFirst: ports.First, PoolLast: ports.Last, RestMS: ports.RestMS, Sharing: ports.Sharing,
+		Advertising: cmp.Or(advertising.Method, topo.ByAddress), RoutingHelloS: advertising.HelloS,
+		RoutingDeadS: advertising.DeadS, BFDMS: advertising.BFDMS,
 	}
 }
 

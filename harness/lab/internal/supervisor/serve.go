@@ -145,7 +145,7 @@ func (s *supervisor) handle(ctx context.Context, request wire.Request) (result, 
 	return result{}, fmt.Errorf("no operation %q: %w", request.Operation, unix.EOPNOTSUPP)
 }
 
-// openLogOf opens the log of an application, of a stack where application is empty, of the
+// openLogOf opens the log of an application, of a stack or a router where application is empty, of the
 // supervisor where node is empty too.
 func (s *supervisor) openLogOf(name, application string) (*os.File, error) {
 	if name == "" {
@@ -156,6 +156,9 @@ func (s *supervisor) openLogOf(name, application string) (*os.File, error) {
 		return nil, err
 	}
 	if application == "" {
+		if n.router != nil {
+			return os.Open(n.router.path(wire.BirdLog))
+		}
 		if n.stack == nil {
 			return nil, fmt.Errorf("node %s is a %s and has no log of its own; name an application: %w", name, n.plan.Kind, unix.ENOENT)
 		}

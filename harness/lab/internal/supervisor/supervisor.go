@@ -138,10 +138,16 @@ func (s *supervisor) up(ctx context.Context) error {
 	}
 	s.client.step(wire.StepNetworks, "", fmt.Sprintf("%d networks, %d nodes", len(s.plan.Networks), len(s.plan.Nodes)), begin)
 
+	if err := s.startRouters(); err != nil {
+		return err
+	}
 	if err := s.startStacks(ctx); err != nil {
 		return err
 	}
 	if err := s.startApplications(ctx); err != nil {
+		return err
+	}
+	if err := s.awaitRoutes(ctx); err != nil {
 		return err
 	}
 	if s.setup.Names {

@@ -62,9 +62,11 @@ type StepKind string
 const (
 	StepSupervisor  StepKind = "supervisor"  // namespaces of its own, file system
 	StepNetworks    StepKind = "networks"    // namespaces, bridges, links, addresses, routes
+	StepRouter      StepKind = "router"      // a router's routing daemon was started
 	StepStack       StepKind = "stack"       // a stack's process was started
 	StepSettled     StepKind = "settled"     // every stack is ready and sees all others
 	StepApplication StepKind = "application" // an application runs
+	StepRoutes      StepKind = "routes"      // routers know the DVIPAs that are advertised to them
 	StepReady       StepKind = "ready"
 )
 

@@ -22,6 +22,10 @@ const (
 	ControlName = "control.sock"
 	StackLog    = "stack.log"
 	AppsName    = "apps" // NAME/ with the files of an application, NAME.log
+	// Of a router's BIRD.
+	BirdConfig  = "bird.conf"
+	BirdControl = "bird.ctl"
+	BirdLog     = "bird.log"
 )
 
 // NodePath is the directory of a node's files.

@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/plexlab-dev/plexlab/nodes/cf"
+	"github.com/plexlab-dev/plexlab/nodes/contract"
+	"github.com/plexlab-dev/plexlab/nodes/vipa"
+)
+
+// table is a coupling facility of one DVIPA.
+type table struct {
+	cf.Facility
+	mu      sync.Mutex
+	held    map[netip.Addr][]cf.Held // by holder
+	foreign []cf.Conflict            // what Mark answers
+	alive   bool                     // what is to be reclaimed lives still
+	asked   int                      // to reclaim
+	lost    uint16                   // a port that nobody holds
+	broken  error
+}
+
+func (f *table) Mark(_ context.Context, _, holder netip.Addr, ports []cf.Held) ([]cf.Conflict, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.held[holder] = append(f.held[holder], ports...)
+	return f.foreign, f.broken
+}
+
+func (f *table) Release(_ context.Context, _ netip.Addr, ports []cf.Release, unused func([]uint16) ([]uint16, error)) ([]uint16, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.broken != nil {
+		return nil, f.broken
+	}
+	var numbers []uint16
+	for _, r := range ports {
+		if r.Port != f.lost {
+			numbers = append(numbers, r.Port)
+		}
+	}
+	return unused(numbers)
+}
+
+func (f *table) Reclaim(context.Context, contract.Member) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.asked++
+	if f.alive {
+		return cf.ErrAlive
+	}
+	return nil
+}
+
+func (f *table) set(change func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change()
+}
+
+// ports is a kernel with sockets at ports of one DVIPA.
+type ports struct {
+	mu     sync.Mutex
+	used   map[uint16]bool
+	routes map[netip.Addr][]uint16
+}
+
+func (k *ports) portsInUse(netip.Addr) (map[uint16]bool, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	used := map[uint16]bool{}
+	for port := range k.used {
+		used[port] = true
+	}
+	return used, nil
+}
+
+func (k *ports) routed(netip.Addr) (map[netip.Addr][]uint16, error) { return k.routes, nil }
+
+func (k *ports) close(port uint16) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.used, port)
+}
+
+// office is a clerk at work, and the events that it posts.
+type office struct {
+	*clerk
+	facility *table
+	kernel   *ports
+	events   chan vipa.Event
+}
+
+func newOffice(t *testing.T) *office {
+	o := &office{
+		facility: &table{held: map[netip.Addr][]cf.Held{}},
+		kernel:   &ports{used: map[uint16]bool{}},
+		events:   make(chan vipa.Event, 16),
+	}
+	o.clerk = newClerk(clerkConfig{
+		facility: o.facility, kernel: o.kernel, self: self.XCF, log: slog.New(slog.DiscardHandler),
+		post: func(e vipa.Event) { o.events <- e },
+		use: func(service netip.AddrPort) vipa.Use {
+			if service.Port() == 60 {
+				return vipa.Shared
+			}
+			return vipa.Unique
+		},
+		ranges: ranges{activated: func() []netip.Addr { return nil }},
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { o.run(ctx) })
+	t.Cleanup(func() {
+		cancel()
+		running.Wait()
+	})
+	return o
+}
+
+// expect waits for the next event.
+func (o *office) expect(t *testing.T, want vipa.Event) {
+	t.Helper()
+	select {
+	case got := <-o.events:
+		if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+			t.Errorf("event (-want +got):\n%s", diff)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatalf("no event within 10 s, want %v", want)
+	}
+}
+
+func TestPortsAreGivenBackOnceNothingUsesThem(t *testing.T) {
+	o := newOffice(t)
+	o.kernel.used[5001] = true
+	o.ask(vipa.ReleasePorts{DVIPA: dvipa.Addr(), Ports: []vipa.Release{{Port: 5000}, {Port: 5001, Rest: true}}})
+	o.expect(t, vipa.PortsReleased{DVIPA: dvipa.Addr(), Ports: []uint16{5000}})
+	o.kernel.close(5001) // nobody says so: a remnant ends without an event
+	o.expect(t, vipa.PortsReleased{DVIPA: dvipa.Addr(), Ports: []uint16{5001}})
+}
+
+func TestAPortThatTheCouplingFacilityDoesNotHaveIsLetGo(t *testing.T) {
+	o := newOffice(t)
+	o.facility.lost = 5000
+	o.ask(vipa.ReleasePorts{DVIPA: dvipa.Addr(), Ports: []vipa.Release{{Port: 5000}}})
+	o.expect(t, vipa.PortsReleased{DVIPA: dvipa.Addr(), Ports: []uint16{5000}})
+}
+
+func TestPortsAreGivenBackOnceTheCouplingFacilityIsThere(t *testing.T) {
+	o := newOffice(t)
+	o.facility.broken = errors.New("it is lost")
+	o.ask(vipa.ReleasePorts{DVIPA: dvipa.Addr(), Ports: []vipa.Release{{Port: 5000}}})
+	o.facility.set(func() { o.facility.broken = nil })
+	o.expect(t, vipa.PortsReleased{DVIPA: dvipa.Addr(), Ports: []uint16{5000}})
+}
+
+func TestWhatIsInUseAlreadyIsMarked(t *testing.T) {
+	o := newOffice(t)
+	o.kernel.used = map[uint16]bool{60: true, 5000: true, 5001: true}
+	o.kernel.routes = map[netip.Addr][]uint16{target.XCF: {60, 60, 7000}, self.XCF: {60}}
+	o.facility.foreign = []cf.Conflict{{Port: 5001, Holder: "MVS9"}}
+	o.ask(vipa.MarkPorts{DVIPA: dvipa.Addr(), Targets: true})
+	o.expect(t, vipa.PortsMarked{DVIPA: dvipa.Addr(), Ports: []vipa.PortUse{{Port: 60, Use: vipa.Shared}, {Port: 5000, Use: vipa.Unique}}})
+	want := map[netip.Addr][]cf.Held{
+		self.XCF:   {{Port: 60, Use: cf.Shared}, {Port: 5000, Use: cf.Unique}, {Port: 5001, Use: cf.Unique}},
+		target.XCF: {{Port: 60, Use: cf.Shared}, {Port: 7000, Use: cf.Unique}},
+	}
+	if diff := cmp.Diff(want, o.facility.held, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+		t.Errorf("marked, by holder (-want +got):\n%s", diff)
+	}
+}
+
+func TestAStackThatLivesIsReclaimedWhenItHasEnded(t *testing.T) {
+	o := newOffice(t)
+	o.facility.alive = true
+	o.ask(vipa.ReclaimPorts{Member: target})
+	asked := func() (n int) {
+		o.facility.set(func() { n = o.facility.asked })
+		return n
+	}
+	until(t, "it was asked twice", func() bool { return asked() >= 2 })
+	o.facility.set(func() { o.facility.alive = false })
+	before := asked()
+	until(t, "it was asked again", func() bool { return asked() > before })
+}
+
+func TestAConnectHearsOneAnswer(t *testing.T) {
+	var c connects
+	first, answered := c.add()
+	second, _ := c.add()
+	if first == second {
+		t.Fatalf("two connects have number %d", first)
+	}
+	c.answer(first, "")
+	c.answer(first, "too late")
+	if reason := <-answered; reason != "" {
+		t.Errorf("answer %q, want the first", reason)
+	}
+	c.remove(second)
+	c.answer(second, "nobody waits") // does not block
+	if len(c.waiting) != 0 {
+		t.Errorf("%d connects wait, want none", len(c.waiting))
+	}
+}
+
+// until waits for a state of something that nobody tells of.
+func until(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	limit := time.After(10 * time.Second)
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-limit:
+			t.Fatalf("not within 10 s: %s", what)
+		}
+	}
+}
