@@ -27,11 +27,13 @@ func (s *stack) carryOut(ctx context.Context, bind *vipa.Bind, cookie uint64, pe
 	s.binds.RLock()
 	defer s.binds.RUnlock()
 	var claim cf.Claim
+	var dvipa netip.Addr // of the claim
 	var answer vipa.Answer
 	var err error // of the last step
 	for {
 		switch step := bind.Next(answer).(type) {
 		case vipa.LookUpPort:
+			dvipa = step.DVIPA
 			claim, err = s.facility.Claim(ctx, cf.Request{DVIPA: step.DVIPA, Port: step.Port, Use: cfUse(step.Use), Avoid: step.Avoid})
 			answer = outcome(err)
 			if err == nil {
@@ -44,6 +46,7 @@ func (s *stack) carryOut(ctx context.Context, bind *vipa.Bind, cookie uint64, pe
 			answer = outcome(err)
 			answer.Port = step.Address.Port()
 		case vipa.Commit:
+			s.clerk.claims.note(netip.AddrPortFrom(dvipa, claim.Port()))
 			err = claim.Commit()
 			answer = outcome(err)
 		case vipa.Abort:

@@ -23,6 +23,8 @@ const again = 250 * time.Millisecond
 type clerk struct {
 	clerkConfig
 
+	claims claims
+
 	mu    sync.Mutex
 	asked []vipa.Action
 	wake  chan struct{} // of capacity 1
@@ -148,14 +150,17 @@ func (c *clerk) work(ctx context.Context) {
 	}
 }
 
-// release gives back those of the ports that nothing uses (I18).
+// release gives back those of the ports that nothing uses (I18). The kernel is asked before the lock is
+// taken, because that takes milliseconds, for which nobody else could bind. From then on
+// only an application that claims a port of its stack once more can come to use it, and that is noted.
 func (c *clerk) release(ctx context.Context, dvipa netip.Addr) error {
 	waiting := c.unused[dvipa]
 	ports := make([]uint16, 0, len(waiting))
 	for port := range waiting {
 		ports = append(ports, port)
 	}
-	// Asked once without the lock: what remnants still use is no reason to take it.
+	c.claims.watch()
+	defer c.claims.ignore()
 	ports, err := c.free(dvipa, ports)
 	if err != nil || len(ports) == 0 {
 		return err
@@ -168,7 +173,9 @@ func (c *clerk) release(ctx context.Context, dvipa netip.Addr) error {
 	var held []uint16
 	freed, err := c.facility.Release(ctx, dvipa, releases, func(some []uint16) ([]uint16, error) {
 		held = some
-		return c.free(dvipa, some)
+		return slices.DeleteFunc(slices.Clone(some), func(port uint16) bool {
+			return c.claims.has(netip.AddrPortFrom(dvipa, port))
+		}), nil
 	})
 	if err == nil {
 		// What the coupling facility does not have as this stack's needs no release.
