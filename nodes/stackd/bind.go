@@ -59,7 +59,7 @@ func (s *stack) carryOut(ctx context.Context, bind *vipa.Bind, cookie uint64, pe
 			if bound.Local.IsValid() {
 				bound.ID = cookie
 				s.monitor.Bound(bound.ID, bound.Local)
-				s.loop.post(bound)
+				s.loop.postLater(bound)
 			}
 			return bound, nil
 		}

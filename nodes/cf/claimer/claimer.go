@@ -117,7 +117,7 @@ func (c *Claimer) churn(ctx context.Context, dvipa netip.Addr) error {
 		marked[i] = cf.Held{Port: first + uint16(i), Use: cf.Unique}
 		released[i] = cf.Release{Port: first + uint16(i), Rest: i%2 == 0}
 	}
-	for {
+	for ctx.Err() == nil {
 		conflicts, err := c.Facility.Mark(ctx, dvipa, c.XCF, marked)
 		if err != nil {
 			return err
@@ -139,6 +139,7 @@ func (c *Claimer) churn(ctx context.Context, dvipa netip.Addr) error {
 			return err
 		}
 	}
+	return ctx.Err()
 }
 
 // claim takes a port of the pool.
