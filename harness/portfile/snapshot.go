@@ -79,16 +79,16 @@ func (s Snapshot) Port(port uint16) (Port, bool) {
 
 // Snapshot locks the entry of a DVIPA, completes what was interrupted there, and says what it is.
 func (f *File) Snapshot(dvipa netip.Addr) (Snapshot, error) {
-	members, err := f.Members()
-	if err != nil {
-		return Snapshot{}, err
-	}
 	bySlot := map[int]netip.Addr{}
-	for _, m := range members {
-		bySlot[m.Slot] = m.XCF
+	if err := f.members(bySlot); err != nil {
+		return Snapshot{}, err
 	}
 	var b []byte
 	if err := f.withEntry(dvipa, func(_ int, entry []byte) error { b = entry; return nil }); err != nil {
+		return Snapshot{}, err
+	}
+	// A stack that joined meanwhile is a member, and so is one that left meanwhile.
+	if err := f.members(bySlot); err != nil {
 		return Snapshot{}, err
 	}
 	decoded, err := layout.DecodeEntry(b)
@@ -97,7 +97,8 @@ func (f *File) Snapshot(dvipa netip.Addr) (Snapshot, error) {
 	}
 	s := Snapshot{
 		DVIPA: dvipa, Pool: contract.PortRange{First: decoded.Pool.First, Last: decoded.Pool.Last}, Updates: decoded.Updates,
-		Findings: layout.Audit(b, func(slot int) bool { return bySlot[slot].IsValid() }),
+		Available: layout.Available(b).CountIn(decoded.Pool),
+		Findings:  layout.Audit(b, func(slot int) bool { return bySlot[slot].IsValid() }),
 	}
 	for _, use := range layout.InUse(b, bootTime()) {
 		port := Port{Port: use.Port, Unique: use.Unique, Rest: use.Rest}
@@ -105,11 +106,6 @@ func (f *File) Snapshot(dvipa netip.Addr) (Snapshot, error) {
 			port.Holders = append(port.Holders, bySlot[slot])
 		}
 		s.Ports = append(s.Ports, port)
-	}
-	for port := range layout.Available(b).Ports {
-		if decoded.Pool.Contains(port) {
-			s.Available++
-		}
 	}
 	return s, nil
 }
@@ -126,6 +122,15 @@ func (f *File) Glance(dvipa netip.Addr) (layout.Entry, error) {
 		return layout.Entry{}, err
 	}
 	return layout.DecodeEntry(b)
+}
+
+// members adds the XCF addresses of the members by slot.
+func (f *File) members(bySlot map[int]netip.Addr) error {
+	members, err := f.Members()
+	for _, m := range members {
+		bySlot[m.Slot] = m.XCF
+	}
+	return err
 }
 
 // Audit audits the whole file: every entry, by its DVIPA, that has findings other than conflicts.

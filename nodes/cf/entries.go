@@ -117,17 +117,18 @@ func (m *mapping) write(i int, record portfile.Record) error {
 	if err := m.allocate(portfile.ReservedEntry(i)); err != nil {
 		return err
 	}
-	at := m.mem[portfile.RecordOffset(i):]
-	state := (*uint32)(unsafe.Pointer(&at[portfile.RecordStateOffset]))
 	// The directory lets go of the entry before anything of it changes.
-	store32(state, portfile.RecordFree)
+	m.recordState(i).Store(portfile.RecordFree)
 	portfile.InitEntry(m.entry(i), record)
-	record.Encode(at)
-	store32(state, portfile.RecordLive)
+	record.Encode(m.mem[portfile.RecordOffset(i):])
+	m.recordState(i).Store(portfile.RecordLive)
 	return nil
 }
 
-func store32(at *uint32, value uint32) { atomic.StoreUint32(at, value) }
+// recordState is the state of a record of the directory.
+func (m *mapping) recordState(i int) *atomic.Uint32 {
+	return (*atomic.Uint32)(unsafe.Pointer(&m.mem[portfile.RecordOffset(i)+portfile.RecordStateOffset]))
+}
 
 func (m *mapping) learn(dvipa netip.Addr, i int) {
 	m.reindex(func(index map[netip.Addr]int) { index[dvipa] = i })

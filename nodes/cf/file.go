@@ -34,7 +34,7 @@ type File struct {
 	unread bool
 
 	// Of the watcher alone: old is the file before the current one, whose locks tell who
-	// lives until the current one is settled; members are the slots of the last whole file.
+	// lives until the current one is settled; members are the stacks of the last whole file, by slot.
 	old     *mapping
 	members map[int]portfile.Member
 
@@ -118,6 +118,9 @@ func (f *File) degrade(m *mapping, err error) {
 		f.old.close()
 	}
 	f.old = m
+	if errors.Is(err, errRemoved) {
+		f.members = m.members() // as nothing is wrong with it
+	}
 	f.trouble(err)
 }
 
@@ -191,6 +194,11 @@ func (f *File) join(ctx context.Context) (*mapping, error) {
 	if err != nil {
 		return nil, err
 	}
+	if f.old != nil && f.old.inode == m.inode && f.old.device == m.device {
+		// It was damaged and is whole again. What it says of this stack is left over.
+		f.old.close()
+		f.old = nil
+	}
 	f.registering.Lock()
 	defer f.registering.Unlock()
 	if err = m.join(ctx, f.self, f.book.any()); err == nil {
@@ -254,27 +262,36 @@ func (f *File) register(ctx context.Context, m *mapping) error {
 	return m.setSlotState(m.slot, portfile.SlotLive)
 }
 
+// watched is how many living stacks each looks after. One would do: going round from its own slot,
+// each one takes back what the dead before the next living one held.
+const watched = 3
+
 // sweep takes back what stacks held that are gone, and settles the file.
 func (f *File) sweep(ctx context.Context, m *mapping) {
-	members := map[int]portfile.Member{}
-	for slot := range portfile.MaxMembers {
-		member, err := m.member(slot)
-		if err != nil || member.State == portfile.SlotFree {
+	members := m.members()
+	alive := 0
+	for next := range portfile.MaxMembers {
+		slot := (m.slot + next) % portfile.MaxMembers
+		member, found := members[slot]
+		if !found || slot == m.slot || member.State == portfile.SlotExpected || alive == watched {
 			continue
 		}
-		members[slot] = member
-		if slot == m.slot || member.State == portfile.SlotExpected {
-			continue
+		if err := f.reclaim(ctx, m, slot, member); errors.Is(err, ErrAlive) {
+			alive++
 		}
-		f.reclaim(ctx, m, slot, member)
 	}
+	// Where an entry is locked by one that is frozen, the next time will do.
+	soon, cancel := context.WithTimeout(ctx, f.config.Check)
+	defer cancel()
+	_ = m.leftOver(soon)
 	waiting, err := m.settle(ctx, f.gone)
-	if err == nil && waiting == nil && f.isSettled(m) {
-		if f.old != nil && f.old.users.Load() == 0 {
-			f.old.close()
-			f.old = nil
-		}
-		f.members = members
+	if err != nil || waiting != nil || !f.isSettled(m) {
+		return
+	}
+	f.members = members
+	if f.old != nil && f.old.users.Load() == 0 {
+		f.old.close()
+		f.old = nil
 	}
 }
 
@@ -287,6 +304,9 @@ func (f *File) isSettled(m *mapping) bool {
 // reclaim takes back what a stack held, and logs it.
 func (f *File) reclaim(ctx context.Context, m *mapping, slot int, member portfile.Member) error {
 	n, err := m.reclaim(ctx, slot)
+	if errors.Is(err, errReclaimed) {
+		return nil
+	}
 	if n > 0 || err == nil {
 		f.config.Logger.Info("took back the ports of a stack that is gone", "stack", member.Stack, "xcf", member.XCF, "incarnation", member.Incarnation, "ports", n)
 	}

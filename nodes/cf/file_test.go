@@ -19,6 +19,8 @@ import (
 var (
 	dvipa4 = netip.MustParseAddr("44.0.0.10")
 	dvipa6 = netip.MustParseAddr("2001:db8::10")
+
+	background = context.Background()
 )
 
 // patience is how long a test waits for what ought to come.

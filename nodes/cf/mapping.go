@@ -61,12 +61,24 @@ type sharedEntry struct {
 
 // openMapping opens and checks the file. fs.ErrNotExist says that there is none; a *DamagedError
 // that it cannot be used.
-func openMapping(c *Config, b *book) (m *mapping, err error) {
+func openMapping(c *Config, b *book) (*mapping, error) {
+	m, err := newMapping(c, b)
+	if err == nil {
+		err = m.open(c.Plex)
+	}
+	if err != nil && m != nil {
+		m.close()
+		m = nil
+	}
+	return m, err
+}
+
+func newMapping(c *Config, b *book) (*mapping, error) {
 	fd, err := unix.Open(c.Path, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, &os.PathError{Op: "open port file", Path: c.Path, Err: err}
 	}
-	m = &mapping{path: c.Path, fd: fd, timeout: c.LockTimeout, rest: c.Rest, pid: uint32(os.Getpid()), book: b, opened: time.Now(), directory: newMutex(), reclaiming: newMutex(), slot: -1}
+	m := &mapping{path: c.Path, fd: fd, timeout: c.LockTimeout, rest: c.Rest, pid: uint32(os.Getpid()), book: b, opened: time.Now(), directory: newMutex(), reclaiming: newMutex(), slot: -1}
 	// A description of its own, so that the slot is given back even while one is waited for.
 	locks, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", fd), unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
@@ -78,29 +90,29 @@ func openMapping(c *Config, b *book) (m *mapping, err error) {
 		m.entries[i].mutex = newMutex()
 	}
 	m.index.Store(&map[netip.Addr]int{})
-	defer func() {
-		if err != nil {
-			m.close()
-		}
-	}()
+	return m, nil
+}
+
+// open maps and checks the file of a plex.
+func (m *mapping) open(plex string) error {
 	stat, err := m.stat()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	m.device, m.inode = stat.Dev, stat.Ino
-	m.mem, err = unix.Mmap(fd, 0, portfile.FileSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	m.mem, err = unix.Mmap(m.fd, 0, portfile.FileSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
-		return nil, fmt.Errorf("map port file %s: %w", c.Path, err)
+		return fmt.Errorf("map port file %s: %w", m.path, err)
 	}
 	header, err := m.header()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if header.Plex != c.Plex {
-		return nil, m.damaged("it is of plex %s, this stack of %s: give each plex a file of its own", header.Plex, c.Plex)
+	if header.Plex != plex {
+		return m.damaged("it is of plex %s, this stack of %s: give each plex a file of its own", header.Plex, plex)
 	}
 	m.id = header.ID
-	return m, nil
+	return nil
 }
 
 // close gives everything back, the stack's slot too. Nobody may use the mapping any more.

@@ -32,6 +32,17 @@ func (m *mapping) member(slot int) (found portfile.Member, err error) {
 	return found, err
 }
 
+// members are the stacks that have slots.
+func (m *mapping) members() map[int]portfile.Member {
+	members := map[int]portfile.Member{}
+	for slot := range portfile.MaxMembers {
+		if member, err := m.member(slot); err == nil && member.State != portfile.SlotFree {
+			members[slot] = member
+		}
+	}
+	return members
+}
+
 func (m *mapping) slotState(slot int) *atomic.Uint64 {
 	return (*atomic.Uint64)(unsafe.Pointer(&m.mem[portfile.SlotOffset(slot)+portfile.SlotStateOffset]))
 }
@@ -144,9 +155,12 @@ func (m *mapping) leftOver(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// errReclaimed: somebody else took it back.
+var errReclaimed = errors.New("taken back already")
+
 // reclaim takes back what the stack of a slot held that is gone, and frees the slot; it returns the
-// number of ports. It fails with ErrAlive if the slot's lock is held, and leaves the slot ending, to
-// be called again, where an entry is locked.
+// number of ports. It fails with ErrAlive if the slot's lock is held, with errReclaimed if the slot
+// is free, and leaves the slot ending, to be called again, where an entry is locked.
 func (m *mapping) reclaim(ctx context.Context, slot int) (int, error) {
 	if err := m.reclaiming.lock(ctx, m.deadline(ctx)); err != nil {
 		return 0, locked(err, &BusyError{What: fmt.Sprintf("slot %d", slot), Holder: "this stack"})
@@ -163,8 +177,11 @@ func (m *mapping) reclaim(ctx context.Context, slot int) (int, error) {
 		return 0, err
 	}
 	defer unlock(m.fd, offset)
-	if member, err := m.member(slot); err != nil || member.State == portfile.SlotFree {
+	switch member, err := m.member(slot); {
+	case err != nil:
 		return 0, err
+	case member.State == portfile.SlotFree:
+		return 0, errReclaimed
 	}
 	// From now on nobody marks ports for it (mark looks under the lock of the entry).
 	if err := m.setSlotState(slot, portfile.SlotEnding); err != nil {

@@ -42,7 +42,7 @@ func (m *mapping) settle(ctx context.Context, gone func(portfile.Member) bool) (
 			continue
 		}
 		if now > header.GiveUp || gone(member) {
-			if _, err := m.reclaim(ctx, slot); err == nil {
+			if _, err := m.reclaim(ctx, slot); err == nil || errors.Is(err, errReclaimed) {
 				continue
 			} else if !errors.Is(err, ErrAlive) {
 				return nil, err

@@ -3,7 +3,9 @@ package cf
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/plexlab-dev/plexlab/nodes/contract/portfile"
@@ -86,17 +88,12 @@ func (f *File) View(ctx context.Context) (View, error) {
 	view := View{Path: f.config.Path, State: Degraded, Pool: f.pool(), Rest: f.config.Rest}
 	m, err := f.use()
 	if err != nil {
-		view.Problem = err.Error()
-		return view, nil
+		return degraded(view, err), nil
 	}
 	defer m.leave()
-	members := map[int]portfile.Member{}
-	for slot := range portfile.MaxMembers {
-		member, err := m.member(slot)
-		if err != nil || member.State == portfile.SlotFree {
-			continue
-		}
-		members[slot] = member
+	members := m.members()
+	for _, slot := range slices.Sorted(maps.Keys(members)) {
+		member := members[slot]
 		view.Members = append(view.Members, MemberView{slot, member.Stack, member.XCF, member.Incarnation, member.PID, member.State.String()})
 		if member.State == portfile.SlotExpected {
 			view.Waiting = append(view.Waiting, describe(member))
@@ -105,8 +102,7 @@ func (f *File) View(ctx context.Context) (View, error) {
 	header, err := m.header()
 	switch {
 	case err != nil:
-		view.Problem = f.explain(err).Error()
-		return view, nil
+		return degraded(view, f.explain(err)), nil
 	case header.State == portfile.Settled:
 		view.State, view.Waiting = OK, nil
 	default:
@@ -118,7 +114,7 @@ func (f *File) View(ctx context.Context) (View, error) {
 		var record portfile.Record
 		var live bool
 		if err := m.safely(func() (err error) { record, live, err = m.record(i); return err }); err != nil {
-			return view, f.explain(err)
+			return degraded(view, f.explain(err)), nil
 		}
 		if !live {
 			continue
@@ -129,19 +125,26 @@ func (f *File) View(ctx context.Context) (View, error) {
 			continue
 		case ctx.Err() != nil:
 			return view, ctx.Err()
-		case err != nil && !errors.As(err, new(*BusyError)) && !errors.As(err, new(*DamagedError)):
-			return view, f.explain(err)
+		case errors.Is(err, errRemoved):
+			return degraded(view, f.explain(err)), nil
 		}
 		entry := DVIPAView{DVIPA: record.DVIPA, Pool: record.Pool}
 		if err != nil {
 			entry.Problem = err.Error()
 		}
 		if !errors.As(err, new(*DamagedError)) {
+			maps.Copy(members, m.members()) // those that joined meanwhile; those that left may be in the copy
 			entry.fill(copied, members)
 		}
 		view.DVIPAs = append(view.DVIPAs, entry)
 	}
 	return view, nil
+}
+
+// degraded is what is left to tell of a file that cannot be used.
+func degraded(view View, problem error) View {
+	view.State, view.Problem, view.Waiting = Degraded, problem.Error(), nil
+	return view
 }
 
 // copyEntry copies an entry while it is locked, so that nobody waits for who looks at it. If it stays
@@ -184,11 +187,6 @@ func (v *DVIPAView) fill(entry []byte, members map[int]portfile.Member) {
 		}
 		v.Ports = append(v.Ports, port)
 	}
-	available := portfile.Available(entry)
-	for port := range available.Ports {
-		if v.Pool.Contains(port) {
-			v.Available++
-		}
-	}
+	v.Available = portfile.Available(entry).CountIn(v.Pool)
 	v.Findings = portfile.Audit(entry, func(slot int) bool { _, member := members[slot]; return member })
 }

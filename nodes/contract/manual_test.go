@@ -1,6 +1,8 @@
 package contract
 
 import (
+	"bytes"
+	"encoding/binary"
 	"flag"
 	"fmt"
 	"net/netip"
@@ -8,8 +10,11 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/plexlab-dev/plexlab/nodes/contract/portfile"
 )
 
 var update = flag.Bool("update", false, "write the bytes of the examples into README.md")
@@ -68,7 +73,43 @@ func examples(t *testing.T) map[string][]byte {
 		frame, err := sealer.Append(nil, payload)
 		keep(next.name, frame, err)
 	}
+	portFileExamples(two.Identity, keep)
 	return found
+}
+
+// portFileExamples are parts of a port file that the stack two has a slot in.
+func portFileExamples(two Identity, keep func(name string, b []byte, err error)) {
+	header := make([]byte, portfile.HeaderSize)
+	portfile.Header{Plex: two.Plex, ID: [16]byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}, State: portfile.Settled}.Encode(header)
+	_, err := portfile.DecodeHeader(header)
+	keep("port-file-header", header[:120], err)
+
+	slot := make([]byte, portfile.SlotSize)
+	portfile.Member{Incarnation: two.Incarnation, PID: 77, XCF: two.XCF, Stack: two.Stack}.Encode(slot)
+	portfile.Store{Offset: portfile.SlotStateOffset, Value: uint64(portfile.SlotLive)}.Apply(slot)
+	_, err = portfile.DecodeMember(slot)
+	keep("port-file-slot", slot[:80], err)
+
+	entry := make([]byte, portfile.EntrySize)
+	portfile.InitEntry(entry, portfile.Record{DVIPA: netip.MustParseAddr("44.0.0.10"), Pool: portfile.Pool{First: 1024, Last: 65535}})
+	_, _, err = portfile.DecodeRecord(entry)
+	keep("port-file-record", bytes.Clone(entry[:portfile.RecordSize]), err)
+
+	portfile.Prepare(entry, 1).Apply(entry)
+	take := portfile.Take(entry, 5000, 1, true)
+	keep("port-file-take", storeBytes(take, entry), nil)
+	free := portfile.Free(entry, 5000, 1, portfile.RestUntil(0, 1000*time.Second))
+	keep("port-file-free", storeBytes(free, entry), nil)
+}
+
+// storeBytes are the stores of an update, which are made.
+func storeBytes(u portfile.Update, entry []byte) (b []byte) {
+	for _, s := range u.Stores() {
+		s.Apply(entry)
+		b = binary.LittleEndian.AppendUint64(b, uint64(s.Offset))
+		b = binary.LittleEndian.AppendUint64(b, s.Value)
+	}
+	return b
 }
 
 var block = regexp.MustCompile("(?s)```hex ([a-z-]+)\n(.*?)```")
@@ -126,10 +167,14 @@ func TestManualShowsTheLimits(t *testing.T) {
 		"name of a plex or stack": MaxName, "name of an application": MaxApplication, "entries of a VIPA_LIST": MaxDVIPAs,
 		"port ranges of a distribution": MaxPortRanges, "weight": MaxWeight, "connections of a NEWCONN or TERMCONN": MaxConnections,
 		"ports of a PORT_RELEASE or PORTS_HELD": MaxPorts,
+		"DVIPAs with CLUSTERPORTS":              portfile.MaxEntries,
 	} {
 		if row := fmt.Sprintf("| %s | %d", name, value); !strings.Contains(string(text), row) {
 			t.Errorf("README.md has no row %q", row)
 		}
+	}
+	if portfile.MaxMembers != MaxMembers {
+		t.Error("the port file has no slot for each stack any more")
 	}
 	if NonceSize != KeySize || MACSize != KeySize {
 		t.Error("key, nonce and MAC are not of one size any more")

@@ -59,12 +59,7 @@ func Audit(entry []byte, members func(slot int) bool) []Finding {
 			shared |= used & word
 			used |= word
 		}
-		var resting uint64
-		for i := range 64 {
-			if RestOf(entry, uint16(w*64+i)) != 0 {
-				resting |= 1 << i
-			}
-		}
+		resting := withRest(entry, w)
 		nobody := uint64(0)
 		if w == 0 {
 			nobody = 1 // port 0

@@ -33,20 +33,35 @@ func (b Bitmap) Count() int {
 	return n
 }
 
+// CountIn is the number of ports of a pool whose bit is 1.
+func (b Bitmap) CountIn(pool Pool) int {
+	n := 0
+	for w := int(pool.First) / 64; w <= int(pool.Last)/64; w++ {
+		n += bits.OnesCount64(b.within(w, pool.First, pool.Last))
+	}
+	return n
+}
+
 // Next is the first port from first to last whose bit is 1.
 func (b Bitmap) Next(first, last uint16) (uint16, bool) {
 	for w := int(first) / 64; w <= int(last)/64; w++ {
-		word := b.word(w)
-		if w == int(first)/64 {
-			word &= ^uint64(0) << (first % 64)
+		if word := b.within(w, first, last); word != 0 {
+			return uint16(w*64 + bits.TrailingZeros64(word)), true
 		}
-		if word == 0 {
-			continue
-		}
-		port := w*64 + bits.TrailingZeros64(word)
-		return uint16(port), port <= int(last)
 	}
 	return 0, false
+}
+
+// within is a word with the bits of ports from first to last alone.
+func (b Bitmap) within(w int, first, last uint16) uint64 {
+	word := b.word(w)
+	if w == int(first)/64 {
+		word &= ^uint64(0) << (first % 64)
+	}
+	if w == int(last)/64 {
+		word &= ^uint64(0) >> (63 - last%64)
+	}
+	return word
 }
 
 // Ports yields the ports whose bit is 1, in order.

@@ -59,13 +59,15 @@ type PortUse struct {
 func InUse(entry []byte, now time.Duration) []PortUse {
 	var uses []PortUse
 	available, unique := Available(entry), Unique(entry)
-	for port := 1; port < Ports; port++ {
-		p := uint16(port)
-		rest := RestOf(entry, p).Left(now)
-		if available.Has(p) && rest == 0 {
-			continue
+	for w := range words {
+		for candidates := ^available.word(w) | withRest(entry, w); candidates != 0; candidates &= candidates - 1 {
+			port := uint16(w*64 + bits.TrailingZeros64(candidates))
+			rest := RestOf(entry, port).Left(now)
+			if port == 0 || available.Has(port) && rest == 0 {
+				continue
+			}
+			uses = append(uses, PortUse{Port: port, Unique: unique.Has(port), Slots: Holders(entry, port), Rest: rest})
 		}
-		uses = append(uses, PortUse{Port: p, Unique: unique.Has(p), Slots: Holders(entry, p), Rest: rest})
 	}
 	return uses
 }

@@ -44,3 +44,20 @@ func (r Rest) Left(now time.Duration) time.Duration {
 func RestOf(entry []byte, port uint16) Rest { return Rest(le.Uint32(entry[restOffset(port):])) }
 
 func restOffset(port uint16) int { return RestOffset + 4*int(port) }
+
+// withRest are the ports of word w of a bitmap that have a rest time, over or not.
+func withRest(entry []byte, w int) (ports uint64) {
+	table := entry[RestOffset+4*64*w:][:4*64]
+	for i := 0; i < 64; i += 2 {
+		switch pair := le.Uint64(table[4*i:]); {
+		case pair == 0:
+		case pair>>32 == 0:
+			ports |= 1 << i
+		case pair<<32 == 0:
+			ports |= 2 << i
+		default:
+			ports |= 3 << i
+		}
+	}
+	return ports
+}

@@ -162,6 +162,14 @@ func TestBitmap(t *testing.T) {
 		t.Errorf("ports %v, want %v", got, want)
 	}
 	for _, test := range []struct {
+		pool Pool
+		want int
+	}{{Pool{1, 65535}, 4}, {Pool{1, 1}, 1}, {Pool{2, 63}, 0}, {Pool{64, 127}, 2}, {Pool{64, 126}, 1}, {Pool{128, 65535}, 1}} {
+		if got := usage.CountIn(test.pool); got != test.want {
+			t.Errorf("%d ports in %v, want %d", got, test.pool, test.want)
+		}
+	}
+	for _, test := range []struct {
 		first, last uint16
 		want        uint16
 		found       bool
