@@ -125,7 +125,7 @@ func (p *portPlex) claims(ctx context.Context, n int, endpoint string, results *
 		return err
 	}
 	// The entry is there from now on.
-	if _, err := claiming.rate(claimer.Job{Do: claimer.Cycle, DVIPA: portDVIPA, For: time.Millisecond}); err != nil {
+	if _, err := claiming.do(claimer.Job{Do: claimer.Cycle, DVIPA: portDVIPA, For: time.Millisecond}); err != nil {
 		return err
 	}
 	self := p.config.Executable
@@ -143,27 +143,29 @@ func (p *portPlex) claims(ctx context.Context, n int, endpoint string, results *
 	if err != nil {
 		return err
 	}
-	rates := samples{}
+	ways := []claimWay{{"port_file", claiming}, {"bare", locking}, {"etcd", creating}}
+	rates, busy := samples{}, 0
+	for _, w := range ways {
+		rates[w.name] = make([]float64, p.config.Rounds)
+	}
 	for round := range p.config.Rounds {
 		p.config.Progress(fmt.Sprintf("ports: claims by %d, round %d of %d", n, round+1, p.config.Rounds))
-		for _, w := range []claimWay{{"port_file", claiming}, {"bare", locking}, {"etcd", creating}} {
-			rates[w.name] = append(rates[w.name], 0)
-		}
 		for turn := range turns {
-			ways := []claimWay{{"port_file", claiming}, {"bare", locking}, {"etcd", creating}}
 			for i := range ways {
 				w := ways[(turn+i)%len(ways)]
-				rate, err := w.workers.rate(claimer.Job{Do: claimer.Cycle, DVIPA: portDVIPA, For: p.config.Sample / turns})
+				rate, again, err := w.workers.rate(claimer.Job{Do: claimer.Cycle, DVIPA: portDVIPA, For: p.config.Sample / turns})
 				if err != nil {
 					return fmt.Errorf("%s, %d processes: %w", w.name, n, err)
 				}
 				rates[w.name][round] += rate / turns
+				busy += again
 			}
 		}
 	}
-	for _, way := range []string{"port_file", "bare", "etcd"} {
-		results.add(fmt.Sprintf("ports.claims.%s_%d", way, n), median(rates[way]), "1/s")
+	for _, w := range ways {
+		results.add(fmt.Sprintf("ports.claims.%s_%d", w.name, n), median(rates[w.name]), "1/s")
 	}
+	results.add(fmt.Sprintf("ports.claims.busy_%d", n), float64(busy), "")
 	results.add(fmt.Sprintf("ports.claims.ratio_bare_%d", n), pairedRatio(rates["port_file"], rates["bare"]), "")
 	results.add(fmt.Sprintf("ports.claims.ratio_etcd_%d", n), pairedRatio(rates["port_file"], rates["etcd"]), "")
 	return nil
@@ -201,7 +203,7 @@ func portVictims(ctx context.Context, config Config, results *Results) error {
 			return err
 		}
 	}
-	took := claimer.Histogram{}
+	took, busy := claimer.Histogram{}, 0
 	for _, w := range survivors {
 		answer, err := w.answer()
 		if err != nil {
@@ -210,10 +212,12 @@ func portVictims(ctx context.Context, config Config, results *Results) error {
 		for at, n := range answer.Took {
 			took[at] += n
 		}
+		busy += answer.Busy
 	}
 	results.add("ports.claim_us.p50", microseconds(quantileOf(took, 0.5)), "us")
 	results.add("ports.claim_us.p99", microseconds(quantileOf(took, 0.99)), "us")
 	results.add("ports.claim_us.max", microseconds(quantileOf(took, 1)), "us")
+	results.add("ports.claim_us.busy", float64(busy), "")
 	return nil
 }
 

@@ -138,17 +138,18 @@ func (all workers) do(job claimer.Job) ([]claimer.Answer, error) {
 	return answers, nil
 }
 
-// rate is the operations a second of a job that all of them do at once.
-func (all workers) rate(job claimer.Job) (float64, error) {
+// rate is the operations a second of a job that all of them do at once, and how often they were
+// kept from it.
+func (all workers) rate(job claimer.Job) (rate float64, busy int, err error) {
 	answers, err := all.do(job)
-	rate := 0.0
 	for _, answer := range answers {
 		if answer.Elapsed <= 0 {
-			return 0, errors.New("an answer to a cycle does not say how long it took")
+			return 0, 0, errors.New("an answer to a cycle does not say how long it took")
 		}
 		rate += float64(answer.Operations) / answer.Elapsed.Seconds()
+		busy += answer.Busy
 	}
-	return rate, err
+	return rate, busy, err
 }
 
 // quantileOf returns the q-quantile (0 to 1) of the times that a histogram counts, 0 for none: the

@@ -93,7 +93,7 @@ func TestChooseGoesRound(t *testing.T) {
 	e.store(portfile.Store{Offset: portfile.CursorOffset, Value: 7}) // any value is valid
 	var got []uint16
 	choose := func() {
-		port, found := e.choose(portfile.Pool{First: 65533, Last: 65535}, clock)
+		port, found := e.choose(portfile.Pool{First: 65533, Last: 65535}, nil, clock)
 		if !found {
 			port = 0
 		}

@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/plexlab-dev/plexlab/nodes/cf"
 	"github.com/plexlab-dev/plexlab/nodes/contract/claimer"
 )
@@ -21,6 +23,7 @@ type Claimer struct {
 	XCF netip.Addr
 
 	held []uint16
+	busy int // how often something had to be tried again
 }
 
 // Settle waits until ports are given out: until the stacks of a new file have registered.
@@ -54,7 +57,7 @@ func (c *Claimer) Do(ctx context.Context, job claimer.Job) (claimer.Answer, erro
 }
 
 func (c *Claimer) cycle(ctx context.Context, job claimer.Job) (claimer.Answer, error) {
-	took := claimer.Histogram{}
+	took, busy := claimer.Histogram{}, c.busy
 	answer, err := claimer.Repeat(job.For, 2, func() error {
 		var begun time.Time
 		if job.Timed {
@@ -69,7 +72,7 @@ func (c *Claimer) cycle(ctx context.Context, job claimer.Job) (claimer.Answer, e
 		}
 		return c.giveBack(ctx, job.DVIPA, cf.Release{Port: port})
 	})
-	answer.Took = took
+	answer.Took, answer.Busy = took, c.busy-busy
 	return answer, err
 }
 
@@ -118,7 +121,11 @@ func (c *Claimer) churn(ctx context.Context, dvipa netip.Addr) error {
 		released[i] = cf.Release{Port: first + uint16(i), Rest: i%2 == 0}
 	}
 	for ctx.Err() == nil {
-		conflicts, err := c.Facility.Mark(ctx, dvipa, c.XCF, marked)
+		var conflicts []cf.Conflict
+		err := c.patiently(func() (err error) {
+			conflicts, err = c.Facility.Mark(ctx, dvipa, c.XCF, marked)
+			return err
+		})
 		if err != nil {
 			return err
 		}
@@ -143,19 +150,36 @@ func (c *Claimer) churn(ctx context.Context, dvipa netip.Addr) error {
 }
 
 // claim takes a port of the pool.
-func (c *Claimer) claim(ctx context.Context, dvipa netip.Addr) (uint16, error) {
-	claim, err := c.Facility.Claim(ctx, cf.Request{DVIPA: dvipa, Use: cf.Unique})
-	if err != nil {
-		return 0, err
-	}
-	return claim.Port(), claim.Commit()
+func (c *Claimer) claim(ctx context.Context, dvipa netip.Addr) (port uint16, err error) {
+	err = c.patiently(func() error {
+		claim, err := c.Facility.Claim(ctx, cf.Request{DVIPA: dvipa, Use: cf.Unique})
+		if err != nil {
+			return err
+		}
+		port = claim.Port()
+		return claim.Commit()
+	})
+	return port, err
 }
 
 // giveBack gives ports back that this stack holds.
 func (c *Claimer) giveBack(ctx context.Context, dvipa netip.Addr, ports ...cf.Release) error {
-	freed, err := c.Facility.Release(ctx, dvipa, ports, nil)
-	if err == nil && len(freed) != len(ports) {
-		err = fmt.Errorf("%d of %d ports of %s, from %d on, were not this stack's any more", len(ports)-len(freed), len(ports), dvipa, ports[0].Port)
+	return c.patiently(func() error {
+		freed, err := c.Facility.Release(ctx, dvipa, ports, nil)
+		if err == nil && len(freed) != len(ports) {
+			err = fmt.Errorf("%d of %d ports of %s, from %d on, were not this stack's any more", len(ports)-len(freed), len(ports), dvipa, ports[0].Port)
+		}
+		return err
+	})
+}
+
+// patiently tries what others keep from being done until it is.
+func (c *Claimer) patiently(try func() error) error {
+	for {
+		err := try()
+		if !errors.Is(err, unix.EAGAIN) {
+			return err
+		}
+		c.busy++
 	}
-	return err
 }

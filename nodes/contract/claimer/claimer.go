@@ -50,6 +50,9 @@ type Answer struct {
 	Operations int           `json:"operations,omitempty"`
 	Elapsed    time.Duration `json:"elapsed_ns,omitempty"`
 	Took       Histogram     `json:"took_ns,omitempty"`
+	// Busy is how often in a cycle an application would have got EAGAIN, because others had the lock
+	// of the entry for too long. It is tried again, which is no operation of its own.
+	Busy int `json:"busy,omitempty"`
 	// Ports are those that are held.
 	Ports []uint16 `json:"ports,omitempty"`
 	// Error is empty if the job was carried out.
