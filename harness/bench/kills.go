@@ -11,7 +11,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/plexlab-dev/plexlab/harness/portfile"
-	"github.com/plexlab-dev/plexlab/nodes/contract"
 	"github.com/plexlab-dev/plexlab/nodes/contract/claimer"
 	layout "github.com/plexlab-dev/plexlab/nodes/contract/portfile"
 )
@@ -27,9 +26,6 @@ const (
 	killWithin  = time.Millisecond
 	insideLimit = 10 * time.Second
 )
-
-// killPool begins above what claimers mark as in use.
-var killPool = contract.PortRange{First: 49152, Last: 65535}
 
 // A killCount counts kills.
 type killCount struct {
@@ -60,7 +56,7 @@ func portKills(ctx context.Context, config Config, results *Results) error {
 
 // killLane kills one process after the other until all lanes together have enough.
 func killLane(ctx context.Context, config Config, count *killCount) error {
-	p, err := newPortPlex(config, killPool)
+	p, err := newPortPlex(config)
 	if err != nil {
 		return err
 	}
@@ -86,7 +82,7 @@ func killLane(ctx context.Context, config Config, count *killCount) error {
 		}
 		count.add(left, pid, config)
 	}
-	return p.afterKills(file, living)
+	return afterKills(file, living)
 }
 
 // add counts a kill of a process after which an entry is left.
@@ -143,7 +139,7 @@ func inside(file *portfile.File, pid int) error {
 const afterLimit = 10 * time.Second
 
 // afterKills checks that nothing is left of those that were killed.
-func (p *portPlex) afterKills(file *portfile.File, living workers) error {
+func afterKills(file *portfile.File, living workers) error {
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
 	for limit := time.Now().Add(afterLimit); ; <-ticker.C {
@@ -158,7 +154,7 @@ func (p *portPlex) afterKills(file *portfile.File, living workers) error {
 			return fmt.Errorf("%d stacks that were killed have slots still after %v", len(members)-len(living), afterLimit)
 		}
 	}
-	if err := p.checkUnused(file); err != nil {
+	if err := checkUnused(file); err != nil {
 		return err
 	}
 	// It can be used as before.

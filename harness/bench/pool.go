@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/plexlab-dev/plexlab/harness/portfile"
-	"github.com/plexlab-dev/plexlab/nodes/contract"
 	"github.com/plexlab-dev/plexlab/nodes/contract/claimer"
 )
 
@@ -14,7 +13,7 @@ import (
 // given back. The time is that of both. A port that was given twice or is lost is an error,
 // and so is whatever an audit finds.
 func portPool(ctx context.Context, config Config, results *Results) error {
-	p, err := newPortPlex(config, contract.PortRange{First: 1024, Last: 65535})
+	p, err := newPortPlex(config)
 	if err != nil {
 		return err
 	}
@@ -36,7 +35,7 @@ func portPool(ctx context.Context, config Config, results *Results) error {
 		return err
 	}
 	defer file.Close()
-	if err := p.checkHeld(file, held); err != nil {
+	if err := checkHeld(file, held); err != nil {
 		return err
 	}
 	begun = time.Now()
@@ -44,20 +43,17 @@ func portPool(ctx context.Context, config Config, results *Results) error {
 		return err
 	}
 	took += time.Since(begun)
-	if err := p.checkUnused(file); err != nil {
+	if err := checkUnused(file); err != nil {
 		return err
 	}
-	results.add("ports.pool.ports", float64(p.size()), "")
+	results.add("ports.pool.ports", float64(poolSize), "")
 	results.add("ports.pool.s", took.Seconds(), "s")
 	return nil
 }
 
-// size is the number of ports of the pool.
-func (p *portPlex) size() int { return int(p.pool.Last) - int(p.pool.First) + 1 }
-
 // checkHeld compares what stacks 1, 2, ... say they hold with the file: each port of the pool has
 // one stack, and it is that one.
-func (p *portPlex) checkHeld(file *portfile.File, held []claimer.Answer) error {
+func checkHeld(file *portfile.File, held []claimer.Answer) error {
 	snapshot, err := audited(file)
 	if err != nil {
 		return err
@@ -71,8 +67,8 @@ func (p *portPlex) checkHeld(file *portfile.File, held []claimer.Answer) error {
 			holder[port] = i + 1
 		}
 	}
-	if len(holder) != p.size() || len(snapshot.Ports) != p.size() {
-		return fmt.Errorf("stacks hold %d ports and the port file says %d, of a pool of %d", len(holder), len(snapshot.Ports), p.size())
+	if len(holder) != poolSize || len(snapshot.Ports) != poolSize {
+		return fmt.Errorf("stacks hold %d ports and the port file says %d, of a pool of %d", len(holder), len(snapshot.Ports), poolSize)
 	}
 	for _, port := range snapshot.Ports {
 		stack := holder[port.Port]
@@ -84,7 +80,7 @@ func (p *portPlex) checkHeld(file *portfile.File, held []claimer.Answer) error {
 }
 
 // checkUnused checks that no port is in use and that the whole pool is available.
-func (p *portPlex) checkUnused(file *portfile.File) error {
+func checkUnused(file *portfile.File) error {
 	snapshot, err := audited(file)
 	if err != nil {
 		return err
@@ -94,8 +90,8 @@ func (p *portPlex) checkUnused(file *portfile.File) error {
 			return fmt.Errorf("port %d of %s is still held by %v", port.Port, portDVIPA, port.Holders)
 		}
 	}
-	if snapshot.Available != p.size() {
-		return fmt.Errorf("%d ports of %s are available of a pool of %d", snapshot.Available, portDVIPA, p.size())
+	if snapshot.Available != poolSize {
+		return fmt.Errorf("%d ports of %s are available of a pool of %d", snapshot.Available, portDVIPA, poolSize)
 	}
 	return nil
 }

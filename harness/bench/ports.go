@@ -45,13 +45,18 @@ func ports(ctx context.Context, config Config, results *Results) error {
 type portPlex struct {
 	config Config
 	dir    string
-	pool   contract.PortRange
 }
+
+// pool is what claimers are given ports of: 64,512.
+var pool = contract.PortRange{First: 1024, Last: 65535}
+
+// poolSize is how many they are.
+var poolSize = int(pool.Last) - int(pool.First) + 1
 
 // memoryDir is on tmpfs, where laboratories have their port files too.
 const memoryDir = "/dev/shm"
 
-func newPortPlex(config Config, pool contract.PortRange) (*portPlex, error) {
+func newPortPlex(config Config) (*portPlex, error) {
 	parent := ""
 	if info, err := os.Stat(memoryDir); err == nil && info.IsDir() {
 		parent = memoryDir
@@ -60,7 +65,7 @@ func newPortPlex(config Config, pool contract.PortRange) (*portPlex, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &portPlex{config, dir, pool}, nil
+	return &portPlex{config, dir}, nil
 }
 
 func (p *portPlex) close() { os.RemoveAll(p.dir) }
@@ -74,7 +79,7 @@ func xcfOf(n int) netip.Addr { return netip.AddrFrom4([4]byte{10, 1, 0, byte(n)}
 func (p *portPlex) command(n int) ([]string, error) {
 	return p.config.Implementation.ClaimCommand(impl.Parameters{
 		Plex: "BENCH", Stack: fmt.Sprintf("MVS%d", n), XCFAddress: xcfOf(n), PortFile: p.portFile(),
-		PoolFirst: p.pool.First, PoolLast: p.pool.Last, RestMS: 1000,
+		PoolFirst: pool.First, PoolLast: pool.Last, RestMS: 1000,
 	})
 }
 
@@ -100,7 +105,7 @@ const turns = 5
 // releases through the port file, pairs of lock and unlock of the same byte, and keys created and
 // deleted at etcd.
 func portClaims(ctx context.Context, config Config, results *Results) error {
-	p, err := newPortPlex(config, contract.PortRange{First: 1024, Last: 65535})
+	p, err := newPortPlex(config)
 	if err != nil {
 		return err
 	}
@@ -177,7 +182,7 @@ const killEvery = time.Second
 // portVictims measures how long a claim takes while many contend, of whom one is killed each second
 // and started again. The times are those of the others.
 func portVictims(ctx context.Context, config Config, results *Results) error {
-	p, err := newPortPlex(config, contract.PortRange{First: 1024, Last: 65535})
+	p, err := newPortPlex(config)
 	if err != nil {
 		return err
 	}

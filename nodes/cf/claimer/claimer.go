@@ -101,52 +101,49 @@ func (c *Claimer) release(ctx context.Context, dvipa netip.Addr) error {
 	return nil
 }
 
-// Ports that a stack marks in churn: 256 of its own for each of 128 stacks, below every pool that
-// begins at churnEnd or later.
+// In churn, so many ports are claimed one by one, and then given back and marked as in use under one
+// lock each, so many times.
 const (
-	churnPorts = 256
-	churnFirst = 1024
-	churnEnd   = churnFirst + 128*churnPorts
+	churnPorts = 64
+	churnTimes = 16
 )
 
-// churn marks many ports at once and gives them back at once, every other one to rest, so that it
-// is nearly always in the middle of updates under one lock; and claims one as an application does.
+// churn is in the middle of updates nearly all the time. It chooses ports from the pool, so that what
+// another left wrong there is not put right by being done again.
 func (c *Claimer) churn(ctx context.Context, dvipa netip.Addr) error {
-	xcf := c.XCF.AsSlice()
-	first := churnFirst + uint16(xcf[len(xcf)-1]%128)*churnPorts
-	marked := make([]cf.Held, churnPorts)
-	released := make([]cf.Release, churnPorts)
-	for i := range marked {
-		marked[i] = cf.Held{Port: first + uint16(i), Use: cf.Unique}
-		released[i] = cf.Release{Port: first + uint16(i), Rest: i%2 == 0}
-	}
+	released, marked := make([]cf.Release, churnPorts), make([]cf.Held, churnPorts)
 	for ctx.Err() == nil {
-		var conflicts []cf.Conflict
-		err := c.patiently(func() (err error) {
-			conflicts, err = c.Facility.Mark(ctx, dvipa, c.XCF, marked)
-			return err
-		})
-		if err != nil {
-			return err
+		for i := range churnPorts {
+			port, err := c.claim(ctx, dvipa)
+			if err != nil {
+				return err
+			}
+			released[i], marked[i] = cf.Release{Port: port, Rest: i == 0}, cf.Held{Port: port, Use: cf.Unique}
 		}
-		if len(conflicts) > 0 {
-			return fmt.Errorf("port %d of %s, which is this stack's alone, is held by %s", conflicts[0].Port, dvipa, conflicts[0].Holder)
+		for range churnTimes {
+			if err := c.giveBack(ctx, dvipa, released...); err != nil {
+				return err
+			}
+			if err := c.mark(ctx, dvipa, marked); err != nil {
+				return err
+			}
 		}
 		if err := c.giveBack(ctx, dvipa, released...); err != nil {
 			return err
 		}
-		port, err := c.claim(ctx, dvipa)
-		if err != nil {
-			return err
-		}
-		if port < churnEnd {
-			return fmt.Errorf("port %d of %s was chosen: churn takes a pool that begins at %d or later", port, dvipa, churnEnd)
-		}
-		if err := c.giveBack(ctx, dvipa, cf.Release{Port: port}); err != nil {
-			return err
-		}
 	}
 	return ctx.Err()
+}
+
+// mark takes ports that are available.
+func (c *Claimer) mark(ctx context.Context, dvipa netip.Addr, ports []cf.Held) error {
+	return c.patiently(func() error {
+		conflicts, err := c.Facility.Mark(ctx, dvipa, c.XCF, ports)
+		if err == nil && len(conflicts) > 0 {
+			err = fmt.Errorf("port %d of %s is held by %s, too", conflicts[0].Port, dvipa, conflicts[0].Holder)
+		}
+		return err
+	})
 }
 
 // claim takes a port of the pool.

@@ -16,13 +16,13 @@ import (
 
 var dvipa = netip.MustParseAddr("44.0.0.10")
 
-// start is the claimer of stack n of a plex whose pool is 49152 to 49251.
+// start is the claimer of stack n of a plex whose pool is 49152 to 49351.
 func start(t *testing.T, path string, n byte) *Claimer {
 	t.Helper()
 	xcf := netip.AddrFrom4([4]byte{10, 1, 0, n})
 	f, err := cf.Open(cf.Config{
 		Path: path, Plex: "PLEX1", Self: contract.Member{Stack: "MVS" + string('0'+n), XCF: xcf, Incarnation: 1},
-		Pool: contract.PortRange{First: 49152, Last: 49251}, Rest: time.Minute,
+		Pool: contract.PortRange{First: 49152, Last: 49351}, Rest: time.Nanosecond,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -101,8 +101,8 @@ func TestTwoHoldTheWholePool(t *testing.T) {
 			holder[port] = c
 		}
 	}
-	if len(holder) != 100 || len(held(t, first)) != 100 {
-		t.Errorf("%d ports were taken, %d are held, of a pool of 100", len(holder), len(held(t, first)))
+	if len(holder) != 200 || len(held(t, first)) != 200 {
+		t.Errorf("%d ports were taken, %d are held, of a pool of 200", len(holder), len(held(t, first)))
 	}
 	for _, c := range []*Claimer{first, second} {
 		if _, err := c.Do(t.Context(), claimer.Job{Do: claimer.Release, DVIPA: dvipa}); err != nil {
@@ -123,7 +123,7 @@ func TestTwoChurnApart(t *testing.T) {
 	for n := range byte(2) {
 		c := start(t, path, n+1)
 		go func() {
-			_, err := c.Do(ctx, claimer.Job{Do: claimer.Churn, DVIPA: dvipa})
+			_, err := c.Do(ctx, claimer.Job{Do: claimer.Churn, DVIPA: netip.AddrFrom4([4]byte{44, 0, 0, n})})
 			ended <- err
 		}()
 	}

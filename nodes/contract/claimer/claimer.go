@@ -28,9 +28,10 @@ const (
 	Hold Work = "hold"
 	// Release: give back what was held, one port at a time.
 	Release Work = "release"
-	// Churn: be inside updates of the entry nearly all the time, of one port and of many, until
-	// killed. Only ports of the pool are chosen; others may be marked as a stack marks what is in
-	// use already (T21), different ones for each stack. There is no answer unless it fails.
+	// Churn: over and over until killed, take ports of the pool as unique and give them back, so as to
+	// be inside updates of the entry nearly all the time. So several ports are given back, and marked as in use
+	// once more, under one lock; nobody else takes ports of the DVIPA. There is no answer unless
+	// it fails.
 	Churn Work = "churn"
 )
 
