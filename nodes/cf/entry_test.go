@@ -28,7 +28,7 @@ func newEntry(pool portfile.Pool, slots int) entry {
 // The answers of an entry are those of a table that is as simple as can be (block 204, I15, I18).
 func TestEntryAnswersAsATable(t *testing.T) {
 	t.Parallel()
-	const slots, ports, steps = 4, 6, 20000
+	const slots, ports, steps, auditEvery = 4, 6, 20000, 200
 	seed := uint64(time.Now().UnixNano())
 	random := rand.New(rand.NewPCG(seed, 0))
 	e := newEntry(portfile.Pool{First: 1, Last: ports}, slots)
@@ -75,6 +75,9 @@ func TestEntryAnswersAsATable(t *testing.T) {
 				delete(u.slots, slot)
 				u.unique = u.unique && len(u.slots) > 0
 			}
+		}
+		if step%auditEvery != 0 {
+			continue // it looks at all ports
 		}
 		for _, finding := range portfile.Audit(e, nil) {
 			if !finding.Conflict {
