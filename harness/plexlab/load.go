@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"runtime"
 	"strconv"
 	"time"
 
@@ -92,6 +93,9 @@ func newProbe(io streams) *cobra.Command {
 		&cobra.Command{
 			Use: "locker PORTFILE", Short: "Lock entries of a port file, told by standard input", Args: cobra.ExactArgs(1),
 			RunE: func(_ *cobra.Command, args []string) error {
+				// As a stack, whose claims it is compared with: on a machine with much else to do,
+				// a process that moves between two processors gets more of them.
+				runtime.GOMAXPROCS(1)
 				return named("locker", probe.Locker(args[0], io.in, io.out))
 			},
 		},

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -16,15 +15,13 @@ import (
 // Locker is a claimer (nodes/contract/claimer) that claims nothing: its cycle locks the byte of the
 // DVIPA's entry in a port file and unlocks it, which is one operation: it is what no claim can do
 // without. It is as fast as can be: by raw system calls, for which the runtime does not make
-// room for others, unless another has the lock and it waits in the kernel. As a stack does, it has one
-// processor: where a machine has much else to do, one process that runs on two gets more of them.
+// room for others.
 func Locker(path string, in io.Reader, out io.Writer) error {
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	runtime.GOMAXPROCS(1)
 	descriptor := file.Fd()
 	return claimer.Serve(in, out, func(job claimer.Job) (claimer.Answer, error) {
 		if job.Do != claimer.Cycle {
