@@ -21,6 +21,8 @@ type Config struct {
 	Rounds int
 	// Sample is how long one measurement of a rate runs; 0 means 1.5 s.
 	Sample time.Duration
+	// Kills is how many processes are killed inside updates of the port file; 0 means 10,000.
+	Kills int
 	// Progress is called with one line for each step.
 	Progress func(line string)
 }
@@ -39,6 +41,7 @@ var parts = []Part{
 	{"distribute", "connections and bulk throughput: direct, distributed, DNAT and HAProxy", distribute},
 	{"lab", "time of up until a client is served, and of down", laboratory},
 	{"listen", "time of listen() and close() until the distributor knows", listen},
+	{"ports", "cluster-wide ports: bind(), and the port file beside bare locks and etcd", ports},
 }
 
 // Parts lists them in the order in which they run.
@@ -52,6 +55,9 @@ func Run(ctx context.Context, config Config, name string) (*Results, error) {
 	}
 	if config.Sample == 0 {
 		config.Sample = 1500 * time.Millisecond
+	}
+	if config.Kills == 0 {
+		config.Kills = 10_000
 	}
 	results, found := &Results{}, false
 	for _, part := range parts {

@@ -17,7 +17,7 @@ type Row struct {
 	// Key is dotted, part first ("lab.up_s.5"); once published it keeps its meaning.
 	Key   string
 	Value float64
-	// Unit is for people ("1/s", "Gbit/s", "ms", "s"); empty for a ratio.
+	// Unit is for people ("1/s", "Gbit/s", "us", "ms", "s"); empty for a ratio.
 	Unit string
 	// Goal is nil where none is set.
 	Goal *Goal
@@ -60,6 +60,9 @@ var goals = map[string]Goal{
 	"listen.withdrawn_ms.max":              {Limit: 100, AtMost: true},
 	"listen.withdrawn_half_open_ms.max":    {Limit: 100, AtMost: true},
 	"listen.withdrawn_shutdown_ms.max":     {Limit: 100, AtMost: true},
+	"ports.bind_us.p50":                    {Limit: 150, AtMost: true},
+	"ports.claims.ratio_bare_1":            {Limit: 0.5},
+	"ports.claims.ratio_bare_8":            {Limit: 0.5},
 }
 
 // add appends a number. A key that is there already, or a number that JSON cannot carry, is a

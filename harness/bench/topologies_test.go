@@ -9,7 +9,7 @@ import (
 
 // TestTopologiesHaveWhatIsMeasured checks the addresses that the parts take for granted.
 func TestTopologiesHaveWhatIsMeasured(t *testing.T) {
-	for name, text := range map[string][]byte{"distribute": distributeTopology, "listen": listenTopology} {
+	for name, text := range map[string][]byte{"distribute": distributeTopology, "listen": listenTopology, "ports": portsTopology} {
 		plan, err := planOf(name, text)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)

@@ -107,6 +107,12 @@ func (m *Manifest) LaunchCommand(p Parameters, argv []string) ([]string, error) 
 	return append(launcher, argv...), nil
 }
 
+// ClaimCommand is the command of a claimer; the manifest has one. Of the parameters, it is told
+// those that concern the port file: Plex, Stack, XCFAddress, PortFile, PoolFirst, PoolLast and RestMS.
+func (m *Manifest) ClaimCommand(p Parameters) ([]string, error) {
+	return m.command("claim", m.Claim, p)
+}
+
 // command fills in the templates. A program with a slash in its name is a path and is cleaned,
 // so that process lists show where it really is.
 func (m *Manifest) command(name string, templates []string, p Parameters) ([]string, error) {

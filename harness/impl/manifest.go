@@ -36,6 +36,10 @@ type Manifest struct {
 	// appended to it. It ends when the application does, with the same status. Empty: applications
 	// are run as they are, and the stack finds their sockets by looking.
 	Launch []string `yaml:"launch" json:"launch,omitempty"`
+	// Claim is the command of a claimer (nodes/contract/claimer): a program that takes and gives back
+	// ports in the port file as one stack, outside any laboratory, to be measured and killed. Empty: what needs it
+	// is not measured.
+	Claim []string `yaml:"claim" json:"claim,omitempty"`
 	// ReadyTimeout bounds the time from the start until GET /v1/ready answers that the stack is ready
 	// and has settled with all others: more than 0, at most 5 minutes; absent, DefaultReadyTimeout.
 	ReadyTimeout time.Duration `yaml:"ready_timeout" json:"ready_timeout"`
@@ -165,11 +169,13 @@ func (m *Manifest) check() (at, problem string) {
 			return at, fmt.Sprintf("capability %q is declared twice", capability)
 		}
 	}
-	if i, err := tryCommand(m.Start); err != nil {
-		return fmt.Sprintf("$.start[%d]", i), err.Error()
-	}
-	if i, err := tryCommand(m.Launch); err != nil {
-		return fmt.Sprintf("$.launch[%d]", i), err.Error()
+	for _, command := range []struct {
+		name      string
+		templates []string
+	}{{"start", m.Start}, {"launch", m.Launch}, {"claim", m.Claim}} {
+		if i, err := tryCommand(command.templates); err != nil {
+			return fmt.Sprintf("$.%s[%d]", command.name, i), err.Error()
+		}
 	}
 	return "", ""
 }

@@ -56,6 +56,15 @@ func TestReferenceCommands(t *testing.T) {
 	if diff := cmp.Diff(want, launch); diff != "" {
 		t.Errorf("launch command, want (-) got (+):\n%s", diff)
 	}
+	claim, err := manifest.ClaimCommand(parameters)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want = []string{root + "/out/bin/stackd", "claim", "--plex", "PLEX1", "--stack", "MVS1", "--xcf-address", "10.1.0.1",
+		"--port-file", "/ports", "--pool", "1024-65535", "--port-rest-ms", "60000"}
+	if diff := cmp.Diff(want, claim); diff != "" {
+		t.Errorf("claim command, want (-) got (+):\n%s", diff)
+	}
 	all := profile.Weights | profile.ClusterPorts | profile.Ranges | profile.SourceIPAs | profile.IPv6
 	if got := manifest.Features(); got != all {
 		t.Errorf("features that profiles can ask for: got %b, want %b", got, all)
@@ -107,6 +116,7 @@ func TestMistakes(t *testing.T) {
 		{"broken template", head + "start: ['{{.Stack']\n", "m.yaml:3:9: argument"},
 		{"unknown field of a template", head + "start: [x, '{{.Stak}}']\n", "m.yaml:3:12: argument"},
 		{"broken launcher", head + "start: [x]\nlaunch: [y, '{{.No}}']\n", "m.yaml:4:13: argument"},
+		{"broken claimer", head + "start: [x]\nclaim: [y, '{{.No}}']\n", "m.yaml:4:12: argument"},
 		{"unknown capability", head + "start: [x]\ncapabilities:\n  - core\n  - fly\n", `m.yaml:6:5: capability "fly"`},
 		{"capability twice", head + "start: [x]\ncapabilities: [core, core]\n", `m.yaml:4:22: capability "core" is declared twice`},
 		{"unknown variant", head + "start: [x]\nvariant: both\n", `m.yaml:4:10: variant "both"`},

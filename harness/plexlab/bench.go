@@ -23,6 +23,7 @@ func newBench(io streams) *cobra.Command {
 		output   string
 		rounds   int
 		sample   time.Duration
+		kills    int
 	)
 	command := &cobra.Command{
 		Use: "bench [PART]", Short: "Measure what stacks and laboratories can do", Hidden: true,
@@ -35,8 +36,8 @@ func newBench(io streams) *cobra.Command {
 			return names, cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if rounds < 1 || sample <= 0 {
-				return usagef("--rounds and --sample must be above zero")
+			if rounds < 1 || sample <= 0 || kills < 1 {
+				return usagef("--rounds, --sample and --kills must be above zero")
 			}
 			implementation, err := readManifest(manifest)
 			if err != nil {
@@ -52,7 +53,7 @@ func newBench(io streams) *cobra.Command {
 			}
 			told := newProgress(io.err, false)
 			results, err := bench.Run(cmd.Context(), bench.Config{
-				Implementation: implementation, Executable: self, Rounds: rounds, Sample: sample, Progress: told.step,
+				Implementation: implementation, Executable: self, Rounds: rounds, Sample: sample, Kills: kills, Progress: told.step,
 			}, part)
 			told.clear()
 			if len(results.Rows()) == 0 {
@@ -66,6 +67,7 @@ func newBench(io streams) *cobra.Command {
 	flags.StringVarP(&output, "output", "o", "", "file for the numbers, one flat JSON object")
 	flags.IntVar(&rounds, "rounds", 7, "how often everything is measured")
 	flags.DurationVar(&sample, "sample", 1500*time.Millisecond, "how long a measurement of a rate runs")
+	flags.IntVar(&kills, "kills", 10_000, "how many processes are killed inside updates of the port file")
 	return command
 }
 

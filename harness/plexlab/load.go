@@ -4,10 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"runtime"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/plexlab-dev/plexlab/harness/bench/etcd"
 	"github.com/plexlab-dev/plexlab/harness/bench/load"
 	"github.com/plexlab-dev/plexlab/harness/bench/probe"
 )
@@ -65,9 +68,9 @@ func addressesOf(prefix netip.Prefix) []netip.Addr {
 	return addresses
 }
 
-// newProbe holds the programs that measure listen and close from inside a laboratory.
+// newProbe holds the programs that the benchmarks run, inside a laboratory and beside it.
 func newProbe(io streams) *cobra.Command {
-	command := &cobra.Command{Use: "probe", Short: "Measure listen and close", Hidden: true}
+	command := &cobra.Command{Use: "probe", Short: "Measure, told by standard input", Hidden: true}
 	command.AddCommand(
 		&cobra.Command{
 			Use: "listener", Short: "Open and close listeners, told by standard input", Args: cobra.NoArgs,
@@ -79,6 +82,31 @@ func newProbe(io streams) *cobra.Command {
 			Use: "knocker", Short: "Knock at services, told by standard input", Args: cobra.NoArgs,
 			RunE: func(*cobra.Command, []string) error {
 				return named("knocker", probe.Knocker(io.in, io.out))
+			},
+		},
+		&cobra.Command{
+			Use: "binder", Short: "Bind sockets, told by standard input", Args: cobra.NoArgs,
+			RunE: func(*cobra.Command, []string) error {
+				return named("binder", probe.Binder(io.in, io.out))
+			},
+		},
+		&cobra.Command{
+			Use: "locker PORTFILE", Short: "Lock entries of a port file, told by standard input", Args: cobra.ExactArgs(1),
+			RunE: func(_ *cobra.Command, args []string) error {
+				// As a stack, whose claims it is compared with: on a machine with much else to do,
+				// a process that moves between two processors gets more of them.
+				runtime.GOMAXPROCS(1)
+				return named("locker", probe.Locker(args[0], io.in, io.out))
+			},
+		},
+		&cobra.Command{
+			Use: "etcd ENDPOINT STACK", Short: "Claim ports as keys of etcd, told by standard input", Args: cobra.ExactArgs(2),
+			RunE: func(cmd *cobra.Command, args []string) error {
+				stack, err := strconv.Atoi(args[1])
+				if err != nil {
+					return usageError{err}
+				}
+				return named("etcd claimer", etcd.Claim(cmd.Context(), args[0], stack, io.in, io.out))
 			},
 		},
 	)

@@ -172,6 +172,12 @@ func (f *File) records(yield func(entry int, record layout.Record, live bool) bo
 	return nil
 }
 
+// LockOf is the byte of the file whose lock is that of a DVIPA's entry.
+func (f *File) LockOf(dvipa netip.Addr) (offset int64, err error) {
+	entry, err := f.find(dvipa)
+	return layout.EntryOffset(entry), err
+}
+
 // find is the number of a DVIPA's entry.
 func (f *File) find(dvipa netip.Addr) (int, error) {
 	found := -1

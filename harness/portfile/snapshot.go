@@ -110,6 +110,20 @@ func (f *File) Snapshot(dvipa netip.Addr) (Snapshot, error) {
 	return s, nil
 }
 
+// Glance reads the header of a DVIPA's entry without its lock: what the last holder left there,
+// where nobody has taken the lock since.
+func (f *File) Glance(dvipa netip.Addr) (layout.Entry, error) {
+	entry, err := f.find(dvipa)
+	if err != nil {
+		return layout.Entry{}, err
+	}
+	b, err := f.read(layout.EntryOffset(entry), layout.EntryHeaderSize)
+	if err != nil {
+		return layout.Entry{}, err
+	}
+	return layout.DecodeEntry(b)
+}
+
 // members adds the XCF addresses of the members by slot.
 func (f *File) members(bySlot map[int]netip.Addr) error {
 	members, err := f.Members()

@@ -43,15 +43,13 @@ func (d *diagConn) close() {
 func (d *diagConn) dump(in states, visit func(diagSocket)) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for _, family := range []uint8{unix.AF_INET, unix.AF_INET6} {
-		d.sequence++
-		d.out = appendRequest(d.out[:0], family, unix.NLM_F_DUMP, d.sequence, in, probe{})
-		if err := d.socket.send(d.out); err != nil {
-			return fmt.Errorf("dump TCP sockets: %w", err)
-		}
-		if err := d.receiveDump(visit); err != nil {
-			return fmt.Errorf("dump TCP sockets: %w", err)
-		}
+	d.sequence++
+	d.out = appendDump(d.out[:0], d.sequence, in)
+	if err := d.socket.send(d.out); err != nil {
+		return fmt.Errorf("dump TCP sockets: %w", err)
+	}
+	if err := d.receiveDump(visit); err != nil {
+		return fmt.Errorf("dump TCP sockets: %w", err)
 	}
 	return nil
 }
@@ -70,7 +68,7 @@ func (d *diagConn) receiveDump(visit func(diagSocket)) error {
 			case unix.NLMSG_DONE, unix.NLMSG_ERROR:
 				done = true
 				return messageError(payload)
-			case unix.SOCK_DIAG_BY_FAMILY:
+			case dumpTCP:
 				s, err := parseDiag(payload)
 				if err == nil {
 					visit(s)

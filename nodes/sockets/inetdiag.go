@@ -15,7 +15,13 @@ const (
 	sizeofNlmsghdr    = 16
 	sizeofDiagRequest = 56 // struct inet_diag_req_v2
 	sizeofDiagMessage = 72 // struct inet_diag_msg
-	sizeofNlattr      = 4
+
+	// dumpTCP (TCPDIAG_GETSOCK) is the older request, struct inet_diag_req: it alone dumps the sockets
+	// of both address families in one walk over the kernel's tables. Its answers are of the same kind.
+	dumpTCP         = 18
+	sizeofDiagDump  = 60
+	diagSocketIDLen = 48 // struct inet_diag_sockid
+	sizeofNlattr    = 4
 
 	diagSKV6Only = 11 // INET_DIAG_SKV6ONLY
 
@@ -60,8 +66,11 @@ var (
 	synchronized = statesOf(tcpEstablished, tcpFinWait1, tcpFinWait2, tcpCloseWait, tcpLastAck, tcpClosing)
 	// anyConnection is everything that a packet of the peer could still meet.
 	anyConnection = synchronized | statesOf(tcpSynSent, tcpSynRecv, tcpTimeWait)
-	// anySocket is everything that has a port.
-	anySocket = anyConnection | listening | statesOf(tcpBoundInactive)
+	// boundOnly sockets have a port and nothing more; together with those in use they are
+	// everything that has a port.
+	boundOnly = statesOf(tcpBoundInactive)
+	inUse     = anyConnection | listening
+	anySocket = inUse | boundOnly
 )
 
 // diagSocket is a TCP socket as sock_diag tells it.
@@ -82,8 +91,23 @@ type diagSocket struct {
 
 func (s diagSocket) connection() Connection { return Connection{Local: s.local, Remote: s.remote} }
 
-// appendRequest appends a netlink message that asks about TCP sockets: a dump of all in the
-// given states, or without NLM_F_DUMP about one.
+// appendDump appends a netlink message that asks for all TCP sockets in the given states, of both
+// address families.
+func appendDump(b []byte, sequence uint32, in states) []byte {
+	b = binary.NativeEndian.AppendUint32(b, sizeofNlmsghdr+sizeofDiagDump)
+	b = binary.NativeEndian.AppendUint16(b, dumpTCP)
+	b = binary.NativeEndian.AppendUint16(b, unix.NLM_F_REQUEST|unix.NLM_F_DUMP)
+	b = binary.NativeEndian.AppendUint32(b, sequence)
+	b = binary.NativeEndian.AppendUint32(b, 0) // port: the kernel fills in the sender's
+
+	b = append(b, unix.AF_UNSPEC, 0, 0, 0) // lengths of prefixes, no extensions
+	b = append(b, make([]byte, diagSocketIDLen)...)
+	b = binary.NativeEndian.AppendUint32(b, uint32(in))
+	return binary.NativeEndian.AppendUint32(b, 0) // tables: all
+}
+
+// appendRequest appends a netlink message that asks about one TCP socket, if it is in one of the
+// given states.
 func appendRequest(b []byte, family uint8, flags uint16, sequence uint32, in states, one probe) []byte {
 	b = binary.NativeEndian.AppendUint32(b, sizeofNlmsghdr+sizeofDiagRequest)
 	b = binary.NativeEndian.AppendUint16(b, unix.SOCK_DIAG_BY_FAMILY)

@@ -13,8 +13,9 @@ import (
 // of every address is found if relevant takes the unspecified address. It may be called from
 // within Deliver.
 //
-// The kernel is asked twice, because it may miss a socket that changes its state while it is
-// asked. Before Linux 6.8 it does not tell of sockets that are bound and nothing more: then those
+// The kernel is asked once for sockets that are bound and nothing more, because that walks a table of
+// the whole machine, and before and after that for all others: it may miss a socket that changes its
+// state while it is asked. Before Linux 6.8 it does not tell of sockets that are bound and nothing more: then those
 // named to Bound, and not yet told to have been closed, stand for them.
 func (m *Monitor) PortsInUse(relevant func(netip.Addr) bool) (map[netip.AddrPort]struct{}, error) {
 	used := map[netip.AddrPort]struct{}{}
@@ -23,8 +24,8 @@ func (m *Monitor) PortsInUse(relevant func(netip.Addr) bool) (map[netip.AddrPort
 			used[local] = struct{}{}
 		}
 	}
-	for range 2 {
-		if err := m.ask.dump(anySocket, func(s diagSocket) { note(s.local) }); err != nil {
+	for _, in := range []states{inUse, boundOnly, inUse} {
+		if err := m.ask.dump(in, func(s diagSocket) { note(s.local) }); err != nil {
 			return nil, err
 		}
 	}
@@ -49,6 +50,6 @@ func (d *diagConn) probeBound() (sees bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("read socket cookie: %w", err)
 	}
-	err = d.dump(statesOf(tcpBoundInactive), func(s diagSocket) { sees = sees || s.cookie == cookie })
+	err = d.dump(boundOnly, func(s diagSocket) { sees = sees || s.cookie == cookie })
 	return sees, err
 }

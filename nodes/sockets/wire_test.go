@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -69,8 +70,8 @@ func TestParseDiag(t *testing.T) {
 func TestRequestLayout(t *testing.T) {
 	t.Parallel()
 	c := Connection{Local: netip.MustParseAddrPort("10.1.0.1:80"), Remote: netip.MustParseAddrPort("10.44.0.2:4000")}
-	got := appendRequest(nil, unix.AF_INET, unix.NLM_F_DUMP, 9, listening, probe{c, 7})
-	want := "48000000" + "1400" + "0103" + "09000000" + "00000000" + // netlink header
+	got := appendRequest(nil, unix.AF_INET, unix.NLM_F_ACK, 9, listening, probe{c, 7})
+	want := "48000000" + "1400" + "0500" + "09000000" + "00000000" + // netlink header
 		"02060000" + "00040000" + // AF_INET, TCP, 1 << LISTEN
 		"0050" + "0fa0" + "0a010001" + "000000000000000000000000" + "0a2c0002" + "000000000000000000000000" +
 		"07000000" + "ffffffffffffffff"
@@ -79,6 +80,12 @@ func TestRequestLayout(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, hex.EncodeToString(got)); diff != "" {
 		t.Errorf("request (-want +got):\n%s", diff)
+	}
+	got = appendDump(nil, 9, listening)
+	want = "4c000000" + "1200" + "0103" + "09000000" + "00000000" + // netlink header
+		"00000000" + strings.Repeat("00", 48) + "00040000" + "00000000" // any family, 1 << LISTEN
+	if diff := cmp.Diff(want, hex.EncodeToString(got)); diff != "" {
+		t.Errorf("dump (-want +got):\n%s", diff)
 	}
 }
 

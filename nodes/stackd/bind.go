@@ -28,11 +28,13 @@ func (s *stack) Bind(ctx context.Context, request sockets.BindRequest, perform f
 // caller holds s.binds since before it looked at the addresses.
 func (s *stack) carryOut(ctx context.Context, bind *vipa.Bind, cookie uint64, perform func(netip.AddrPort) error) (vipa.PortBound, error) {
 	var claim cf.Claim
+	var dvipa netip.Addr // of the claim
 	var answer vipa.Answer
 	var err error // of the last step
 	for {
 		switch step := bind.Next(answer).(type) {
 		case vipa.LookUpPort:
+			dvipa = step.DVIPA
 			claim, err = s.facility.Claim(ctx, cf.Request{DVIPA: step.DVIPA, Port: step.Port, Use: cfUse(step.Use), Avoid: step.Avoid})
 			answer = outcome(err)
 			if err == nil {
@@ -45,6 +47,7 @@ func (s *stack) carryOut(ctx context.Context, bind *vipa.Bind, cookie uint64, pe
 			answer = outcome(err)
 			answer.Port = step.Address.Port()
 		case vipa.Commit:
+			s.clerk.claims.note(netip.AddrPortFrom(dvipa, claim.Port()))
 			err = claim.Commit()
 			answer = outcome(err)
 		case vipa.Abort:
@@ -57,7 +60,7 @@ func (s *stack) carryOut(ctx context.Context, bind *vipa.Bind, cookie uint64, pe
 			if bound.Local.IsValid() {
 				bound.ID = cookie
 				s.monitor.Bound(bound.ID, bound.Local)
-				s.loop.post(bound)
+				s.loop.postLater(bound)
 			}
 			return bound, nil
 		}

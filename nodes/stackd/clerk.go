@@ -18,10 +18,16 @@ import (
 // remnants still use, a coupling facility that is not there.
 const again = 250 * time.Millisecond
 
+// gatherReleases is how long a port that is to be given back waits for others. Asking the kernel which
+// ports have sockets takes as long for one as for all, and keeps the processor from binds meanwhile.
+const gatherReleases = 10 * time.Millisecond
+
 // clerk does what the core asks of the coupling facility, in order, apart from the loop: an entry
 // may be locked for a while. What it did goes back to the core as an event.
 type clerk struct {
 	clerkConfig
+
+	claims claims
 
 	mu    sync.Mutex
 	asked []vipa.Action
@@ -79,25 +85,37 @@ func (c *clerk) nudge() {
 
 // run works until ctx ends.
 func (c *clerk) run(ctx context.Context) {
-	retry := time.NewTimer(again)
+	retry := time.NewTicker(again)
 	defer retry.Stop()
+	var gathered <-chan time.Time // nil while nothing is gathered
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-c.wake:
+			if gathered == nil {
+				gathered = time.After(gatherReleases)
+			}
+			c.takeAsked()
+			c.work(ctx)
+		case <-gathered:
+			gathered = nil
+			c.giveBack(ctx)
 		case <-retry.C:
-			retry.Reset(again)
+			c.work(ctx)
+			c.giveBack(ctx)
 		}
-		c.mu.Lock()
-		asked := c.asked
-		c.asked = nil
-		c.mu.Unlock()
-		for _, a := range asked {
-			c.take(a)
-		}
-		c.work(ctx)
-		c.report("withdraw DVIPAs of a VIPARange", c.ranges.withdrawUnused())
+	}
+}
+
+// takeAsked notes all that was asked.
+func (c *clerk) takeAsked() {
+	c.mu.Lock()
+	asked := c.asked
+	c.asked = nil
+	c.mu.Unlock()
+	for _, a := range asked {
+		c.take(a)
 	}
 }
 
@@ -123,17 +141,22 @@ func (c *clerk) take(action vipa.Action) {
 	}
 }
 
-// work does what can be done now; the rest stays for the next time.
-func (c *clerk) work(ctx context.Context) {
-	for dvipa, mark := range c.marks {
-		if c.report("mark ports of "+dvipa.String(), c.mark(ctx, mark)) {
-			delete(c.marks, dvipa)
-		}
-	}
+// giveBack gives back what nothing uses any more; the rest stays for the next time.
+func (c *clerk) giveBack(ctx context.Context) {
 	for dvipa := range c.unused {
 		c.report("give back ports of "+dvipa.String(), c.release(ctx, dvipa))
 		if len(c.unused[dvipa]) == 0 {
 			delete(c.unused, dvipa)
+		}
+	}
+	c.report("withdraw DVIPAs of a VIPARange", c.ranges.withdrawUnused())
+}
+
+// work does what else can be done now; the rest stays for the next time.
+func (c *clerk) work(ctx context.Context) {
+	for dvipa, mark := range c.marks {
+		if c.report("mark ports of "+dvipa.String(), c.mark(ctx, mark)) {
+			delete(c.marks, dvipa)
 		}
 	}
 	for xcf, member := range c.gone {
@@ -148,14 +171,17 @@ func (c *clerk) work(ctx context.Context) {
 	}
 }
 
-// release gives back those of the ports that nothing uses (I18).
+// release gives back those of the ports that nothing uses (I18). The kernel is asked before the lock is
+// taken, because that takes milliseconds, for which nobody else could bind. From then on
+// only an application that claims a port of its stack once more can come to use it, and that is noted.
 func (c *clerk) release(ctx context.Context, dvipa netip.Addr) error {
 	waiting := c.unused[dvipa]
 	ports := make([]uint16, 0, len(waiting))
 	for port := range waiting {
 		ports = append(ports, port)
 	}
-	// Asked once without the lock: what remnants still use is no reason to take it.
+	c.claims.watch()
+	defer c.claims.ignore()
 	ports, err := c.free(dvipa, ports)
 	if err != nil || len(ports) == 0 {
 		return err
@@ -168,7 +194,9 @@ func (c *clerk) release(ctx context.Context, dvipa netip.Addr) error {
 	var held []uint16
 	freed, err := c.facility.Release(ctx, dvipa, releases, func(some []uint16) ([]uint16, error) {
 		held = some
-		return c.free(dvipa, some)
+		return slices.DeleteFunc(slices.Clone(some), func(port uint16) bool {
+			return c.claims.has(netip.AddrPortFrom(dvipa, port))
+		}), nil
 	})
 	if err == nil {
 		// What the coupling facility does not have as this stack's needs no release.

@@ -24,6 +24,7 @@ type table struct {
 	foreign []cf.Conflict            // what Mark answers
 	alive   bool                     // what is to be reclaimed lives still
 	asked   int                      // to reclaim
+	locked  func()                   // is called when the entry is locked to release
 	lost    uint16                   // a port that nobody holds
 	broken  error
 }
@@ -46,6 +47,9 @@ func (f *table) Release(_ context.Context, _ netip.Addr, ports []cf.Release, unu
 		if r.Port != f.lost {
 			numbers = append(numbers, r.Port)
 		}
+	}
+	if f.locked != nil {
+		f.locked()
 	}
 	return unused(numbers)
 }
@@ -145,6 +149,16 @@ func TestPortsAreGivenBackOnceNothingUsesThem(t *testing.T) {
 	o.ask(vipa.ReleasePorts{DVIPA: dvipa.Addr(), Ports: []vipa.Release{{Port: 5000}, {Port: 5001, Rest: true}}})
 	o.expect(t, vipa.PortsReleased{DVIPA: dvipa.Addr(), Ports: []uint16{5000}})
 	o.kernel.close(5001) // nobody says so: a remnant ends without an event
+	o.expect(t, vipa.PortsReleased{DVIPA: dvipa.Addr(), Ports: []uint16{5001}})
+}
+
+func TestAPortThatIsClaimedWhileTheClerkLooksStays(t *testing.T) {
+	o := newOffice(t)
+	o.clerk.claims.note(netip.AddrPortFrom(dvipa.Addr(), 5000)) // whose socket the kernel has told of, or has closed
+	o.facility.locked = func() { o.clerk.claims.note(netip.AddrPortFrom(dvipa.Addr(), 5001)) }
+	o.ask(vipa.ReleasePorts{DVIPA: dvipa.Addr(), Ports: []vipa.Release{{Port: 5000}, {Port: 5001}}})
+	o.expect(t, vipa.PortsReleased{DVIPA: dvipa.Addr(), Ports: []uint16{5000}})
+	o.facility.set(func() { o.facility.locked = nil })
 	o.expect(t, vipa.PortsReleased{DVIPA: dvipa.Addr(), Ports: []uint16{5001}})
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/plexlab-dev/plexlab/nodes/contract"
@@ -16,11 +17,14 @@ const (
 	taskBacklog = 1024
 	// batchLimit is how many events are stepped before their actions are done together.
 	batchLimit = 256
+	// lateness bounds how long an event waits for others to be stepped with.
+	lateness = time.Millisecond
 )
 
 var errStopped = errors.New("the stack is stopping")
 
-// A task is one thing for the loop, which alone touches the core: an event or a view.
+// A task is one thing for the loop, which alone touches the core: an event or a view; neither where
+// events wait that were posted for later.
 type task struct {
 	event vipa.Event
 	view  func()
@@ -35,6 +39,9 @@ type loop struct {
 	log   *slog.Logger
 	tasks chan task
 	stop  chan struct{} // closed when run returns
+
+	mu    sync.Mutex
+	later []vipa.Event // that wait for the next task
 }
 
 // edges do what the core decides.
@@ -82,9 +89,12 @@ func (l *loop) batch(t task) {
 	var views []func()
 	var waiting []chan struct{}
 	for n := 1; ; n++ {
+		for _, event := range l.takeLater() {
+			actions = append(actions, l.step(event)...)
+		}
 		if t.view != nil {
 			views = append(views, t.view)
-		} else {
+		} else if t.event != nil {
 			actions = append(actions, l.step(t.event)...)
 		}
 		if t.done != nil {
@@ -179,6 +189,25 @@ func (l *loop) post(event vipa.Event) {
 	case l.tasks <- task{event: event}:
 	case <-l.stop:
 	}
+}
+
+// postLater hands over an event whose consequences nobody waits for: it is stepped before whatever is
+// handed over from now on, and lateness from now at the latest. So an application that has
+// been told its answer runs on before the stack does, on the processor that both share.
+func (l *loop) postLater(event vipa.Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.later = append(l.later, event); len(l.later) == 1 {
+		time.AfterFunc(lateness, func() { l.post(nil) })
+	}
+}
+
+func (l *loop) takeLater() []vipa.Event {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	later := l.later
+	l.later = nil
+	return later
 }
 
 // do hands an event to the loop and waits until its actions are done.

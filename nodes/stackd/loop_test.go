@@ -182,3 +182,44 @@ func TestAnOwnerIsToldOfPortsBeforeTheEndOfItsList(t *testing.T) {
 		t.Errorf("edges (-want +got):\n%s", cmp.Diff(want, r.done))
 	}
 }
+
+func TestAnEventForLaterIsSteppedBeforeTheNextTask(t *testing.T) {
+	core := vipa.New(vipa.Config{Self: self})
+	l := start(t, core, &recorder{})
+	l.postLater(vipa.ProfileChanged{Definition: vipa.Definition{Defines: []vipa.Define{{Prefix: dvipa}}}})
+	active := false
+	if err := l.look(time.Second, func() { active = core.Addresses().Active(dvipa.Addr()) }); err != nil {
+		t.Fatal(err)
+	}
+	if !active {
+		t.Error("a view that was asked for afterwards does not show what the event changed")
+	}
+}
+
+// announcer is a recorder that tells when the actions of a batch are done, and of how many in all.
+type announcer struct {
+	recorder
+	batches chan int
+}
+
+func (a *announcer) published(*vipa.Addresses) { a.batches <- len(a.done) }
+
+func TestAnEventForLaterIsSteppedThoughNothingFollows(t *testing.T) {
+	a := &announcer{batches: make(chan int, 1)}
+	l := newLoop(vipa.New(vipa.Config{Self: self}), a, newTrace(), slog.New(slog.DiscardHandler))
+	ctx, cancel := context.WithCancel(t.Context())
+	go l.run(ctx)
+	t.Cleanup(func() {
+		cancel()
+		<-l.stop
+	})
+	l.postLater(vipa.ProfileChanged{Definition: vipa.Definition{Defines: []vipa.Define{{Prefix: dvipa}}}})
+	select {
+	case n := <-a.batches:
+		if n == 0 {
+			t.Error("a batch without the event")
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("not stepped within 10 s")
+	}
+}

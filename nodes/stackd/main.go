@@ -1,6 +1,7 @@
 // Command stackd is the reference implementation of a communication protocol stack with
 // the VIPA distribution function. `stackd run` is the stack; `stackd exec` launches an
-// application so that the stack sees what it binds and listens on.
+// application so that the stack sees what it binds and listens on; `stackd claim` is for
+// measurements of the port file.
 package main
 
 import (
@@ -21,7 +22,7 @@ func main() {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(runCommand(), execCommand())
+	root.AddCommand(runCommand(), execCommand(), claimCommand())
 	if err := root.Execute(); err != nil {
 		fmt.Fprintln(os.Stderr, "stackd:", err)
 		os.Exit(1)

@@ -1,7 +1,8 @@
-// Package probe measures how long a change of a listening socket takes to reach the
-// distributor. Its programs run inside the laboratory: one opens and closes listeners, one
-// knocks from outside. Both are told what to do by lines on standard input and answer each
-// with a line of JSON that carries times of CLOCK_MONOTONIC, which all namespaces share.
+// Package probe has the programs that measure from where they run. In the laboratory, one opens
+// and closes listeners and one knocks from outside, which tells how long a change of a listening
+// socket takes to reach the distributor; another binds. They are told what to do by lines on
+// standard input and answer each with a line of JSON that carries times of CLOCK_MONOTONIC, which all
+// namespaces share. Outside it, one locks a byte of a port file, told as claimers are.
 package probe
 
 import (
@@ -28,6 +29,8 @@ type Answer struct {
 	// for; of a knock, the one that was let in.
 	Began int64 `json:"began_ns"`
 	Ended int64 `json:"ended_ns"`
+	// Took are the nanoseconds of each system call of a command that stands for many.
+	Took []int64 `json:"took_ns,omitempty"`
 	// Error is empty if the command was carried out.
 	Error string `json:"error,omitempty"`
 }
