@@ -245,7 +245,7 @@ var _ = Describe("a port that carried an outbound connection", func() {
 		s.program.Binds("c", first.local)
 		ports.Expect(first.local, "unique MVS1")
 		s.program.Do("close c")
-		ports.Eventually(first.local, "available")
+		ports.EventuallyFree(first.local)
 	})
 
 	It("is given out again when it has rested", requirements.Covers("I22"), func() {

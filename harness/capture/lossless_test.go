@@ -133,3 +133,28 @@ func TestHeadersAlone(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A socket that is open long before the capture begins has nothing to hold what passes meanwhile.
+func TestWhatPassesBeforeTheStartIsNoLoss(t *testing.T) {
+	w := &wire{}
+	w.near, w.far = vethtest.New(t)
+	var err error
+	if w.port, err = segment.NewPort(w.near.PacketSocket()); err != nil {
+		t.Fatal(err)
+	}
+	defer w.port.Close()
+	early := w.far.PacketSocket()
+	for n := range uint32(5000) {
+		w.send(t, n)
+	}
+	if w.Capture, err = Start("", Source{Name: "far", Socket: early}); err != nil {
+		t.Fatal(err)
+	}
+	w.send(t, 9999)
+	if _, err := w.On("far").Await(within(t), seq(9999)); err != nil {
+		t.Error(err)
+	}
+	if err := w.Stop(); err != nil {
+		t.Errorf("a capture that lost nothing: %v", err)
+	}
+}

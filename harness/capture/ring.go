@@ -64,6 +64,10 @@ func newRing(file *os.File, snap int, late time.Duration) (*ring, error) {
 		if err := unix.SetsockoptTpacketReq3(fd, unix.SOL_PACKET, unix.PACKET_RX_RING, &request); err != nil {
 			return fmt.Errorf("set up packet ring of %d bytes: %w", blockSize*blockCount, err)
 		}
+		// What the socket could not keep before it had a ring was lost to nobody: the count begins anew.
+		if _, err := unix.GetsockoptTpacketStatsV3(fd, unix.SOL_PACKET, unix.PACKET_STATISTICS); err != nil {
+			return fmt.Errorf("reset the count of lost packets: %w", err)
+		}
 		r.memory, err = unix.Mmap(fd, 0, blockSize*blockCount, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 		if err != nil {
 			return fmt.Errorf("map packet ring: %w", err)
