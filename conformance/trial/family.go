@@ -85,7 +85,7 @@ func (f Family) Unit(c UnitConfig) *UnitTrial {
 func (f Family) System(file string, change func(*topo.Topology)) *SystemTrial {
 	ginkgo.GinkgoHelper()
 	f.Needed()
-	return system(f, file, change, recording{late: systemLate})
+	return system(f, file, change)
 }
 
 // Busy is System for specs of more packets than a capture can hold: only TCP segments with SYN
@@ -93,7 +93,7 @@ func (f Family) System(file string, change func(*topo.Topology)) *SystemTrial {
 func (f Family) Busy(file string, change func(*topo.Topology)) *SystemTrial {
 	ginkgo.GinkgoHelper()
 	f.Needed()
-	return system(f, file, change, recording{f.beginsAndResets(), busyLate})
+	return system(f, file, change, f.beginsAndResets()...)
 }
 
 func (f Family) file(name string) string {

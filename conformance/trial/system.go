@@ -10,10 +10,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/onsi/ginkgo/v2"
 	"github.com/onsi/gomega"
+	"golang.org/x/sys/unix"
 
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 	"github.com/plexlab-dev/plexlab/topo"
@@ -27,18 +27,14 @@ type SystemTrial struct {
 	Client string
 }
 
-// systemLate gives the readers of a capture 2.5 s in which they need not run: the stacks of a Sysplex say
-// HELLO to each other so often that each block of the ring is handed over with a packet or two.
-const systemLate = 20 * time.Millisecond
-
-func system(f Family, file string, change func(*topo.Topology), r recording) *SystemTrial {
+func system(f Family, file string, change func(*topo.Topology), filter ...unix.SockFilter) *SystemTrial {
 	ginkgo.GinkgoHelper()
 	topology, err := topo.Load(filepath.Join(root(), "fixtures", "topologies", f.file(file)))
 	verdict.Engine(err, "load topology %s", f.file(file))
 	if change != nil {
 		change(topology)
 	}
-	return &SystemTrial{family: f, Trial: build(planned(topology), implementation(), r), Client: "CLIENT"}
+	return &SystemTrial{family: f, Trial: build(planned(topology), implementation(), filter...), Client: "CLIENT"}
 }
 
 // Get asks a web server from the client, with curl, and returns its answer; the fixtures'

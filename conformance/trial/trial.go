@@ -53,15 +53,9 @@ type Trial struct {
 
 var trials atomic.Int64
 
-// A recording says what is recorded of what passes the interfaces of a lab. The zero value: everything,
-// and soon.
-type recording struct {
-	filter []unix.SockFilter // takes what is recorded; none takes everything
-	late   time.Duration     // capture.Source.Late
-}
-
-// build builds the lab of a plan; it is taken down when the spec ends.
-func build(plan topo.Plan, manifest *impl.Manifest, r recording) *Trial {
+// build builds the lab of a plan; it is taken down when the spec ends. Of what passes its interfaces only packets that the filter takes
+// are recorded; without one, all are.
+func build(plan topo.Plan, manifest *impl.Manifest, filter ...unix.SockFilter) *Trial {
 	ginkgo.GinkgoHelper()
 	t := &Trial{Plan: plan, Implementation: manifest}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -70,7 +64,7 @@ func build(plan topo.Plan, manifest *impl.Manifest, r recording) *Trial {
 	t.evidence = newEvidenceDirectory()
 	verdict.Engine(t.up(), "build the lab of the spec")
 	ginkgo.DeferCleanup(t.end)
-	t.watch(r)
+	t.watch(filter)
 	return t
 }
 
@@ -103,9 +97,13 @@ func implementation() *impl.Manifest {
 }
 
 // watch starts the capture.
-func (t *Trial) watch(r recording) {
+func (t *Trial) watch(filter []unix.SockFilter) {
 	ginkgo.GinkgoHelper()
 	var sources []capture.Source
+	var late time.Duration
+	if len(filter) > 0 {
+		late = busyLate
+	}
 	for _, node := range t.Plan.Nodes {
 		for _, link := range node.Links {
 			if node.Kind == topo.KindRouter || node.Kind == topo.KindHost && !t.onXCF(link) {
@@ -113,8 +111,8 @@ func (t *Trial) watch(r recording) {
 			}
 			socket, err := t.Lab.Packet(t.ctx, node.Name, link.Name)
 			verdict.Engine(err, "open packet socket on %s/%s", node.Name, link.Name)
-			verdict.Engine(attach(socket, r.filter), "filter what is recorded on %s/%s", node.Name, link.Name)
-			sources = append(sources, capture.Source{Name: node.Name + "/" + link.Name, Socket: socket, Late: r.late})
+			verdict.Engine(attach(socket, filter), "filter what is recorded on %s/%s", node.Name, link.Name)
+			sources = append(sources, capture.Source{Name: node.Name + "/" + link.Name, Socket: socket, Late: late})
 		}
 	}
 	var err error

@@ -60,7 +60,7 @@ func unit(f Family, c UnitConfig) *UnitTrial {
 		Stack: stackName(self), XCFLink: stackName(self) + "/xcf0", OutsideLink: stackName(self) + "/ext0",
 		family: f, self: self, port: 20000,
 	}
-	u.Trial = build(unitPlan(f, self, c), inVariant(implementation(), c.Variant), recording{})
+	u.Trial = build(unitPlan(f, self, c), inVariant(implementation(), c.Variant))
 	if !c.Inside {
 		u.startClient()
 	}
