@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -34,7 +35,8 @@ type UnitConfig struct {
 	Partners []int
 	// Inside: the stack has no link to network 44, and there is no client.
 	Inside bool
-	// Timers of the XCF group; the zero value is the defaults.
+	// Timers of the XCF group; of those left out, silence makes a member lost after unitDeadMS, and
+	// the others have their defaults.
 	Timers topo.Timers
 	// ClusterPorts are the pool, the rest and the sharing of ports; the zero value is the defaults.
 	ClusterPorts topo.ClusterPorts
@@ -84,6 +86,10 @@ func unitPlan(f Family, self int, c UnitConfig) topo.Plan {
 	return plan
 }
 
+// unitDeadMS is three times the default, in ms: a loaded machine keeps scripted partners from saying HELLO
+// for longer than that. The loss of one is noticed well within Limit all the same.
+const unitDeadMS = 1500
+
 func unitTopology(f Family, self int, c UnitConfig) *topo.Topology {
 	t := &topo.Topology{
 		Plex:    "UNIT",
@@ -95,7 +101,7 @@ func unitTopology(f Family, self int, c UnitConfig) *topo.Topology {
 		Hosts: []topo.Host{
 			{Name: "CLIENT", Links: []topo.HostLink{{Network: "net44", Address: f.client}}},
 		},
-		Timers:       c.Timers,
+		Timers:       topo.Timers{HelloMS: c.Timers.HelloMS, DeadMS: cmp.Or(c.Timers.DeadMS, unitDeadMS)},
 		ClusterPorts: c.ClusterPorts,
 	}
 	stack := topo.Stack{Name: stackName(self), XCF: f.XCF(self).String(), Profile: strings.ReplaceAll(c.Profile, "MASK", f.mask)}
