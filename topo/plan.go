@@ -22,6 +22,8 @@ type Plan struct {
 	// Advertising of DVIPAs by a routing protocol; the zero value where owners answer for them on their
 	// adapters.
 	Advertising Advertising `json:"advertising,omitzero"`
+	// Selection other than by the weights of the profiles; the zero value where there is none.
+	Selection Selection `json:"selection,omitzero"`
 	// Faults to be applied by the clock after the lab is ready, in order of time.
 	Faults []PlanFault `json:"faults,omitempty"`
 }

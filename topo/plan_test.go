@@ -295,6 +295,35 @@ func TestClusterPorts(t *testing.T) {
 	}
 }
 
+func TestSelection(t *testing.T) {
+	for _, c := range []struct {
+		given, want Selection
+		printed     string
+	}{
+		{Selection{}, Selection{}, ""},
+		{Selection{Method: ByRoundRobin}, Selection{}, ""},
+		{Selection{Method: ByWLM}, Selection{Method: ByWLM, IntervalMS: 1000}, "by the load of the systems, reported every 1000 ms\n"},
+		{Selection{Method: ByAgent, Agent: "/run/agent", IntervalMS: 100}, Selection{Method: ByAgent, Agent: "/run/agent", IntervalMS: 100},
+			"by the policy agent at /run/agent, asked every 100 ms\n"},
+	} {
+		topology := Generate(Shape{Stacks: 2})
+		topology.Selection = c.given
+		plan, err := topology.Plan()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if plan.Selection != c.want || !strings.Contains(plan.String(), c.printed) {
+			t.Errorf("given %+v: got %+v, want %+v; printed\n%s", c.given, plan.Selection, c.want, plan)
+		}
+	}
+	topology := Generate(Shape{Stacks: 2})
+	topology.Selection.Method = "random"
+	want := `topology /selection/method: found "random", expected roundrobin, wlm or agent`
+	if _, err := topology.Plan(); err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
 func TestTimersAndFaults(t *testing.T) {
 	topology := Generate(Shape{Stacks: 2})
 	topology.Timers = Timers{HelloMS: 20}

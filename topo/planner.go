@@ -65,6 +65,7 @@ func (t *Topology) read() *planner {
 	p.readApplications()
 	p.readTimers()
 	p.readClusterPorts()
+	p.readSelection()
 	p.readFaults()
 	return p
 }

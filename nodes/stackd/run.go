@@ -55,6 +55,9 @@ It is ready when GET /v1/ready on its control socket answers 200, and ends on SI
 	f.IntVar(&o.routingHello, "routing-hello-s", 0, "seconds between two hellos of OSPF, or updates of RIP (0: 1)")
 	f.IntVar(&o.routingDead, "routing-dead-s", 0, "seconds of silence until a routing neighbour is lost (0: three times routing-hello-s)")
 	f.IntVar(&o.bfdMS, "bfd-ms", 0, "milliseconds between two packets of BFD (0: 200)")
+	f.StringVar(&o.selection, "selection", byRoundRobin, "how targets get their weights: roundrobin (the profile's), wlm (by load), or agent (asked of the policy agent)")
+	f.StringVar(&o.policyAgent, "policy-agent", "", "Unix socket of the policy agent; with --selection agent only")
+	f.IntVar(&o.selectionMS, "selection-ms", 0, "milliseconds between two reports of the load, and two questions to the agent (0: 1000)")
 	for _, name := range []string{"plex", "stack", "xcf-address", "xcf-interface", "control", "key"} {
 		cmd.MarkFlagRequired(name)
 	}
