@@ -59,6 +59,8 @@ type edges interface {
 	follow(vipa.FollowOwner)
 	// take asks for the ownership of a DVIPA, without waiting for the answer.
 	take(vipa.TakeOwnership)
+	// leave takes that back, as far as it is not under way.
+	leave(dvipa netip.Addr)
 	// answer lets a connect() go on, or fail where there is a reason.
 	answer(connect uint64, reason string)
 	// activated lets the binds go on that wait for a DVIPA, or fail where there is a reason.
@@ -190,7 +192,7 @@ func (l *loop) perform(actions []vipa.Action) {
 		case vipa.TakeOwnership:
 			l.edges.take(a)
 		case vipa.LeaveOwnership:
-			// Epochs are taken at once.
+			l.edges.leave(a.DVIPA)
 		case vipa.CreateEntry, vipa.MarkPorts, vipa.ReleasePorts, vipa.ReclaimPorts:
 			commit()
 			l.edges.account(a)

@@ -52,6 +52,8 @@ func (r *recorder) account(vipa.Action) { r.done = append(r.done, "account") }
 func (r *recorder) follow(vipa.FollowOwner) { r.done = append(r.done, "follow") }
 func (r *recorder) take(vipa.TakeOwnership) {}
 
+func (r *recorder) leave(netip.Addr) {}
+
 func (r *recorder) answer(uint64, string) { r.done = append(r.done, "answer") }
 
 func (r *recorder) varied(vipa.Varied)           { r.done = append(r.done, "varied") }

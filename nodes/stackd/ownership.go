@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -28,9 +27,7 @@ const (
 // have to be waited for.
 type ownership struct {
 	owners cf.Owners
-	// held returns the connections that this stack has to DVIPAs.
-	held func(map[netip.Addr]bool) []contract.Connection
-	// lives says whether the process of a stack lives, as far as that can be told.
+	// lives says whether a stack may be waited for that took a DVIPA (surroundings.owns).
 	lives func(contract.Member) bool
 	post  func(vipa.Event)
 	log   *slog.Logger
@@ -38,7 +35,7 @@ type ownership struct {
 
 	mu sync.Mutex
 	// asked are the questions that are open, with the time before which they are not to be asked.
-	asked map[netip.Addr]question
+	asked map[netip.Addr]*question
 	// epochs are those of the ownerships of this stack, until they are given up.
 	epochs map[netip.Addr]uint64
 }
@@ -46,18 +43,19 @@ type ownership struct {
 // A question is one TakeOwnership.
 type question struct {
 	vipa.TakeOwnership
-	from time.Time
+	from  time.Time
+	epoch uint64 // that was taken for it, and is not answered yet
 }
 
 func newOwnership(o *ownership) *ownership {
 	o.wake = make(chan struct{}, 1)
-	o.asked, o.epochs = make(map[netip.Addr]question), make(map[netip.Addr]uint64)
+	o.asked, o.epochs = make(map[netip.Addr]*question), make(map[netip.Addr]uint64)
 	return o
 }
 
 // ask takes a question of the core; it does not wait. A later one for the same DVIPA replaces it.
 func (o *ownership) ask(take vipa.TakeOwnership) {
-	q := question{TakeOwnership: take, from: time.Now()}
+	q := &question{TakeOwnership: take, from: time.Now()}
 	if take.Standby {
 		q.from = q.from.Add(standby)
 	}
@@ -85,10 +83,20 @@ func (o *ownership) run(ctx context.Context) {
 	}
 }
 
-// work answers what is due, together, and returns the time until something else is.
+// leave takes a question back, unless its epoch is taken.
+func (o *ownership) leave(dvipa netip.Addr) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if q := o.asked[dvipa]; q != nil && q.epoch == 0 {
+		delete(o.asked, dvipa)
+	}
+}
+
+// work asks for the epochs that are due, answers those that nobody has to be waited for, and returns the
+// time until there is more to do.
 func (o *ownership) work() time.Duration {
 	now := time.Now()
-	var due []question
+	var due []*question
 	next := time.Hour
 	o.mu.Lock()
 	for _, q := range o.asked {
@@ -99,83 +107,71 @@ func (o *ownership) work() time.Duration {
 		}
 	}
 	o.mu.Unlock()
-	slices.SortFunc(due, func(a, b question) int { return a.DVIPA.Compare(b.DVIPA) })
+	slices.SortFunc(due, func(a, b *question) int { return a.DVIPA.Compare(b.DVIPA) })
 
-	taken := make(map[netip.Addr]uint64)
+	var taken []*question
 	for _, q := range due {
-		epoch, again := o.acquire(q)
-		switch {
-		case epoch > 0:
-			taken[q.DVIPA] = epoch
-		case again:
-			next = min(next, takeAgain)
+		switch again, held := o.acquire(q); {
+		case !held:
+			next = min(next, again)
+		case q.Wait && o.owners.Wait(q.DVIPA, q.epoch) > 0:
+			next = min(next, waitStep)
+		default:
+			taken = append(taken, q)
 		}
 	}
 	o.answer(taken)
 	return next
 }
 
-// acquire takes an epoch and waits for the owner before, where it has to. Without an epoch it has told the
-// core who was faster, or the question is to be asked again.
-func (o *ownership) acquire(q question) (epoch uint64, again bool) {
+// acquire takes the epoch of a question; held says that it is this stack's. Otherwise the core knows who was
+// faster, or the question was taken back, or is due again.
+func (o *ownership) acquire(q *question) (again time.Duration, held bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	switch {
+	case o.asked[q.DVIPA] != q:
+		return time.Hour, false
+	case q.epoch > 0:
+		return 0, true
+	}
 	epoch, err := o.owners.Acquire(q.DVIPA, q.After)
 	var superseded *cf.SupersededError
 	switch {
 	case errors.As(err, &superseded):
-		if o.done(q) {
-			o.post(vipa.OwnershipRefused{
-				DVIPA: q.DVIPA, Epoch: superseded.Epoch, Owner: superseded.Owner, Lives: o.lives(superseded.Owner),
-			})
-		}
-		return 0, false
+		delete(o.asked, q.DVIPA)
+		go o.refused(superseded)
+		return time.Hour, false
 	case err != nil:
 		o.log.Error("ownership not taken, will be tried again", "dvipa", q.DVIPA, "error", err)
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		if o.asked[q.DVIPA] == q {
-			q.from = time.Now().Add(takeAgain)
-			o.asked[q.DVIPA] = q
-		}
-		return 0, true
+		q.from = time.Now().Add(takeAgain)
+		return takeAgain, false
 	}
-	if q.Wait {
-		for o.owners.Wait(q.DVIPA, epoch) > 0 {
-			time.Sleep(waitStep)
-		}
-	}
-	if !o.done(q) {
-		return 0, false
-	}
-	return epoch, false
+	q.epoch = epoch
+	return 0, true
 }
 
-// done ends a question, unless another has replaced it.
-func (o *ownership) done(q question) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.asked[q.DVIPA] != q {
-		return false
-	}
-	delete(o.asked, q.DVIPA)
-	return true
+// refused tells the core who has a DVIPA.
+func (o *ownership) refused(by *cf.SupersededError) {
+	o.post(vipa.OwnershipRefused{DVIPA: by.DVIPA, Epoch: by.Epoch, Owner: by.Owner, Lives: o.lives(by.Owner)})
 }
 
-// answer tells the core of epochs that were taken.
-func (o *ownership) answer(taken map[netip.Addr]uint64) {
-	if len(taken) == 0 {
-		return
-	}
+// answer tells the core of epochs that were taken, apart from questions that others have replaced
+// meanwhile: these get the same epoch.
+func (o *ownership) answer(taken []*question) {
 	event := vipa.OwnershipTaken{}
-	dvipas := make(map[netip.Addr]bool, len(taken))
 	o.mu.Lock()
-	for _, dvipa := range slices.SortedFunc(maps.Keys(taken), netip.Addr.Compare) {
-		o.epochs[dvipa] = taken[dvipa]
-		dvipas[dvipa] = true
-		event.Taken = append(event.Taken, vipa.Ownership{DVIPA: dvipa, Epoch: taken[dvipa]})
+	for _, q := range taken {
+		if o.asked[q.DVIPA] == q {
+			delete(o.asked, q.DVIPA)
+			o.epochs[q.DVIPA] = q.epoch
+			event.Taken = append(event.Taken, vipa.Ownership{DVIPA: q.DVIPA, Epoch: q.epoch})
+		}
 	}
 	o.mu.Unlock()
-	event.Connections = o.held(dvipas)
-	o.post(event)
+	if len(event.Taken) > 0 {
+		o.post(event)
+	}
 }
 
 // holds says whether this stack is still the owner of a DVIPA. It is asked for each renewal of a
@@ -192,7 +188,7 @@ func (o *ownership) holds(dvipa netip.Addr) bool {
 	}
 	// Where it cannot be found out the lease lapses, and the core goes on.
 	if current, owner, err := o.owners.Current(dvipa); err == nil && current > epoch {
-		go o.post(vipa.OwnershipRefused{DVIPA: dvipa, Epoch: current, Owner: owner, Lives: o.lives(owner)})
+		go o.refused(&cf.SupersededError{DVIPA: dvipa, Epoch: current, Owner: owner})
 	}
 	return false
 }

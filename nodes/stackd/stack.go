@@ -169,7 +169,7 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 	}
 	s.opened = append(s.opened, s.facility.Close)
 	s.around = newSurroundings(s.peers, s.loop.post)
-	s.ownership = newOwnership(&ownership{owners: s.owners, held: s.held, lives: s.around.lives, post: s.loop.post, log: log})
+	s.ownership = newOwnership(&ownership{owners: s.owners, lives: s.around.owns, post: s.loop.post, log: log})
 	sight := sight{s.monitor, s.path}
 	s.clerk = newClerk(clerkConfig{
 		facility: s.facility, kernel: sight, self: s.self.XCF, post: s.loop.post, log: log,
@@ -220,6 +220,9 @@ func networkOf(name string, address netip.Addr) (netip.Prefix, error) {
 
 // serve runs until ctx ends or a part of the stack fails.
 func (s *stack) serve(ctx context.Context) error {
+	asked := ctx.Done()
+	ctx, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { s.loop.run(ctx); return nil })
 	group.Go(func() error { s.clerk.run(ctx); return nil })
@@ -237,7 +240,12 @@ func (s *stack) serve(ctx context.Context) error {
 		return nil
 	})
 	group.Go(func() error {
-		<-ctx.Done()
+		defer end()
+		select {
+		case <-asked:
+			s.handOver()
+		case <-ctx.Done():
+		}
 		ending, cancel := context.WithTimeout(context.Background(), endLimit)
 		defer cancel()
 		return errors.Join(server.Shutdown(ending), s.group.Leave(ending))
@@ -245,6 +253,14 @@ func (s *stack) serve(ctx context.Context) error {
 	s.loop.post(vipa.ProfileChanged{Definition: definition(s.profile.Load())})
 	s.log.Info("started", "xcf", s.self.XCF, "incarnation", s.self.Incarnation, "outside", s.self.Outside)
 	return group.Wait()
+}
+
+// handOver gives up what the stack owns before it ends, as if an operator took it out of its group: who comes next
+// need not wait, and answers as soon as this stack does not.
+func (s *stack) handOver() {
+	if err := s.loop.do(vipa.Vary{Command: vipa.VaryLeaveGroup}, endLimit); err != nil {
+		s.log.Warn("DVIPAs not handed over", "error", err)
+	}
 }
 
 // close gives back what is open; the network namespace is left as it was found.
@@ -341,6 +357,9 @@ func (s *stack) account(action vipa.Action) { s.clerk.ask(action) }
 // take is part of edges.
 func (s *stack) take(asked vipa.TakeOwnership) { s.ownership.ask(asked) }
 
+// leave is part of edges.
+func (s *stack) leave(dvipa netip.Addr) { s.ownership.leave(dvipa) }
+
 // answer is part of edges.
 func (s *stack) answer(connect uint64, reason string) { s.connects.answer(connect, reason) }
 
@@ -427,6 +446,9 @@ func (s *stack) takeOn(action vipa.Action) error {
 		s.active.add(a.DVIPA)
 		return s.home.Activate(a.DVIPA)
 	case vipa.Advertise:
+		if !s.ownership.holds(a.Prefix.Addr()) {
+			return nil // the core hears of it
+		}
 		// Block 104. Hosts that share a network with the owner ask for the address itself, whatever
 		// routers are told.
 		if s.routing != nil {

@@ -19,6 +19,9 @@ const (
 	// have to be heard first.
 	gatherAtLeast = 60 * time.Millisecond
 	gatherAtMost  = 500 * time.Millisecond
+	// sightSettles is how long two sides of a cut may differ in when they notice it: what others say they
+	// see is believed when they have said so for that long.
+	sightSettles = 100 * time.Millisecond
 )
 
 // surroundings are what a stack knows of the others beyond their HELLOs: whose process lives, who is frozen,
@@ -32,29 +35,60 @@ type surroundings struct {
 	mu sync.Mutex
 	// members are those of the group, and whether their list was heard.
 	members map[netip.Addr]*memberHeard
-	// lost are members that were lost without the end of their process.
-	lost     map[netip.Addr]contract.Member
+	// lost are stacks of which it is of interest what became of them: they were lost without the end
+	// of their process, or took a DVIPA from this one unseen.
+	lost     map[netip.Addr]*lostStack
 	gathered bool
+	alone    sighting // while no partner is heard
 	isolated bool
 	seen     bool // of isolated: others see one another
+	departed bool // from the group, by command
 }
 
 type memberHeard struct{ list bool }
 
+// A lostStack is what is known of it, and what the core was told.
+type lostStack struct {
+	contract.Member
+	told  vipa.Cause
+	sight sighting
+}
+
+// A sighting is since when it has been so that somebody sees others; zero: it is not so.
+type sighting time.Time
+
+// settled takes in whether it is so now, and says whether it has been for sightSettles.
+func (s *sighting) settled(so bool, now time.Time) bool {
+	switch {
+	case !so:
+		*s = sighting{}
+	case time.Time(*s).IsZero():
+		*s = sighting(now)
+	}
+	return so && now.Sub(time.Time(*s)) >= sightSettles
+}
+
 func newSurroundings(peers func() ([]cf.Peer, error), post func(vipa.Event)) *surroundings {
 	return &surroundings{
 		peers: peers, post: post, began: time.Now(),
-		members: make(map[netip.Addr]*memberHeard), lost: make(map[netip.Addr]contract.Member),
+		members: make(map[netip.Addr]*memberHeard), lost: make(map[netip.Addr]*lostStack),
 	}
 }
 
-// joined takes in a member.
+// joined takes in a member. Where it is the first one again, who is cut off has to be told anew.
 func (s *surroundings) joined(m contract.Member) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if len(s.members) == 0 {
+		for _, lost := range s.lost {
+			if lost.told == vipa.CutOff || lost.told == vipa.Parted {
+				lost.told, lost.sight = vipa.Silent, sighting{}
+			}
+		}
+	}
 	s.members[m.XCF] = &memberHeard{}
 	delete(s.lost, m.XCF)
-	s.isolated = false
+	s.isolated, s.alone = false, sighting{}
 }
 
 // listHeard takes in that the list of a member came.
@@ -77,81 +111,92 @@ func (s *surroundings) left(m contract.Member, reason xcf.Reason) vipa.Cause {
 	case xcf.Left:
 		return vipa.Left
 	}
-	cause := s.causeOf(m)
-	if cause != vipa.Ended {
-		s.lost[m.XCF] = m
+	lost := &lostStack{Member: m, told: vipa.Silent}
+	if sky, ok := s.survey(); ok {
+		lost.told = sky.causeOf(lost, time.Now())
 	}
-	return cause
+	if lost.told != vipa.Ended {
+		s.lost[m.XCF] = lost
+	}
+	return lost.told
 }
 
-// causeOf is why a stack that is not heard is silent.
-func (s *surroundings) causeOf(m contract.Member) vipa.Cause {
-	peer, there, known := s.peer(m.XCF)
-	switch {
-	case !known:
-		return vipa.Silent
-	case !there, !peer.Alive, peer.Incarnation != m.Incarnation:
-		return vipa.Ended
-	case peer.Beats && peer.Age > stillAfter:
-		return vipa.Frozen
+// owns says whether a stack, which took a DVIPA without a word, may be waited for: its process
+// lives, as far as that can be told, and is neither frozen nor cut off. The core is told when that ends.
+func (s *surroundings) owns(m contract.Member) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.members[m.XCF] != nil {
+		return true
 	}
-	return vipa.Silent
+	sky, ok := s.survey()
+	if !ok {
+		return true
+	}
+	lost := s.lost[m.XCF]
+	if lost == nil || lost.Incarnation != m.Incarnation {
+		lost = &lostStack{Member: m, told: vipa.Silent}
+	}
+	lost.told = sky.causeOf(lost, time.Now())
+	if lost.told == vipa.Ended {
+		delete(s.lost, m.XCF)
+		return false
+	}
+	s.lost[m.XCF] = lost
+	return lost.told == vipa.Silent || lost.told == vipa.Parted
 }
 
-// lives says whether the process of a stack lives; one of which nothing is known does.
-func (s *surroundings) lives(m contract.Member) bool {
-	peer, there, known := s.peer(m.XCF)
-	return !known || there && peer.Alive && peer.Incarnation == m.Incarnation
+// depart and comeBack take in that an operator takes this stack out of its group, and brings it
+// back: whom it does not see meanwhile says nothing.
+func (s *surroundings) depart() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.departed = true
 }
 
-// peer finds a stack in the port file; known is false where that cannot be asked.
-func (s *surroundings) peer(at netip.Addr) (peer cf.Peer, there, known bool) {
-	if s.peers == nil {
-		return cf.Peer{}, false, false
-	}
-	peers, err := s.peers()
-	if err != nil {
-		return cf.Peer{}, false, false
-	}
-	for _, p := range peers {
-		if p.XCF == at {
-			return p, true, true
-		}
-	}
-	return cf.Peer{}, false, true
+func (s *surroundings) comeBack() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.departed, s.alone = false, sighting{}
 }
 
 // look tells the core what has become of the others since the last time; it is called with each beat.
 func (s *surroundings) look() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.gathered && s.allHeard() {
+	now := time.Now()
+	sky, ok := s.survey()
+	if !s.gathered && s.allHeard(sky, ok, now) {
 		s.gathered = true
 		s.post(vipa.Gathered{})
 	}
-	for xcf, m := range s.lost {
-		if cause := s.causeOf(m); cause == vipa.Ended {
-			delete(s.lost, xcf)
-			s.post(vipa.MemberLost{Member: m, Cause: cause})
-		}
+	if !ok {
+		return
 	}
-	if len(s.members) == 0 && s.gathered {
-		s.lookAlone()
+	for xcf, lost := range s.lost {
+		cause := sky.causeOf(lost, now)
+		if cause == lost.told {
+			continue
+		}
+		lost.told = cause
+		if cause == vipa.Ended {
+			delete(s.lost, xcf)
+		}
+		s.post(vipa.MemberLost{Member: lost.Member, Cause: cause})
+	}
+	if len(s.members) == 0 && s.gathered && !s.departed {
+		s.lookAlone(sky, now)
 	}
 }
 
 // allHeard: the time to hear the others is over, or there is nobody left to hear.
-func (s *surroundings) allHeard() bool {
-	since := time.Since(s.began)
-	if since < gatherAtLeast || since >= gatherAtMost || s.peers == nil {
+func (s *surroundings) allHeard(sky sky, ok bool, now time.Time) bool {
+	since := now.Sub(s.began)
+	if since < gatherAtLeast || since >= gatherAtMost || !ok {
 		return since >= gatherAtMost
 	}
-	peers, err := s.peers()
-	if err != nil {
-		return false
-	}
-	for _, p := range peers {
-		if heard := s.members[p.XCF]; p.Alive && (heard == nil || !heard.list) {
+	for xcf, p := range sky.peers {
+		if heard := s.members[xcf]; p.Alive && (heard == nil || !heard.list) {
 			return false
 		}
 	}
@@ -159,23 +204,74 @@ func (s *surroundings) allHeard() bool {
 }
 
 // lookAlone finds out whether this stack is cut off from others that live.
-func (s *surroundings) lookAlone() {
-	if s.peers == nil {
-		return
-	}
-	peers, err := s.peers()
-	if err != nil {
-		return
-	}
+func (s *surroundings) lookAlone(sky sky, now time.Time) {
 	others, seen := false, false
-	for _, p := range peers {
-		if p.Alive && p.Beats && p.Age <= stillAfter {
+	for _, p := range sky.peers {
+		if runs(p) {
 			others = true
 			seen = seen || p.Sees > 0
 		}
 	}
+	seen = s.alone.settled(seen, now)
 	if others && (!s.isolated || s.seen != seen) {
 		s.isolated, s.seen = true, seen
 		s.post(vipa.Isolated{OthersSee: seen})
 	}
+}
+
+// A sky is the port file at one moment.
+type sky struct {
+	peers map[netip.Addr]cf.Peer
+	// sees: this stack sees partners.
+	sees bool
+}
+
+// survey reads the port file; not ok: there is none, or it cannot be read.
+func (s *surroundings) survey() (sky, bool) {
+	if s.peers == nil {
+		return sky{}, false
+	}
+	peers, err := s.peers()
+	if err != nil {
+		return sky{}, false
+	}
+	all := sky{peers: make(map[netip.Addr]cf.Peer, len(peers)), sees: len(s.members) > 0}
+	for _, p := range peers {
+		all.peers[p.XCF] = p
+	}
+	return all, true
+}
+
+// runs: the process of the stack lives and is not frozen.
+func runs(p cf.Peer) bool { return p.Alive && p.Beats && p.Age <= stillAfter }
+
+// causeOf is why a stack is not heard.
+func (s sky) causeOf(lost *lostStack, now time.Time) vipa.Cause {
+	peer, there := s.peers[lost.XCF]
+	switch {
+	case !there, !peer.Alive, peer.Incarnation != lost.Incarnation:
+		return vipa.Ended
+	case !peer.Beats:
+		return vipa.Silent
+	case !runs(peer):
+		return vipa.Frozen
+	case lost.sight.settled(peer.Sees > 0, now):
+		return vipa.Parted
+	case peer.Sees == 0 && s.othersSee(lost.XCF):
+		return vipa.CutOff
+	}
+	return vipa.Silent
+}
+
+// othersSee: this stack sees partners, or others that run do, apart from one.
+func (s sky) othersSee(apart netip.Addr) bool {
+	if s.sees {
+		return true
+	}
+	for xcf, p := range s.peers {
+		if xcf != apart && runs(p) && p.Sees > 0 {
+			return true
+		}
+	}
+	return false
 }

@@ -65,6 +65,7 @@ func (s *stack) vary(w http.ResponseWriter, r *http.Request) (control.VaryAnswer
 	if request.Command == control.VaryLeaveGroup {
 		// The core has given up what it owned; that is among what is sent before the stack is gone.
 		s.before = len(s.group.Members())
+		s.around.depart()
 		if err := s.group.Depart(ctx, leftByCommand); err != nil {
 			return control.VaryAnswer{}, fmt.Errorf("leave the group: %w", err)
 		}
@@ -104,6 +105,7 @@ func (s *stack) rejoin(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, rejoinLimit)
 	defer cancel()
 	s.group.Return()
+	s.around.comeBack()
 	tick := time.NewTicker(rejoinLook)
 	defer tick.Stop()
 	for {
