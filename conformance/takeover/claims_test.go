@@ -121,6 +121,23 @@ func (c *claims) all() ([]claim, error) {
 	return all, c.failure
 }
 
+// Two stacks that take a DVIPA from one another without end do so as fast as they can; faults, betweenFaults apart at
+// most, each make it change hands a few times: to who is there, to who is better, to who comes back.
+const (
+	mostClaims   = 8
+	unrestWithin = 100 * time.Millisecond
+)
+
+// unrest is a series of ownerships that follow each other too fast; nil for none.
+func unrest(held []claim) []claim {
+	for i := range held[:max(len(held)-mostClaims, 0)] {
+		if series := held[i : i+mostClaims+1]; series[mostClaims].at.Sub(series[0].at) < unrestWithin {
+			return series
+		}
+	}
+	return nil
+}
+
 func listing(claims []claim) string {
 	var text strings.Builder
 	for _, c := range claims {

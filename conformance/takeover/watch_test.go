@@ -45,7 +45,8 @@ var _ = trial.DescribeFamilies("200 random faults", func(f trial.Family) {
 			watching, cancel := context.WithCancel(s.Context())
 			defer cancel()
 			held := collectClaims(watching, s, f.DVA1)
-			clients := startClients(watching, s, service)
+			busy, enough := context.WithCancel(watching)
+			clients := startClients(busy, s, service)
 
 			m := newMischief(s, GinkgoRandomSeed())
 			AddReportEntry(fmt.Sprintf("faults of seed %d", GinkgoRandomSeed()), ReportEntryVisibilityNever)
@@ -57,19 +58,23 @@ var _ = trial.DescribeFamilies("200 random faults", func(f trial.Family) {
 				verdict.Engine(m.step(s.Context()), "apply a fault")
 			}
 			verdict.Engine(m.end(s.Context()), "end the faults")
+			enough()
+			clients.wait()
 			told := func() string {
-				return fmt.Sprintf("seed %d; %s; faults:\n%s", GinkgoRandomSeed(), clients, strings.Join(m.done, "\n"))
+				return fmt.Sprintf("seed %d; %s; faults:\n%s\n", GinkgoRandomSeed(), clients, strings.Join(m.done, "\n"))
 			}
 			Eventually(func() (map[string]bool, error) { return whoAnswers(s, service) }).WithTimeout(wholeAgain).
-				Should(HaveLen(len(s.Stacks())), "who serves when all faults are over: %s", told)
+				Should(HaveLen(len(s.Stacks())), told)
 			cancel()
-			clients.wait()
 
 			verdict.Engine(s.Capture.Stop(), "capture packets")
 			all, err := held.all()
 			verdict.Engine(err, "read the claims of %s", f.DVA1)
 			answers := answersTo(s, service, all, m.ends)
 			GinkgoWriter.Printf("%d claims, %d answers, %d changes, %s\n", len(all), len(answers), changes(answers), clients)
+			if found := unrest(all); found != nil {
+				verdict.Mismatch(fmt.Sprintf("%d ownerships at most within %s", mostClaims, unrestWithin), listing(found)+told())
+			}
 			if changes(answers) < faults/20 {
 				verdict.IsVacuous("who answers changed %d times in %d faults", changes(answers), faults)
 			}
