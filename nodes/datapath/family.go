@@ -22,7 +22,9 @@ type family struct {
 	// question loads the address that a neighbour asks for into the first register, and passes no
 	// other packets.
 	question code
-	icmp     icmpFamily
+	// answer loads the address that a station tells neighbours it has, and passes no other packets.
+	answer code
+	icmp   icmpFamily
 }
 
 // icmpFamily is what differs in errors, which carry the header they are about.
@@ -48,6 +50,7 @@ var ipv4 = family{
 	destination: 16,
 	fragment:    fragment4(),
 	question:    arpRequest(),
+	answer:      arpSender(),
 	icmp: icmpFamily{
 		protocol: unix.IPPROTO_ICMP,
 		typ:      nftables.TypeICMPType,
@@ -67,6 +70,7 @@ var ipv6 = family{
 	destination: 24,
 	fragment:    fragment6(),
 	question:    neighbourSolicitation(),
+	answer:      neighbourAdvertisement(),
 	icmp: icmpFamily{
 		protocol: unix.IPPROTO_ICMPV6,
 		typ:      nftables.TypeICMP6Type,

@@ -15,6 +15,7 @@ const (
 	chainOutside   = "outside"
 	chainXCF       = "xcf"
 	chainLease     = "lease"
+	chainTold      = "told"
 	chainOwned     = "owned"
 	chainFig12     = "fig12"
 	chainFig08     = "fig08"
@@ -29,8 +30,8 @@ const (
 // is empty until this stack is a target; so long no packet pays for the question.
 func local(chain string) string { return chain + "_local" }
 
-// baseChains see packets as they arrive.
-var baseChains = []string{chainOutside, chainXCF, chainLease}
+// baseChains see packets as they arrive, and as they leave.
+var baseChains = []string{chainOutside, chainXCF, chainLease, chainTold}
 
 // fixedChains are those of the family in the order they are listed in, base chains aside. Their rules
 // stay as long as the table does, and their counters with them.
@@ -106,6 +107,10 @@ func baseRules(figures []figure) []rule {
 			rules = append(rules, rule{chain: chainOutside, code: slices.Concat(etherType(g.etherType), goTo(g.name(chainOutside)))})
 		}
 		rules = append(rules, rule{chain: chainXCF, code: slices.Concat(g.to(g.owned), goTo(g.name(chainOwned)))})
+		// Nobody is told that this stack has a DVIPA but by its owner, whatever the process has on the way.
+		rules = append(rules,
+			rule{chain: chainTold, code: slices.Concat(g.tells(g.owned), accept)},
+			rule{chain: chainTold, code: slices.Concat(g.tells(g.known), counter, drop), comment: pathNotOwner})
 	}
 	return rules
 }

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mdlayher/packet"
 	"golang.org/x/sys/unix"
 
 	"github.com/plexlab-dev/plexlab/nodes/contract"
@@ -413,4 +414,58 @@ func BenchmarkRenew(b *testing.B) {
 			b.ReportMetric(float64(spent.Microseconds())/float64(b.N), "cpu-us/renewal")
 		})
 	}
+}
+
+// Who has no lease tells nobody that it has the DVIPA, whatever its process still sends: one that was frozen before an
+// announcement sends it when it thaws.
+func TestWithoutLeaseNobodyIsTold(t *testing.T) {
+	eachFamily(t, func(t *testing.T, a addresses) {
+		l := newLab(t, a, 0)
+		p := l.open(Config{})
+		own(t, p, a)
+		var conn *packet.Conn
+		var link *net.Interface
+		l.owner().do(func() (err error) {
+			if link, err = net.InterfaceByName("ext0"); err == nil {
+				conn, err = packet.Listen(link, packet.Raw, 0, nil)
+			}
+			return err
+		})
+		defer conn.Close()
+		tell := func(address netip.Addr) error {
+			frame := told(link.HardwareAddr, address)
+			_, err := conn.WriteTo(frame, &packet.Addr{HardwareAddr: frame[:6]})
+			return err
+		}
+
+		eventually(t, patience, "the DVIPA is told while its lease runs", func() bool {
+			renew(t, p)
+			return tell(l.dvipa) == nil
+		})
+		lapse(t, p.read, a)
+		dropped := count(t, p, pathNotOwner)
+		if err := tell(l.dvipa); !errors.Is(err, unix.ENOBUFS) {
+			t.Errorf("telling that the DVIPA is here without a lease: %v, want %v", err, unix.ENOBUFS)
+		}
+		want(t, "announcements that were dropped", dropped+1, count(t, p, pathNotOwner))
+		if err := tell(l.outside(1)); err != nil {
+			t.Errorf("telling of an address that is no DVIPA: %v", err)
+		}
+	})
+}
+
+// told is a frame that says that a station has an address: an ARP reply, or a neighbour advertisement.
+func told(station net.HardwareAddr, address netip.Addr) []byte {
+	if address.Is4() {
+		b := append([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, station...)
+		b = append(b, 8, 6, 0, 1, 8, 0, 6, 4, 0, 2)
+		b = append(append(b, station...), address.AsSlice()...)
+		return append(append(b, station...), address.AsSlice()...)
+	}
+	b := append([]byte{0x33, 0x33, 0, 0, 0, 1}, station...)
+	b = append(b, 0x86, 0xdd, 0x60, 0, 0, 0, 0, 32, unix.IPPROTO_ICMPV6, 255)
+	b = append(append(b, address.AsSlice()...), netip.IPv6LinkLocalAllNodes().AsSlice()...)
+	b = append(b, 136, 0, 0, 0, 0x20, 0, 0, 0)
+	b = append(append(b, address.AsSlice()...), 2, 1)
+	return append(b, station...)
 }

@@ -76,6 +76,9 @@ func (f family) to(s set) code {
 // asks passes questions of neighbours for an address in the set.
 func (f family) asks(s set) code { return slices.Concat(f.question, in(s, register(0))) }
 
+// tells passes what tells neighbours that this station has an address in the set.
+func (f family) tells(s set) code { return slices.Concat(f.answer, in(s, register(0))) }
+
 // connectionRequest passes TCP segments with SYN and without ACK.
 func connectionRequest() code {
 	const syn, ack = 0x02, 0x10
@@ -125,6 +128,24 @@ func neighbourSolicitation() code {
 		etherType(unix.ETH_P_IPV6),
 		transport(unix.IPPROTO_ICMPV6),
 		load(0, field{segment, 0, 1}), equal(register(0), 135),
+		load(0, field{segment, 8, 16}),
+	)
+}
+
+// arpSender is what tells in IPv4 who has an address: questions do as well as replies (RFC 826).
+func arpSender() code {
+	return slices.Concat(
+		etherType(unix.ETH_P_ARP),
+		load(0, field{network, 14, 4}),
+	)
+}
+
+// neighbourAdvertisement is what does in IPv6 (RFC 4861, section 4.4).
+func neighbourAdvertisement() code {
+	return slices.Concat(
+		etherType(unix.ETH_P_IPV6),
+		transport(unix.IPPROTO_ICMPV6),
+		load(0, field{segment, 0, 1}), equal(register(0), 136),
 		load(0, field{segment, 8, 16}),
 	)
 }

@@ -161,8 +161,10 @@ func (p *Path) skeleton(b *batch, c Config) {
 	}
 	if len(c.Outside) > 0 {
 		b.addBaseChain(chainOutside, ingress, c.Outside)
+		b.addBaseChain(chainTold, egress, c.Outside)
 	} else {
 		b.addChain(chainOutside)
+		b.addChain(chainTold)
 	}
 	b.addBaseChain(chainXCF, ingress, []string{c.XCFInterface})
 	b.addSet(awake)

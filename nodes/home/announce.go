@@ -64,8 +64,8 @@ func (a *announcer) announce(ctx context.Context, address netip.Addr) error {
 
 func (a *announcer) send(frame []byte) error {
 	_, err := a.conn.WriteTo(frame, &packet.Addr{HardwareAddr: net.HardwareAddr(frame[:6])})
-	if errors.Is(err, unix.ENETDOWN) {
-		return nil // nobody there to tell
+	if errors.Is(err, unix.ENETDOWN) || errors.Is(err, unix.ENOBUFS) {
+		return nil // nobody there to tell, or the data path has found that this stack is the owner no more
 	}
 	if err != nil {
 		return fmt.Errorf("announce on %s: %w", a.name, err)

@@ -54,13 +54,18 @@ func (s *stack) renewLeases() error {
 	return s.path.Renew(func() { s.beat(members, s.outside.Load()) }, s.ownership.holds)
 }
 
-// beginLeases is renewLeases for DVIPAs that were just advertised. One that comes late is left to the next turn.
+// beginAttempts is how often a lease is begun anew that came late.
+const beginAttempts = 3
+
+// beginLeases is renewLeases for DVIPAs that are to be advertised. What comes late again and again is left to the next
+// turn.
 func (s *stack) beginLeases() error {
-	err := s.renewLeases()
-	if errors.As(err, new(*datapath.LateError)) {
-		return nil
+	for range beginAttempts {
+		if err := s.renewLeases(); !errors.As(err, new(*datapath.LateError)) {
+			return err
+		}
 	}
-	return err
+	return nil
 }
 
 func isAdvertise(a vipa.Action) bool {

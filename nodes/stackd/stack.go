@@ -394,7 +394,9 @@ func (s *stack) apply(actions []vipa.Action) error {
 	do(s.takeOn)
 	do(s.follows)
 	if slices.ContainsFunc(rest, isAdvertise) {
+		// The data path lets nothing out that tells of an address without a lease.
 		failed = append(failed, s.beginLeases())
+		do(s.advertise)
 	}
 	return errors.Join(failed...)
 }
@@ -448,18 +450,21 @@ func (s *stack) takeOn(action vipa.Action) error {
 	case vipa.Activate:
 		s.active.add(a.DVIPA)
 		return s.home.Activate(a.DVIPA)
-	case vipa.Advertise:
-		if !s.ownership.holds(a.Prefix.Addr()) {
-			return nil // the core hears of it
-		}
-		// Block 104. Hosts that share a network with the owner ask for the address itself, whatever
-		// routers are told.
-		if s.routing != nil {
-			s.routing.Advertise(a.Prefix, a.Epoch)
-		}
-		return s.home.Advertise(a.Prefix)
 	case vipa.SetWayOut:
 		return s.home.SetWayOut(a.Via)
 	}
 	return nil
+}
+
+// advertise is block 104.
+func (s *stack) advertise(action vipa.Action) error {
+	a, is := action.(vipa.Advertise)
+	if !is || !s.ownership.holds(a.Prefix.Addr()) {
+		return nil // in the second case the core hears of it
+	}
+	// Hosts that share a network with the owner ask for the address itself, whatever routers are told.
+	if s.routing != nil {
+		s.routing.Advertise(a.Prefix, a.Epoch)
+	}
+	return s.home.Advertise(a.Prefix)
 }

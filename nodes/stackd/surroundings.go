@@ -296,21 +296,9 @@ func (s sky) causeOf(lost *lostStack, now time.Time) vipa.Cause {
 		return vipa.Frozen
 	case lost.sight.settled(peer.Sees > 0, now):
 		return vipa.Parted
-	case peer.Sees == 0 && s.othersSee(lost.XCF):
+	case peer.Sees == 0 && s.sees:
+		// Of two that both see nobody neither takes from the other, whatever the rest sees.
 		return vipa.CutOff
 	}
 	return vipa.Silent
-}
-
-// othersSee: this stack sees partners, or others that run do, apart from one.
-func (s sky) othersSee(apart netip.Addr) bool {
-	if s.sees {
-		return true
-	}
-	for xcf, p := range s.peers {
-		if xcf != apart && runs(p) && p.Sees > 0 {
-			return true
-		}
-	}
-	return false
 }

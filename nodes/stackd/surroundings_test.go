@@ -153,12 +153,12 @@ func TestADepartedStackIsNotCutOff(t *testing.T) {
 // Once somebody is heard again, what was known of others behind the cut does not hold.
 func TestSightIsToldAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newScene(t, true, 2)
+		s := newScene(t, true, 2, 3)
+		s.peer(2).Sees, s.peer(3).Sees = 0, 0
 		s.left(partner(2), xcf.Silent)
-		s.peer(2).Sees = 0
-		s.sky = append(s.sky, cf.Peer{Member: partner(3), Alive: true, Beats: true, Sees: 1})
+		s.left(partner(3), xcf.Silent)
 		s.passes(portfile.BeatInterval)
-		s.hears(lost(2, vipa.Silent), lost(2, vipa.CutOff), vipa.Isolated{})
+		s.hears(lost(2, vipa.CutOff), lost(3, vipa.Silent), lost(2, vipa.Silent), vipa.Isolated{})
 		s.joined(partner(3))
 		s.passes(portfile.BeatInterval)
 		s.hears(vipa.MemberJoined{Member: partner(3)}, lost(2, vipa.CutOff))
