@@ -12,16 +12,19 @@ import (
 // Wanted is what a list of actions asks of the data path: the last word on each address and
 // service, and the changes of connections in turn.
 type wanted struct {
-	known, owned, settling map[netip.Addr]bool
-	services               map[netip.AddrPort][]contract.Target
-	unique                 map[netip.AddrPort]netip.Addr
-	connections            []vipa.Action
+	known, owned map[netip.Addr]bool
+	// settling begin to, and settled do no more once the connections are changed. One may be both.
+	settling, settled map[netip.Addr]bool
+	services          map[netip.AddrPort][]contract.Target
+	unique            map[netip.AddrPort]netip.Addr
+	connections       []vipa.Action
 }
 
 // sort reads the actions; those for addresses that are not served become errors.
 func (p *Path) sort(actions []vipa.Action) (wanted, error) {
 	w := wanted{
-		known: make(map[netip.Addr]bool), owned: make(map[netip.Addr]bool), settling: make(map[netip.Addr]bool),
+		known: make(map[netip.Addr]bool), owned: make(map[netip.Addr]bool),
+		settling: make(map[netip.Addr]bool), settled: make(map[netip.Addr]bool),
 		services: make(map[netip.AddrPort][]contract.Target),
 		unique:   make(map[netip.AddrPort]netip.Addr),
 	}
@@ -44,7 +47,12 @@ func (p *Path) sort(actions []vipa.Action) (wanted, error) {
 			}
 			w.owned[a.DVIPA] = false
 		case vipa.Settle:
-			w.settling[a.DVIPA] = a.On
+			if a.On {
+				w.settling[a.DVIPA] = true
+				delete(w.settled, a.DVIPA)
+			} else {
+				w.settled[a.DVIPA] = false
+			}
 		case vipa.SetTargets:
 			w.services[a.Service] = a.Targets
 		case vipa.SetUnique:

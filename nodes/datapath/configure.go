@@ -71,6 +71,18 @@ func (p *Path) configure(w wanted) error {
 	return nil
 }
 
+// settle lets what matches nothing take its way again, once the connections are there that others told of.
+func (p *Path) settle(settled map[netip.Addr]bool) error {
+	c := &change{Path: p}
+	for _, step := range c.addresses(settling, p.state.settling, settled) {
+		if err := step(); err != nil {
+			c.revert()
+			return err
+		}
+	}
+	return c.commit()
+}
+
 func (c *change) commit() error {
 	for _, chain := range c.idle {
 		if c.state.users[chain] == 0 {

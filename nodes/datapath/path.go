@@ -217,7 +217,8 @@ func (p *Path) closeSockets() error {
 
 // Apply commits the actions that concern the data path, in as few transactions as hold them,
 // and passes over the others. Changes of DVIPAs, services and unique ports take effect
-// together, ahead of those of connections; connections change in the order of the actions.
+// together, ahead of those of connections; connections change in the order of the actions. The end of
+// Settle comes last: what others told together with it is known by then.
 //
 // An action for an address that the data path does not serve is left out and reported as
 // ErrUnsupported, the others are committed. A transaction that fails changes nothing; what
@@ -229,10 +230,14 @@ func (p *Path) Apply(actions []vipa.Action) error {
 	if err := p.configure(w); err != nil {
 		return errors.Join(refused, fmt.Errorf("change services of the data path: %w", err))
 	}
+	failed := refused
 	if err := p.connect(w.connections); err != nil {
-		return errors.Join(refused, fmt.Errorf("change connections of the data path: %w", err))
+		failed = errors.Join(failed, fmt.Errorf("change connections of the data path: %w", err))
 	}
-	return refused
+	if err := p.settle(w.settled); err != nil {
+		failed = errors.Join(failed, fmt.Errorf("settle DVIPAs in the data path: %w", err))
+	}
+	return failed
 }
 
 // probeRenewal finds out whether this kernel changes the timeout of an element that is put
