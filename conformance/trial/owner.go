@@ -2,6 +2,8 @@ package trial
 
 import (
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/onsi/ginkgo/v2"
@@ -9,6 +11,7 @@ import (
 
 	"github.com/plexlab-dev/plexlab/harness/segment"
 	"github.com/plexlab-dev/plexlab/harness/verdict"
+	"github.com/plexlab-dev/plexlab/nodes/contract/portfile"
 	"github.com/plexlab-dev/plexlab/topo"
 )
 
@@ -55,6 +58,19 @@ func (t *Trial) Owner(neighbour *segment.Host, dvipa netip.Addr) (string, error)
 		}
 	}
 	return mac.String(), nil
+}
+
+// Claim takes the next ownership epoch of a DVIPA for the partner, above after, as the contract says:
+// by a claim beside the port file. An epoch that another stack has already is a failure of that.
+func (p *Partner) Claim(dvipa netip.Addr, after uint64) (epoch uint64) {
+	ginkgo.GinkgoHelper()
+	epoch = after + 1
+	directory := filepath.Join(portfile.OwnersDirectory(p.trial.Lab.PortFile()), portfile.ClaimsDirectory(dvipa))
+	verdict.Engine(os.MkdirAll(directory, 0o700), "make a directory of claims")
+	owner := portfile.Owner{Stack: p.identity.Stack, XCF: p.identity.XCF, Incarnation: p.identity.Incarnation}
+	err := os.Symlink(owner.String(), filepath.Join(directory, portfile.ClaimName(epoch)))
+	gomega.Expect(err).NotTo(gomega.HaveOccurred(), "%s takes %s at epoch %d", owner.Stack, dvipa, epoch)
+	return epoch
 }
 
 // MAC is the hardware address of a node on network 44.
