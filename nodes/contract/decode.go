@@ -93,7 +93,7 @@ func (d *decoder) body(wire *xcfpb.Envelope) Message {
 }
 
 func (d *decoder) vipaList(wire *xcfpb.VipaList) VIPAList {
-	var list VIPAList
+	list := VIPAList{NoWayOut: wire.GetNoWayOut()}
 	if !d.count("dvipas", len(wire.GetDvipas()), 0, MaxDVIPAs) || !d.count("source_ipas", len(wire.GetSourceIpas()), 0, MaxDVIPAs) {
 		return list
 	}

@@ -114,7 +114,7 @@ func encodeBody(wire *xcfpb.Envelope, message Message) error {
 }
 
 func encodeVIPAList(m VIPAList) *xcfpb.VipaList {
-	wire := new(xcfpb.VipaList)
+	wire := &xcfpb.VipaList{NoWayOut: m.NoWayOut}
 	for _, v := range m.DVIPAs {
 		entry := &xcfpb.Dvipa{
 			Address: addressBytes(v.Prefix.Addr()), PrefixLength: uint32(max(v.Prefix.Bits(), 0)),

@@ -18,6 +18,9 @@ type Message interface {
 type VIPAList struct {
 	DVIPAs     []DVIPA
 	SourceIPAs []SourceIPA
+	// NoWayOut: every link of the sender to the outside is down. Where it is false, Member.Outside says
+	// whether the sender has any.
+	NoWayOut bool
 }
 
 // Role says by which statement a stack holds a DVIPA.

@@ -21,7 +21,7 @@ func (s *stack) keepLeases(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		s.around.look()
+		s.around.runs()
 		problem := ""
 		if err := s.renewLeases(); err != nil {
 			problem = err.Error()
@@ -30,6 +30,21 @@ func (s *stack) keepLeases(ctx context.Context) {
 			}
 		}
 		told = problem
+	}
+}
+
+// lookAround keeps the core informed of the others until ctx ends. It waits where the core is busy, which the
+// leases must not.
+func (s *stack) lookAround(ctx context.Context) {
+	ticker := time.NewTicker(portfile.BeatInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			s.around.look()
+		}
 	}
 }
 

@@ -31,9 +31,12 @@ type ownership struct {
 	owners cf.Owners
 	// lives says whether a stack may be waited for that took a DVIPA (surroundings.owns).
 	lives func(contract.Member) bool
-	post  func(vipa.Event)
-	log   *slog.Logger
-	wake  chan struct{} // of capacity 1
+	// unsure and informed say whether this stack may have lost what it owns unseen, and whether it
+	// knows of every epoch (surroundings).
+	unsure, informed func() bool
+	post             func(vipa.Event)
+	log              *slog.Logger
+	wake             chan struct{} // of capacity 1
 
 	mu sync.Mutex
 	// asked are the questions that are open, with the time before which they are not to be asked.
@@ -136,6 +139,9 @@ func (o *ownership) acquire(q *question) (again time.Duration, held bool) {
 		return time.Hour, false
 	case q.epoch > 0:
 		return 0, true
+	case !o.informed():
+		q.from = time.Now().Add(takeAgain)
+		return takeAgain, false
 	}
 	epoch, err := o.owners.Acquire(q.DVIPA, q.After)
 	var superseded *cf.SupersededError
@@ -182,7 +188,7 @@ func (o *ownership) holds(dvipa netip.Addr) bool {
 	o.mu.Lock()
 	epoch, owned := o.epochs[dvipa]
 	o.mu.Unlock()
-	if !owned {
+	if !owned || o.unsure() {
 		return false
 	}
 	if o.owners.Holds(dvipa, epoch) {

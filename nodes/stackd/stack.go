@@ -168,8 +168,11 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 		return nil, err
 	}
 	s.opened = append(s.opened, s.facility.Close)
-	s.around = newSurroundings(s.peers, s.loop.post)
-	s.ownership = newOwnership(&ownership{owners: s.owners, lives: s.around.owns, post: s.loop.post, log: log})
+	s.around = newSurroundings(s.self.XCF, s.peers, s.loop.post)
+	s.ownership = newOwnership(&ownership{
+		owners: s.owners, lives: s.around.owns, unsure: s.around.unsure, informed: s.around.informed,
+		post: s.loop.post, log: log,
+	})
 	sight := sight{s.monitor, s.path}
 	s.clerk = newClerk(clerkConfig{
 		facility: s.facility, kernel: sight, self: s.self.XCF, post: s.loop.post, log: log,
@@ -231,6 +234,7 @@ func (s *stack) serve(ctx context.Context) error {
 	group.Go(func() error { return s.broker.Serve(ctx) })
 	group.Go(func() error { return s.listenToGroup(ctx) })
 	group.Go(func() error { s.keepLeases(ctx); return nil })
+	group.Go(func() error { s.lookAround(ctx); return nil })
 	group.Go(func() error { s.selection.run(ctx); return nil })
 	server := &http.Server{Handler: s.handler(), ReadHeaderTimeout: viewLimit}
 	group.Go(func() error {
@@ -295,14 +299,13 @@ func (s *stack) partner(event xcf.Event) {
 	case xcf.Joined:
 		s.log.Info("member joined", "member", e.Member.Stack, "xcf", e.Member.XCF)
 		s.around.joined(e.Member)
-		s.loop.post(vipa.MemberJoined{Member: e.Member})
 	case xcf.Lost:
 		s.log.Info("member lost", "member", e.Member.Stack, "xcf", e.Member.XCF, "reason", e.Reason)
 		if e.Reason == xcf.Reset {
 			s.parted.Store(e.Member.XCF, nil)
 		}
 		s.selection.lost(e.Member.XCF)
-		s.loop.post(vipa.MemberLost{Member: e.Member, Cause: s.around.left(e.Member, e.Reason)})
+		s.around.left(e.Member, e.Reason)
 	case xcf.Received:
 		if w, ok := e.Message.(contract.Workload); ok {
 			s.selection.reported(e.From.XCF, w, time.Now())

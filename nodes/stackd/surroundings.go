@@ -32,6 +32,10 @@ type surroundings struct {
 	post  func(vipa.Event)
 	began time.Time
 
+	// order is held while something is found out and told, so that the core hears of it in order. It is
+	// locked before mu, and never by what the core waits for.
+	order sync.Mutex
+
 	mu sync.Mutex
 	// members are those of the group, and whether their list was heard.
 	members map[netip.Addr]*memberHeard
@@ -43,9 +47,13 @@ type surroundings struct {
 	isolated bool
 	seen     bool // of isolated: others see one another
 	departed bool // from the group, by command
+	agreement
 }
 
-type memberHeard struct{ list bool }
+type memberHeard struct {
+	list  bool
+	since time.Time
+}
 
 // A lostStack is what is known of it, and what the core was told.
 type lostStack struct {
@@ -68,15 +76,24 @@ func (s *sighting) settled(so bool, now time.Time) bool {
 	return so && now.Sub(time.Time(*s)) >= sightSettles
 }
 
-func newSurroundings(peers func() ([]cf.Peer, error), post func(vipa.Event)) *surroundings {
+func newSurroundings(self netip.Addr, peers func() ([]cf.Peer, error), post func(vipa.Event)) *surroundings {
 	return &surroundings{
-		peers: peers, post: post, began: time.Now(),
+		peers: peers, post: post, began: time.Now(), agreement: agreement{self: self},
 		members: make(map[netip.Addr]*memberHeard), lost: make(map[netip.Addr]*lostStack),
 	}
 }
 
-// joined takes in a member. Where it is the first one again, who is cut off has to be told anew.
+// joined takes in a member and tells of it.
 func (s *surroundings) joined(m contract.Member) {
+	s.order.Lock()
+	defer s.order.Unlock()
+	s.takeIn(m)
+	s.post(vipa.MemberJoined{Member: m})
+}
+
+// takeIn is the part of joined that is not told. Where it is the first member again, who is cut off has to be
+// told anew.
+func (s *surroundings) takeIn(m contract.Member) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.members) == 0 {
@@ -86,7 +103,8 @@ func (s *surroundings) joined(m contract.Member) {
 			}
 		}
 	}
-	s.members[m.XCF] = &memberHeard{}
+	s.change = time.Now()
+	s.members[m.XCF] = &memberHeard{since: s.change}
 	delete(s.lost, m.XCF)
 	s.isolated, s.alone = false, sighting{}
 }
@@ -100,11 +118,19 @@ func (s *surroundings) listHeard(m contract.Member) {
 	}
 }
 
-// left takes out a member and says why it was lost, as far as that can be told.
-func (s *surroundings) left(m contract.Member, reason xcf.Reason) vipa.Cause {
+// left takes out a member and tells why it was lost, as far as that is known.
+func (s *surroundings) left(m contract.Member, reason xcf.Reason) {
+	s.order.Lock()
+	defer s.order.Unlock()
+	s.post(vipa.MemberLost{Member: m, Cause: s.takeOut(m, reason)})
+}
+
+// takeOut is the part of left that is not told.
+func (s *surroundings) takeOut(m contract.Member, reason xcf.Reason) vipa.Cause {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.members, m.XCF)
+	s.change = time.Now()
 	switch reason {
 	case xcf.Ended, xcf.Restarted:
 		return vipa.Ended
@@ -162,16 +188,27 @@ func (s *surroundings) comeBack() {
 
 // look tells the core what has become of the others since the last time; it is called with each beat.
 func (s *surroundings) look() {
+	s.order.Lock()
+	defer s.order.Unlock()
+	for _, event := range s.news(time.Now()) {
+		s.post(event)
+	}
+}
+
+// news is what to tell.
+func (s *surroundings) news(now time.Time) (news []vipa.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
 	sky, ok := s.survey()
 	if !s.gathered && s.allHeard(sky, ok, now) {
 		s.gathered = true
-		s.post(vipa.Gathered{})
+		news = append(news, vipa.Gathered{})
+	}
+	if s.peers == nil {
+		news = append(news, s.agree(now)...)
 	}
 	if !ok {
-		return
+		return news
 	}
 	for xcf, lost := range s.lost {
 		cause := sky.causeOf(lost, now)
@@ -182,11 +219,12 @@ func (s *surroundings) look() {
 		if cause == vipa.Ended {
 			delete(s.lost, xcf)
 		}
-		s.post(vipa.MemberLost{Member: lost.Member, Cause: cause})
+		news = append(news, vipa.MemberLost{Member: lost.Member, Cause: cause})
 	}
 	if len(s.members) == 0 && s.gathered && !s.departed {
-		s.lookAlone(sky, now)
+		news = append(news, s.lookAlone(sky, now)...)
 	}
+	return news
 }
 
 // allHeard: the time to hear the others is over, or there is nobody left to hear.
@@ -204,7 +242,7 @@ func (s *surroundings) allHeard(sky sky, ok bool, now time.Time) bool {
 }
 
 // lookAlone finds out whether this stack is cut off from others that live.
-func (s *surroundings) lookAlone(sky sky, now time.Time) {
+func (s *surroundings) lookAlone(sky sky, now time.Time) []vipa.Event {
 	others, seen := false, false
 	for _, p := range sky.peers {
 		if runs(p) {
@@ -213,10 +251,11 @@ func (s *surroundings) lookAlone(sky sky, now time.Time) {
 		}
 	}
 	seen = s.alone.settled(seen, now)
-	if others && (!s.isolated || s.seen != seen) {
-		s.isolated, s.seen = true, seen
-		s.post(vipa.Isolated{OthersSee: seen})
+	if !others || s.isolated && s.seen == seen {
+		return nil
 	}
+	s.isolated, s.seen = true, seen
+	return []vipa.Event{vipa.Isolated{OthersSee: seen}}
 }
 
 // A sky is the port file at one moment.

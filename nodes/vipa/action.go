@@ -106,8 +106,8 @@ type EndConnections struct {
 // DropTarget removes every CRT entry that points to Target: the stack is gone.
 type DropTarget struct{ Target netip.Addr }
 
-// SetWayOut makes Via (the XCF address of a routing stack) the way to the outside of an
-// inside stack; the zero Addr: there is none.
+// SetWayOut makes Via (the XCF address of a routing stack) the way to the outside of a stack without a link
+// there that is up; the zero Addr: there is none.
 type SetWayOut struct{ Via netip.Addr }
 
 // Refuse reports that something a partner sent was not accepted; a log line.

@@ -69,7 +69,7 @@ func (s *Stack) rivals(d *dvipa) []standing {
 	var all []standing
 	for _, m := range s.members {
 		if e, ok := m.entries[d.address]; ok {
-			all = append(all, standing{m.Outside, e.Role == contract.RolePrimary, e.Rank, m.XCF})
+			all = append(all, standing{m.outside, e.Role == contract.RolePrimary, e.Rank, m.XCF})
 		}
 	}
 	return all
@@ -164,5 +164,6 @@ func (s *Stack) outsideChanged(up bool) {
 	}
 	s.outside = up
 	s.due = true
+	s.chooseWayOut()
 	s.initialize(nil, nil)
 }

@@ -124,10 +124,11 @@ func (s *Stack) createEntries() {
 // completeList is everything that the stack's profile says of DVIPAs (T19), and what of it the stack
 // owns, in order of address. What the stack stands back from is left out.
 func (s *Stack) completeList() contract.VIPAList {
+	list := contract.VIPAList{NoWayOut: s.self.Outside && !s.outside}
 	if s.left {
-		return contract.VIPAList{}
+		return list
 	}
-	list := contract.VIPAList{SourceIPAs: s.definition.SourceIPAs}
+	list.SourceIPAs = s.definition.SourceIPAs
 	for _, address := range s.sortedDVIPAs() {
 		d := s.dvipas[address]
 		entry := d.defines()

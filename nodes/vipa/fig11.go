@@ -38,6 +38,8 @@ func (s *Stack) vipaList(from contract.Member, list contract.VIPAList, held []co
 			partner.entries[e.Prefix.Addr()] = e
 		}
 		partner.sources = list.SourceIPAs
+		partner.outside = partner.Outside && !list.NoWayOut
+		s.chooseWayOut()
 	}
 	owned := make(map[netip.Addr]bool)
 	for _, e := range list.DVIPAs {

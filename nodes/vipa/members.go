@@ -9,6 +9,8 @@ import (
 // member is a living partner.
 type member struct {
 	contract.Member
+	// outside: a link of it to the outside is up.
+	outside bool
 	// told counts the VIPALists sent to it, and ended those that it has ended with EndOfList; it
 	// answers in the order that they were sent.
 	told, ended uint64
@@ -71,7 +73,7 @@ func (s *Stack) memberJoined(m contract.Member) {
 	s.over(func(holder contract.Member) bool {
 		return holder.XCF == m.XCF && holder.Incarnation != m.Incarnation
 	})
-	partner := &member{Member: m, told: 1, since: s.lists}
+	partner := &member{Member: m, outside: m.Outside, told: 1, since: s.lists}
 	s.members[m.XCF] = partner
 	s.addresses, s.due = nil, true
 	s.tell(m.XCF, s.list)
@@ -133,15 +135,12 @@ func (s *Stack) broadcast(list contract.VIPAList) {
 	s.do(Send{Message: list})
 }
 
-// chooseWayOut: the replies of an inside stack leave through a living stack with a link to the
-// outside, the one with the lowest XCF address (T9).
+// chooseWayOut: the replies of a stack without a link to the outside, or with none that is up, leave through a living
+// stack that has one, the one with the lowest XCF address (T9).
 func (s *Stack) chooseWayOut() {
-	if s.self.Outside {
-		return
-	}
 	var via netip.Addr
 	for xcf, m := range s.members {
-		if m.Outside && (!via.IsValid() || xcf.Less(via)) {
+		if !s.outside && m.outside && (!via.IsValid() || xcf.Less(via)) {
 			via = xcf
 		}
 	}

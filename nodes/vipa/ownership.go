@@ -190,7 +190,7 @@ func (s *Stack) disclaim(m *member) {
 
 // former is the complete list as if this stack still owned some DVIPAs.
 func (s *Stack) former(over []Ownership) contract.VIPAList {
-	list := contract.VIPAList{SourceIPAs: s.list.SourceIPAs}
+	list := contract.VIPAList{SourceIPAs: s.list.SourceIPAs, NoWayOut: s.list.NoWayOut}
 	for _, o := range over {
 		entry := contract.DVIPA{Prefix: netip.PrefixFrom(o.DVIPA, o.DVIPA.BitLen()), Role: contract.RolePrimary}
 		switch d := s.dvipas[o.DVIPA]; {

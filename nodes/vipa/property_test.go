@@ -45,7 +45,7 @@ func checkEvents(t *testing.T, data []byte) {
 	if c.bool() {
 		cfg.Variant = vipa.EnumeratedOnly
 	}
-	w := &witness{t: t, cfg: cfg, stack: vipa.New(cfg), twin: vipa.New(cfg)}
+	w := &witness{t: t, cfg: cfg, outside: cfg.Self.Outside, stack: vipa.New(cfg), twin: vipa.New(cfg)}
 	w.tables = vipa.NewTables(cfg.Self.XCF)
 	w.active, w.advertised = make(map[netip.Addr]bool), make(map[netip.Addr]uint64)
 	w.settling = make(map[netip.Addr]bool)
@@ -130,6 +130,7 @@ type witness struct {
 	asked       map[netip.Addr]vipa.TakeOwnership // and not answered
 	epochs      map[netip.Addr]uint64             // taken, by this stack or by others
 	via         netip.Addr
+	outside     bool // a link of the stack to the outside is up
 	last        map[string]string // figure to the block its trace has come to
 	waiting     map[uint64]contract.Connection
 	released    map[netip.AddrPort]bool // ports that the stack has given back
@@ -138,6 +139,9 @@ type witness struct {
 func (w *witness) step(ev vipa.Event) {
 	w.t.Helper()
 	w.told(ev)
+	if e, ok := ev.(vipa.OutsideChanged); ok {
+		w.outside = e.Up
+	}
 	result := w.stack.Step(ev)
 	if twin := w.twin.Step(ev); !reflect.DeepEqual(result, twin) {
 		w.t.Errorf("%#v: the same events give %v and %v", ev, result, twin)
@@ -262,7 +266,7 @@ func (w *witness) check(ev vipa.Event, action vipa.Action) {
 			w.released[netip.AddrPortFrom(a.DVIPA, p.Port)] = true
 		}
 	case vipa.SetWayOut:
-		if w.cfg.Self.Outside || a.Via == w.via {
+		if w.outside && a.Via.IsValid() || a.Via == w.via {
 			w.t.Errorf("%#v: way out %s again, or of a stack that has its own", ev, a.Via)
 		}
 		w.via = a.Via

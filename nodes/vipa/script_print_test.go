@@ -145,6 +145,9 @@ func (s *script) message(m contract.Message) string {
 	switch m := m.(type) {
 	case contract.VIPAList:
 		lines := []string{m.Kind()}
+		if m.NoWayOut {
+			lines[0] += " no-way-out"
+		}
 		for _, e := range m.DVIPAs {
 			lines = append(lines, "  "+s.entry(e))
 		}

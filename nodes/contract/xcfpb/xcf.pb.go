@@ -610,6 +610,7 @@ type VipaList struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Dvipas        []*Dvipa               `protobuf:"bytes,1,rep,name=dvipas,proto3" json:"dvipas,omitempty"`
 	SourceIpas    []*SourceIpa           `protobuf:"bytes,2,rep,name=source_ipas,json=sourceIpas,proto3" json:"source_ipas,omitempty"`
+	NoWayOut      bool                   `protobuf:"varint,3,opt,name=no_way_out,json=noWayOut,proto3" json:"no_way_out,omitempty"` // every link of the sender to the outside is down
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -656,6 +657,13 @@ func (x *VipaList) GetSourceIpas() []*SourceIpa {
 		return x.SourceIpas
 	}
 	return nil
+}
+
+func (x *VipaList) GetNoWayOut() bool {
+	if x != nil {
+		return x.NoWayOut
+	}
+	return false
 }
 
 type Dvipa struct {
@@ -1757,11 +1765,13 @@ const file_nodes_contract_xcfpb_xcf_proto_rawDesc = "" +
 	"ports_held\x18\x19 \x01(\v2\x19.plexlab.xcf.v1.PortsHeldH\x00R\tportsHeld\x126\n" +
 	"\bworkload\x18\x1a \x01(\v2\x18.plexlab.xcf.v1.WorkloadH\x00R\bworkloadB\x06\n" +
 	"\x04body\"\t\n" +
-	"\aConfirm\"u\n" +
+	"\aConfirm\"\x93\x01\n" +
 	"\bVipaList\x12-\n" +
 	"\x06dvipas\x18\x01 \x03(\v2\x15.plexlab.xcf.v1.DvipaR\x06dvipas\x12:\n" +
 	"\vsource_ipas\x18\x02 \x03(\v2\x19.plexlab.xcf.v1.SourceIpaR\n" +
-	"sourceIpas\"\x97\x02\n" +
+	"sourceIpas\x12\x1c\n" +
+	"\n" +
+	"no_way_out\x18\x03 \x01(\bR\bnoWayOut\"\x97\x02\n" +
 	"\x05Dvipa\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\fR\aaddress\x12#\n" +
 	"\rprefix_length\x18\x02 \x01(\rR\fprefixLength\x12(\n" +
