@@ -28,6 +28,8 @@ type Partner struct {
 	Link  string
 	n     int
 	trial *UnitTrial
+	// identity is what it says it is.
+	identity contract.Member
 	// list is the last one that the partner said.
 	list contract.VIPAList
 	// marker is a connection of the partner, once it has settled.
@@ -66,7 +68,7 @@ func (u *UnitTrial) Introduce(n int, change func(*peer.Config)) *Partner {
 	started, err := peer.Start(config)
 	verdict.Engine(err, "start scripted partner %s", name)
 	ginkgo.DeferCleanup(started.Close)
-	p := &Partner{Peer: started, n: n, XCF: address, Link: name + "/" + u.link(name), trial: u}
+	p := &Partner{Peer: started, n: n, XCF: address, Link: name + "/" + u.link(name), trial: u, identity: config.Identity.Member}
 	u.told = append(u.told, func() (string, string) {
 		var text strings.Builder
 		for _, entry := range p.Record() {

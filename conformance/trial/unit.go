@@ -137,16 +137,6 @@ func (t *Trial) node(name string) topo.PlanNode {
 	return topo.PlanNode{}
 }
 
-// MAC is the hardware address of a node on network 44.
-func (u *UnitTrial) MAC(node string) string {
-	for _, link := range u.node(node).Links {
-		if link.Network == "net44" {
-			return link.MAC
-		}
-	}
-	return ""
-}
-
 // Client is the scripted client; nil for an inside stack.
 func (u *UnitTrial) Client() *segment.Host { return u.client }
 

@@ -70,8 +70,8 @@ func TestReferenceCommands(t *testing.T) {
 	if got := manifest.Features(); got != all {
 		t.Errorf("features that profiles can ask for: got %b, want %b", got, all)
 	}
-	if !manifest.Has(impl.Core) || manifest.Has(impl.Takeover) {
-		t.Errorf("capabilities %v: want core and not takeover", manifest.Capabilities)
+	if !manifest.Has(impl.Core) || manifest.Has("fly") {
+		t.Errorf("capabilities %v: want core and not fly", manifest.Capabilities)
 	}
 }
 

@@ -212,7 +212,7 @@ func (h *Host) Resolve(ctx context.Context, neighbour netip.Addr) (net.HardwareA
 		h.mu.Unlock()
 		var err error
 		if !found {
-			err = h.ask(neighbour)
+			err = h.Ask(neighbour)
 			if err == nil {
 				err = h.await(attempt, known)
 			}
@@ -227,8 +227,9 @@ func (h *Host) Resolve(ctx context.Context, neighbour netip.Addr) (net.HardwareA
 	}
 }
 
-// ask sends one question for a neighbour.
-func (h *Host) ask(neighbour netip.Addr) error {
+// Ask sends one question for a neighbour, and does not wait for an answer. What is known of the neighbour
+// is kept.
+func (h *Host) Ask(neighbour netip.Addr) error {
 	if neighbour.Is4() {
 		return h.sendARP(ARP{SenderMAC: h.mac, SenderIP: h.Address(), TargetIP: neighbour})
 	}

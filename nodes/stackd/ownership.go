@@ -19,6 +19,8 @@ const (
 	standby = 300 * time.Millisecond
 	// takeAgain is the time until an epoch is asked for anew that could not be taken.
 	takeAgain = 100 * time.Millisecond
+	// listLimit is how long a list may take to leave this stack until its DVIPAs are advertised.
+	listLimit = 5 * time.Millisecond
 	// waitStep is the time between two questions whether an owner before answers no more.
 	waitStep = time.Millisecond
 )

@@ -391,9 +391,14 @@ func (s *stack) apply(actions []vipa.Action) error {
 	if err := s.path.Apply(rest); err != nil {
 		failed = append(failed, err)
 	}
+	advertises := slices.ContainsFunc(rest, isAdvertise)
+	if advertises {
+		// Whoever is to tell what it holds hears of it before the network does.
+		s.group.Flush(listLimit)
+	}
 	do(s.takeOn)
 	do(s.follows)
-	if slices.ContainsFunc(rest, isAdvertise) {
+	if advertises {
 		// The data path lets nothing out that tells of an address without a lease.
 		failed = append(failed, s.beginLeases())
 		do(s.advertise)

@@ -8,13 +8,19 @@ type outbox struct {
 	payloads [][]byte
 	size     int
 	wake     chan struct{} // holds one token while the writer has something to do
+	unsent   int           // payloads that were put and are not sent
+	idle     chan struct{} // closed while there are none
 	finished bool          // nothing is added any more; the writer ends after the rest
 }
 
 // overhead is what a payload that waits costs besides its bytes.
 const overhead = 64
 
-func newOutbox() *outbox { return &outbox{wake: make(chan struct{}, 1)} }
+func newOutbox() *outbox {
+	o := &outbox{wake: make(chan struct{}, 1), idle: make(chan struct{})}
+	close(o.idle)
+	return o
+}
 
 // put adds a payload. It returns false where that would be too much; a finished outbox
 // swallows it.
@@ -30,6 +36,9 @@ func (o *outbox) put(payload []byte) bool {
 	}
 	o.size = size
 	o.payloads = append(o.payloads, payload)
+	if o.unsent++; o.unsent == 1 {
+		o.idle = make(chan struct{})
+	}
 	o.signal()
 	return true
 }
@@ -65,4 +74,20 @@ func (o *outbox) take() (payloads [][]byte, more bool) {
 		o.signal()
 	}
 	return payloads, len(o.payloads) > 0 || !o.finished
+}
+
+// sent takes in that payloads which were taken have been sent.
+func (o *outbox) sent(payloads int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.unsent -= payloads; o.unsent == 0 && payloads > 0 {
+		close(o.idle)
+	}
+}
+
+// empty is closed once everything put so far is sent.
+func (o *outbox) empty() <-chan struct{} {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.idle
 }

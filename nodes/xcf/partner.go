@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"syscall"
+	"time"
 
 	"github.com/plexlab-dev/plexlab/nodes/contract"
 )
@@ -72,6 +75,24 @@ func (g *Group) Broadcast(m contract.Message) error {
 		}
 	}
 	return nil
+}
+
+// Flush waits until the messages that are queued have left this stack, for limit at most: a partner that
+// takes nothing in holds up nobody else for longer.
+func (g *Group) Flush(limit time.Duration) {
+	g.mu.Lock()
+	partners := slices.Collect(maps.Values(g.partners))
+	g.mu.Unlock()
+	over := time.NewTimer(limit)
+	defer over.Stop()
+	for _, p := range partners {
+		select {
+		case <-p.outbox.empty():
+		case <-p.written:
+		case <-over.C:
+			return
+		}
+	}
 }
 
 func (g *Group) payload(m contract.Message) ([]byte, error) {
@@ -187,6 +208,7 @@ func (g *Group) write(p *partner) {
 			if p.failed = p.session.SendPayload(payloads...); p.failed != nil {
 				return // the reader sees the end, and asks why
 			}
+			p.outbox.sent(len(payloads))
 		}
 		if !more {
 			if !g.isLeaving() {

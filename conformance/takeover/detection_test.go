@@ -1,0 +1,139 @@
+package takeover
+
+import (
+	"net"
+	"strings"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/plexlab-dev/plexlab/conformance/requirements"
+	"github.com/plexlab-dev/plexlab/conformance/trial"
+	"github.com/plexlab-dev/plexlab/harness/segment"
+	"github.com/plexlab-dev/plexlab/harness/verdict"
+	"github.com/plexlab-dev/plexlab/topo"
+)
+
+// A field is the Sysplex of Figure 9 in which something happens to MVS1, the owner of DVA1, which MVS5
+// backs up.
+type field struct {
+	*trial.SystemTrial
+	f         trial.Family
+	neighbour *segment.Host
+	// own is a connection that MVS1 serves, onMVS2 one that MVS2 does.
+	own, onMVS2 net.Conn
+}
+
+func newField(f trial.Family) *field {
+	GinkgoHelper()
+	s := f.System("figure9.yaml", func(t *topo.Topology) {
+		t.Stacks[0].Profile = strings.Replace(t.Stacks[0].Profile, " IMMEDIATE ", " IMMEDIATE CLUSTERPORTS ", 1)
+	})
+	p := &field{SystemTrial: s, f: f, neighbour: s.Neighbour()}
+	appA := f.At(60)
+	s.EventuallyTargets("MVS1", appA, "MVS1", "MVS2", "MVS4")
+	p.own, p.onMVS2 = s.HoldOne("MVS1", appA, "MVS1"), s.HoldOne("MVS1", appA, "MVS2")
+	return p
+}
+
+// moves expects that DVA1 comes to a stack, that the other one answers for it no more, and that the
+// connection to MVS2 goes on.
+func (p *field) moves(to, from string) {
+	GinkgoHelper()
+	p.EventuallyOwner(p.neighbour, p.f.DVA1, to)
+	since := p.Capture.Mark()
+	for range 3 {
+		Expect(p.Owner(p.neighbour, p.f.DVA1)).To(Equal(to), "who answers for DVA1")
+	}
+	Expect(p.Capture.On(from+"/ext0").Sent().After(since).Matching(answersFor(p.f.DVA1))).To(BeEmpty(), "what %s says of DVA1", from)
+	p.ExpectAlive(p.onMVS2)
+}
+
+var _ = trial.DescribeFamilies("a routing stack of Figure 9", func(f trial.Family) {
+	// Without a link to network 44 it is of no use as an owner and hands over (I39); its own connections go on
+	// all the same, by way of the new owner. Cut off from XCF, or with no link at all, it cannot be heard: it
+	// gives up by itself what the others, who see one another, take over (I39). Each time it takes DVA1 back
+	// when all is well.
+	It("loses its DVIPA with its links, and has it back with them",
+		requirements.Covers("I39", "I38", "I16", "T10", "T28", "T44", "T45", "T51", "T9"), func() {
+			p := newField(f)
+			down := func(links ...string) {
+				GinkgoHelper()
+				for _, link := range links {
+					verdict.Engine(p.Lab.LinkDown(p.Context(), "MVS1", link), "cut %s of MVS1", link)
+				}
+			}
+			up := func(links ...string) {
+				GinkgoHelper()
+				for _, link := range links {
+					verdict.Engine(p.Lab.LinkUp(p.Context(), "MVS1", link), "mend %s of MVS1", link)
+				}
+			}
+			By("its link to network 44 is cut")
+			down("ext0")
+			p.moves("MVS5", "MVS1")
+			p.ExpectAlive(p.own)
+			up("ext0")
+			p.moves("MVS1", "MVS5")
+			p.ExpectAlive(p.own)
+
+			By("its link to XCF is cut")
+			down("xcf0")
+			p.moves("MVS5", "MVS1")
+			up("xcf0")
+			p.moves("MVS1", "MVS5")
+
+			By("both are cut")
+			down("xcf0", "ext0")
+			p.moves("MVS5", "MVS1")
+			up("xcf0", "ext0")
+			p.moves("MVS1", "MVS5")
+		})
+
+	// The process stands still, and holds the lock of DVA1 in the port file: neither keeps MVS5 from taking
+	// over. What MVS1 served is told to have ended. When the process goes on, it finds that it has lost
+	// DVA1 before it answers for it, and then takes it back.
+	It("loses its DVIPA when it freezes inside an update of the port file", requirements.Covers("I38", "I20", "T44"), func() {
+		p := newField(f)
+		unlock := p.PortFile().Freeze(f.DVA1)
+		verdict.Engine(p.Lab.Freeze(p.Context(), "MVS1"), "freeze MVS1")
+		p.moves("MVS5", "MVS1")
+		p.ExpectEnded(p.own)
+		unlock()
+		verdict.Engine(p.Lab.Thaw(p.Context(), "MVS1"), "thaw MVS1")
+		p.moves("MVS1", "MVS5")
+	})
+
+	// When the network of XCF fails as a whole, nobody sees anybody, and there is no better owner than the one
+	// that there is: MVS1 and MVS5 keep what they have (I39).
+	It("keeps its DVIPA when no stack sees any other", requirements.Covers("I39"), func() {
+		p := newField(f)
+		stacks := p.Stacks()
+		var apart [][]string
+		for _, stack := range stacks {
+			apart = append(apart, []string{stack})
+		}
+		verdict.Engine(p.Lab.Partition(p.Context(), "xcf", apart...), "part all stacks")
+		for _, stack := range stacks {
+			for _, other := range stacks {
+				if other != stack {
+					p.EventuallyWithout(stack, other)
+				}
+			}
+		}
+		Consistently(func(g Gomega) {
+			g.Expect(p.Owner(p.neighbour, f.DVA1)).To(Equal("MVS1"), "who answers for DVA1")
+			g.Expect(p.Owner(p.neighbour, f.DVB1)).To(Equal("MVS5"), "who answers for DVB1")
+		}).WithTimeout(alone).Should(Succeed())
+		p.ExpectAlive(p.own)
+
+		verdict.Engine(p.Lab.Heal(p.Context(), "xcf"), "heal XCF")
+		p.EventuallyTargets("MVS1", f.At(60), "MVS1", "MVS2", "MVS4")
+		p.moves("MVS1", "MVS5")
+		p.ExpectAlive(p.own)
+	})
+}, SpecPriority(1))
+
+// alone is how long owners are watched that see nobody.
+const alone = 500 * time.Millisecond
