@@ -35,7 +35,7 @@ const (
 type way struct {
 	name      string
 	web, bulk netip.AddrPort // of nginx and of iperf3
-	// enter and leave are done around each measurement; nil for nothing.
+	// enter and leave are done around each measurement, a slice of connections too; nil for nothing.
 	enter, leave func(context.Context, *plex) error
 }
 
@@ -55,8 +55,9 @@ const (
 	loadRequest = "GET / HTTP/1.1\r\nHost: plex\r\n\r\n"
 )
 
-// distribute measures all ways in every round, in an order that turns from round to round, so
-// that neither a slow moment of the machine nor a fixed neighbour favours one of them.
+// distribute measures all ways in every round. Bulk throughput is measured in an order that turns
+// from round to round; connections, of which a slow moment of the machine changes the rate by a
+// fifth, in short slices of all ways by turns (see sliceOrders).
 func distribute(ctx context.Context, config Config, results *Results) error {
 	p, err := newPlex(ctx, config, "bench-distribute", distributeTopology)
 	if err != nil {
@@ -68,11 +69,15 @@ func distribute(ctx context.Context, config Config, results *Results) error {
 	}
 	var connections, toPlex, fromPlex = samples{}, samples{}, samples{}
 	for round := range config.Rounds {
+		config.Progress(fmt.Sprintf("distribute: round %d of %d, connections", round+1, config.Rounds))
+		if err := measureConnections(ctx, p, round, connections); err != nil {
+			return err
+		}
 		for i := range ways {
 			w := ways[(round+i)%len(ways)]
-			config.Progress(fmt.Sprintf("distribute: round %d of %d, %s", round+1, config.Rounds, w.name))
-			if err := w.measure(ctx, p, connections, toPlex, fromPlex); err != nil {
-				return fmt.Errorf("%s: %w", w.name, err)
+			config.Progress(fmt.Sprintf("distribute: round %d of %d, throughput, %s", round+1, config.Rounds, w.name))
+			if err := w.within(ctx, p, func() error { return w.measureThroughput(ctx, p, toPlex, fromPlex) }); err != nil {
+				return err
 			}
 		}
 	}
@@ -140,18 +145,40 @@ func removeDNAT(ctx context.Context, p *plex) error {
 	return err
 }
 
-// measure takes one sample of each quantity.
-func (w way) measure(ctx context.Context, p *plex, connections, toPlex, fromPlex samples) (err error) {
-	if w.enter != nil {
-		if err := w.enter(ctx, p); err != nil {
-			return err
+// sliceOrders are the orders of the ways in the slices of a round, by their place in the list: each way
+// stands once in every place and follows every other once. So no slow moment of the machine is one
+// way's alone, nor what a way leaves to be done after its slice, such as table entries that expire.
+var sliceOrders = [][]int{{0, 1, 3, 2}, {1, 2, 0, 3}, {2, 3, 1, 0}, {3, 0, 2, 1}}
+
+// slicesInSample divide Config.Sample into the slices of connections. Each way has one slice in every
+// turn, so it is measured for a third longer than a sample.
+const slicesInSample = 3
+
+// measureConnections takes one sample of the connections of every way; turns begin with another one
+// in every round.
+func measureConnections(ctx context.Context, p *plex, round int, connections samples) error {
+	results := make([]load.Result, len(ways))
+	for turn := range sliceOrders {
+		for _, i := range sliceOrders[(round+turn)%len(sliceOrders)] {
+			w := ways[i]
+			err := w.within(ctx, p, func() error {
+				slice, err := connect(ctx, p, w.web, p.config.Sample/slicesInSample)
+				results[i] = results[i].Plus(slice)
+				return err
+			})
+			if err != nil {
+				return err
+			}
 		}
-		defer func() { err = errors.Join(err, w.leave(ctx, p)) }()
 	}
-	rate, err := connectionRate(ctx, p, w.web)
-	if err != nil {
-		return err
+	for i, w := range ways {
+		connections[w.name] = append(connections[w.name], results[i].PerSecond())
 	}
+	return nil
+}
+
+// measureThroughput takes one sample of each direction.
+func (w way) measureThroughput(ctx context.Context, p *plex, toPlex, fromPlex samples) error {
 	to, err := throughput(ctx, p, w.bulk)
 	if err != nil {
 		return err
@@ -160,32 +187,47 @@ func (w way) measure(ctx context.Context, p *plex, connections, toPlex, fromPlex
 	if err != nil {
 		return err
 	}
-	connections[w.name] = append(connections[w.name], rate)
 	toPlex[w.name] = append(toPlex[w.name], to)
 	fromPlex[w.name] = append(fromPlex[w.name], from)
 	return nil
 }
 
+// within measures a way while it is there; an error names it.
+func (w way) within(ctx context.Context, p *plex, measure func() error) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("%s: %w", w.name, err)
+		}
+	}()
+	if w.enter != nil {
+		if err := w.enter(ctx, p); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, w.leave(ctx, p)) }()
+	}
+	return measure()
+}
+
 // maxFailed is the share of connections that may fail before a rate means nothing.
 const maxFailed = 0.001
 
-// connectionRate is the number of connections a second: connect, a request to nginx, its answer,
-// close by the client.
-func connectionRate(ctx context.Context, p *plex, address netip.AddrPort) (float64, error) {
-	output, err := p.output(ctx, client, p.config.Executable, "load", address.String(), "--workers", loadWorkers,
-		"--sources", loadSources, "--request", loadRequest, "--duration", p.config.Sample.String())
-	if err != nil {
-		return 0, err
-	}
+// connect counts connections for as long as given: connect, a request to nginx, its answer, close
+// by the client.
+func connect(ctx context.Context, p *plex, address netip.AddrPort, duration time.Duration) (load.Result, error) {
 	var result load.Result
+	output, err := p.output(ctx, client, p.config.Executable, "load", address.String(), "--workers", loadWorkers,
+		"--sources", loadSources, "--request", loadRequest, "--duration", duration.String())
+	if err != nil {
+		return result, err
+	}
 	if err := json.Unmarshal(output, &result); err != nil {
-		return 0, fmt.Errorf("read what the load client says: %w", err)
+		return result, fmt.Errorf("read what the load client says: %w", err)
 	}
 	if failed := result.Failed(); float64(failed) > maxFailed*float64(result.Connections) {
-		return 0, fmt.Errorf("%d of %d connections to %s failed: %v",
+		return result, fmt.Errorf("%d of %d connections to %s failed: %v",
 			failed, failed+result.Connections, address, result.Failures)
 	}
-	return result.PerSecond(), nil
+	return result, nil
 }
 
 // throughput is what iperf3 receives, in bits a second.

@@ -84,8 +84,8 @@ func (p *Path) dropUnique(w wanted, target netip.Addr) {
 // serves says whether the inter-stack network can carry what an action asks for, and whether its
 // addresses are of one family.
 func (p *Path) serves(a vipa.Action) error {
-	var addresses []netip.Addr
-	var targets []netip.Addr
+	var addresses, targets []netip.Addr
+	var connections []contract.Connection
 	switch a := a.(type) {
 	case vipa.Activate:
 		addresses = []netip.Addr{a.DVIPA}
@@ -108,18 +108,26 @@ func (p *Path) serves(a vipa.Action) error {
 			targets = []netip.Addr{a.Target}
 		}
 	case vipa.AddConnections:
-		addresses, targets = ends(a.Connections), []netip.Addr{a.Target}
+		connections, targets = a.Connections, []netip.Addr{a.Target}
 	case vipa.EndConnections:
-		addresses, targets = ends(a.Connections), []netip.Addr{a.Target}
+		connections, targets = a.Connections, []netip.Addr{a.Target}
 	case vipa.DropTarget:
 		targets = []netip.Addr{a.Target}
 	}
 	for _, address := range addresses {
-		if p.of(address) == nil {
-			return fmt.Errorf("%w: %T for %v: an inter-stack network of IPv6 carries DVIPAs of IPv6 alone", ErrUnsupported, a, address)
+		if err := p.carries(a, address); err != nil {
+			return err
 		}
-		if address.BitLen() != addresses[0].BitLen() {
-			return fmt.Errorf("%w: %T for %v and %v, which are of two families", ErrUnsupported, a, addresses[0], address)
+	}
+	for _, c := range connections {
+		remote, dvipa, first := c.Remote.Addr(), c.Local.Addr(), connections[0].Local.Addr()
+		if err := p.carries(a, dvipa); err != nil {
+			return err
+		}
+		for _, address := range [...]netip.Addr{remote, dvipa} {
+			if address.BitLen() != first.BitLen() {
+				return fmt.Errorf("%w: %T for %v and %v, which are of two families", ErrUnsupported, a, first, address)
+			}
 		}
 	}
 	for _, target := range targets {
@@ -130,10 +138,10 @@ func (p *Path) serves(a vipa.Action) error {
 	return nil
 }
 
-func ends(connections []contract.Connection) []netip.Addr {
-	all := make([]netip.Addr, 0, 2*len(connections))
-	for _, c := range connections {
-		all = append(all, c.Remote.Addr(), c.Local.Addr())
+// carries says whether the inter-stack network can carry packets to an address of an action.
+func (p *Path) carries(a vipa.Action, address netip.Addr) error {
+	if p.of(address) == nil {
+		return fmt.Errorf("%w: %T for %v: an inter-stack network of IPv6 carries DVIPAs of IPv6 alone", ErrUnsupported, a, address)
 	}
-	return all
+	return nil
 }

@@ -30,10 +30,12 @@ func (b *batch) add(kind uint16, flags netlink.HeaderFlags, what string, fn func
 	if err != nil && b.err == nil {
 		b.err = fmt.Errorf("encode %s: %w", what, err)
 	}
-	b.messages = append(b.messages, netlink.Message{
-		Header: netlink.Header{Type: headerType(kind), Flags: netlink.Request | flags},
-		Data:   append(generic(unix.NFPROTO_NETDEV, 0), data...),
-	})
+	b.append(kind, flags, what, append(generic(unix.NFPROTO_NETDEV, 0), data...))
+}
+
+// append appends one message with the given content: the generic header and attributes.
+func (b *batch) append(kind uint16, flags netlink.HeaderFlags, what string, content []byte) {
+	b.messages = append(b.messages, message(kind, flags, content))
 	b.what = append(b.what, what)
 }
 
@@ -43,10 +45,14 @@ func request(kind uint16, fn func(*netlink.AttributeEncoder)) (netlink.Message, 
 	if err != nil {
 		return netlink.Message{}, err
 	}
+	return message(kind, 0, append(generic(unix.NFPROTO_NETDEV, 0), data...)), nil
+}
+
+func message(kind uint16, flags netlink.HeaderFlags, content []byte) netlink.Message {
 	return netlink.Message{
-		Header: netlink.Header{Type: headerType(kind), Flags: netlink.Request},
-		Data:   append(generic(unix.NFPROTO_NETDEV, 0), data...),
-	}, nil
+		Header: netlink.Header{Type: headerType(kind), Flags: netlink.Request | flags},
+		Data:   content,
+	}
 }
 
 func attributes(fn func(*netlink.AttributeEncoder)) ([]byte, error) {

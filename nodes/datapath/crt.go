@@ -56,13 +56,14 @@ func (p *Path) connect(actions []vipa.Action) error {
 		return nil
 	}
 	for _, a := range actions {
-		var changes []connectionChange
+		var connections []contract.Connection
+		var change connectionChange
 		switch a := a.(type) {
 		case vipa.AddConnections:
 			// A target that waits for the commit is about to open the connection.
-			changes = changesOf(a.Connections, connectionChange{target: a.Target, certain: a.Acknowledge != 0})
+			connections, change = a.Connections, connectionChange{target: a.Target, certain: a.Acknowledge != 0}
 		case vipa.EndConnections:
-			changes = changesOf(a.Connections, connectionChange{target: a.Target, end: true, linger: p.linger})
+			connections, change = a.Connections, connectionChange{target: a.Target, end: true, linger: p.linger}
 		case vipa.DropTarget:
 			if err := commit(); err != nil {
 				return err
@@ -78,62 +79,65 @@ func (p *Path) connect(actions []vipa.Action) error {
 				return err
 			}
 		}
-		for i, c := range changes {
-			of := pending[p.of(c.connection.Local.Addr())]
+		for i, c := range connections {
+			of := pending[p.of(c.Local.Addr())]
 			if i == 0 {
-				of.expect(len(changes))
+				of.expect(len(connections))
 			}
-			if !of.fits(c) {
+			change.connection = c
+			if !of.add(change) {
 				if err := commit(); err != nil {
 					return err
 				}
+				of.add(change)
 			}
-			of.add(c)
 		}
 	}
 	return commit()
 }
 
-// changesOf is the same change of each of the connections.
-func changesOf(connections []contract.Connection, change connectionChange) []connectionChange {
-	changes := make([]connectionChange, len(connections))
-	for i, c := range connections {
-		changes[i] = change
-		changes[i].connection = c
-	}
-	return changes
-}
-
 // pendingChanges holds the last word on each connection, in the order of the first.
 type pendingChanges struct {
 	order []connectionChange
-	index map[contract.Connection]int
+	index map[fourTuple]int
+}
+
+// fourTuple is a connection as a key of a map, for connections of one family: of a single piece of
+// memory, which is hashed twice as fast.
+type fourTuple struct {
+	remote, local         [16]byte
+	remotePort, localPort uint16
+}
+
+func fourTupleOf(c contract.Connection) fourTuple {
+	return fourTuple{c.Remote.Addr().As16(), c.Local.Addr().As16(), c.Remote.Port(), c.Local.Port()}
 }
 
 // expect makes room for n more.
 func (p *pendingChanges) expect(n int) {
 	p.order = slices.Grow(p.order, n)
 	if p.index == nil {
-		p.index = make(map[contract.Connection]int, n)
+		p.index = make(map[fourTuple]int, n)
 	}
 }
 
-// fits: what is held says nothing of the connection, or speaks of the same target.
-func (p *pendingChanges) fits(c connectionChange) bool {
-	at, there := p.index[c.connection]
-	return !there || p.order[at].target == c.target
-}
-
-func (p *pendingChanges) add(c connectionChange) {
-	if at, there := p.index[c.connection]; there {
-		p.order[at] = c
-		return
-	}
+// add holds a change, unless what is held speaks of another target of the connection.
+func (p *pendingChanges) add(c connectionChange) bool {
 	if p.index == nil {
-		p.index = make(map[contract.Connection]int)
+		p.index = make(map[fourTuple]int)
 	}
-	p.index[c.connection] = len(p.order)
-	p.order = append(p.order, c)
+	tuple := fourTupleOf(c.connection)
+	at, there := p.index[tuple]
+	switch {
+	case !there:
+		p.index[tuple] = len(p.order)
+		p.order = append(p.order, c)
+	case p.order[at].target != c.target:
+		return false
+	default:
+		p.order[at] = c
+	}
+	return true
 }
 
 // commitConnections commits changes of connections of one family.
@@ -180,10 +184,7 @@ func overtaken(err error) bool {
 type held struct{ crt, ended *element }
 
 func (p *Path) readConnections(g *figure, changes []connectionChange) ([]held, error) {
-	keys := make([][]byte, len(changes))
-	for i, c := range changes {
-		keys[i] = connectionKey(c.connection)
-	}
+	keys := connectionKeys(changes)
 	entries, err := p.write.lookup(g.crt, keys)
 	if err != nil {
 		return nil, err
@@ -204,8 +205,13 @@ func (p *Path) readConnections(g *figure, changes []connectionChange) ([]held, e
 // already, and goes with it.
 func (p *Path) writeConnections(g *figure, changes []connectionChange, tables []held) error {
 	w := connectionWriter{entries: make([]element, 0, len(changes)), ended: make([]element, 0, len(changes))}
+	keys := connectionKeys(changes)
+	var value []byte
 	for i, c := range changes {
-		key, value := connectionKey(c.connection), g.hop(c.target).AsSlice()
+		key := keys[i]
+		if i == 0 || c.target != changes[i-1].target {
+			value = g.hop(c.target).AsSlice()
+		}
 		if tables != nil {
 			is := tables[i]
 			if is.crt == nil && c.end {

@@ -47,22 +47,25 @@ func (b *batch) changeElements(kind uint16, flags netlink.HeaderFlags, verb stri
 	for len(elements) > 0 {
 		n := min(len(elements), elementsInMessage)
 		what := fmt.Sprintf("%s %s %d elements", verb, s.name, n)
-		b.add(kind, flags, what, func(ae *netlink.AttributeEncoder) {
-			encodeElements(ae, s, elements[:n])
-		})
+		b.append(kind, flags, what, encodeElements(s, elements[:n]...))
 		elements = elements[n:]
 	}
 }
 
-func encodeElements(ae *netlink.AttributeEncoder, s set, elements []element) {
-	ae.String(unix.NFTA_SET_ELEM_LIST_TABLE, tableName)
-	ae.String(unix.NFTA_SET_ELEM_LIST_SET, s.name)
-	ae.Uint32(unix.NFTA_SET_ELEM_LIST_SET_ID, s.id)
-	list := make([]byte, 0, len(elements)*elementLength)
+// encodeElements makes the content of a message about elements of a set.
+func encodeElements(s set, elements ...element) []byte {
+	const otherAttributes = 64
+	b := make([]byte, 0, otherAttributes+len(s.name)+len(elements)*elementLength)
+	b = append(b, generic(unix.NFPROTO_NETDEV, 0)...)
+	b = appendAttribute(b, unix.NFTA_SET_ELEM_LIST_TABLE, append([]byte(tableName), 0))
+	b = appendAttribute(b, unix.NFTA_SET_ELEM_LIST_SET, append([]byte(s.name), 0))
+	b = appendAttribute(b, unix.NFTA_SET_ELEM_LIST_SET_ID, binary.BigEndian.AppendUint32(nil, s.id))
+	b, list := openAttribute(b, unix.NFTA_SET_ELEM_LIST_ELEMENTS)
 	for _, e := range elements {
-		list = e.append(list)
+		b = e.append(b)
 	}
-	ae.Bytes(unix.NFTA_SET_ELEM_LIST_ELEMENTS|unix.NLA_F_NESTED, list)
+	closeAttribute(b, list)
+	return b
 }
 
 // append encodes one element; written by hand since tables change tens of thousands of them.
@@ -206,13 +209,7 @@ const lookupsAtOnce = 128
 func (s *socket) lookupSome(from set, keys [][]byte, found []*element) error {
 	requests := make([]netlink.Message, len(keys))
 	for i, key := range keys {
-		m, err := request(unix.NFT_MSG_GETSETELEM, func(ae *netlink.AttributeEncoder) {
-			encodeElements(ae, from, []element{{key: key}})
-		})
-		if err != nil {
-			return err
-		}
-		requests[i] = m
+		requests[i] = message(unix.NFT_MSG_GETSETELEM, 0, encodeElements(from, element{key: key}))
 	}
 	sent, err := s.c.SendMessages(requests)
 	if err != nil {
@@ -238,10 +235,16 @@ func (s *socket) lookupSome(from set, keys [][]byte, found []*element) error {
 	})
 }
 
-// connectionKey is the key of a connection in the CRT: each field padded to 32 bits.
-func connectionKey(c contract.Connection) []byte {
-	b := make([]byte, 0, 2*serviceLength(c.Local))
-	return appendService(appendService(b, c.Remote), c.Local)
+// connectionKeys are the keys of connections of one family in the CRT: each field padded to 32 bits.
+func connectionKeys(changes []connectionChange) [][]byte {
+	length := 2 * serviceLength(changes[0].connection.Local)
+	b := make([]byte, 0, len(changes)*length)
+	keys := make([][]byte, len(changes))
+	for i, c := range changes {
+		b = appendService(appendService(b, c.connection.Remote), c.connection.Local)
+		keys[i] = b[i*length : (i+1)*length : (i+1)*length]
+	}
+	return keys
 }
 
 func serviceKey(service netip.AddrPort) []byte {

@@ -22,6 +22,8 @@ type destroyed struct {
 	in     *sheaf
 	alarm  *alarm
 	wake   chan struct{} // of capacity 1: the alarm has gone off
+	// roomy: the kernel keeps roomyBuffer bytes of events, or more.
+	roomy bool
 	// drained is what drain returns, kept for the next one to fill.
 	drained backlog
 }
@@ -54,9 +56,11 @@ func dialDestroyed(receiveBuffer int) (_ *destroyed, err error) {
 			d.close()
 		}
 	}()
-	if err := d.socket.setReceiveBuffer(receiveBuffer); err != nil {
+	granted, err := d.socket.setReceiveBuffer(receiveBuffer)
+	if err != nil {
 		return nil, fmt.Errorf("set receive buffer of sock_diag: %w", err)
 	}
+	d.roomy = granted >= roomyBuffer
 	for _, group := range []int{unix.SKNLGRP_INET_TCP_DESTROY, unix.SKNLGRP_INET6_TCP_DESTROY} {
 		if err := unix.SetsockoptInt(int(d.socket), unix.SOL_NETLINK, unix.NETLINK_ADD_MEMBERSHIP, group); err != nil {
 			return nil, fmt.Errorf("join sock_diag group %d of destroyed sockets (CONFIG_INET_DIAG): %w", group, err)
@@ -67,13 +71,16 @@ func dialDestroyed(receiveBuffer int) (_ *destroyed, err error) {
 }
 
 // setReceiveBuffer goes beyond net.core.rmem_max where the privilege is there
-// (CAP_NET_ADMIN in the initial user namespace).
-func (s netlinkSocket) setReceiveBuffer(bytes int) error {
-	err := unix.SetsockoptInt(int(s), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, bytes)
+// (CAP_NET_ADMIN in the initial user namespace), and returns the size that the kernel made of it.
+func (s netlinkSocket) setReceiveBuffer(bytes int) (granted int, err error) {
+	err = unix.SetsockoptInt(int(s), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, bytes)
 	if errors.Is(err, unix.EPERM) {
-		return unix.SetsockoptInt(int(s), unix.SOL_SOCKET, unix.SO_RCVBUF, bytes)
+		err = unix.SetsockoptInt(int(s), unix.SOL_SOCKET, unix.SO_RCVBUF, bytes)
 	}
-	return err
+	if err != nil {
+		return 0, err
+	}
+	return unix.GetsockoptInt(int(s), unix.SOL_SOCKET, unix.SO_RCVBUF)
 }
 
 // watch wakes whoever drains when there is something and the alarm is set, until close.
@@ -83,14 +90,14 @@ func (d *destroyed) watch() {
 	}
 }
 
-// drain takes all events that are there, and says whether there were any, relevant or not. The
+// drain takes all events that are there, and says how many there were, relevant or not. The
 // backlog is good until the next call. The filter is asked about the local address of every
 // connection.
-func (d *destroyed) drain(relevant relevance, awaited *bound) (q *backlog, any bool, err error) {
+func (d *destroyed) drain(relevant relevance, awaited *bound) (q *backlog, events int, err error) {
 	q = &d.drained
 	*q = backlog{unconnected: q.unconnected[:0], connections: q.connections[:0], bound: q.bound[:0]}
 	take := func(kind uint16, _ uint32, payload []byte) error {
-		any = true
+		events++
 		if kind != unix.SOCK_DIAG_BY_FAMILY {
 			return nil
 		}
@@ -99,11 +106,11 @@ func (d *destroyed) drain(relevant relevance, awaited *bound) (q *backlog, any b
 	for {
 		switch err := d.in.receive(d.socket, take); {
 		case errors.Is(err, unix.EAGAIN):
-			return q, any, nil
+			return q, events, nil
 		case errors.Is(err, unix.ENOBUFS):
 			q.overflow = true
 		case err != nil:
-			return q, any, fmt.Errorf("receive destroyed sockets: %w", err)
+			return q, events, fmt.Errorf("receive destroyed sockets: %w", err)
 		}
 	}
 }

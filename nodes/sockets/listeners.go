@@ -26,11 +26,27 @@ func newListeners() *listeners {
 func (l *listeners) at(relevant relevance) []Socket {
 	var some []Socket
 	for _, s := range l.reported {
-		if a := s.Local.Addr(); a.IsUnspecified() || relevant(a) {
+		if relevant.takes(s) {
 			some = append(some, s)
 		}
 	}
 	return some
+}
+
+// anyAt says whether there are such sockets.
+func (l *listeners) anyAt(relevant relevance) bool {
+	for _, s := range l.reported {
+		if relevant.takes(s) {
+			return true
+		}
+	}
+	return false
+}
+
+// takes says whether a listening socket takes connections of a relevant address.
+func (relevant relevance) takes(s Socket) bool {
+	a := s.Local.Addr()
+	return a.IsUnspecified() || relevant(a)
 }
 
 // undecided: the next look decides about one that this look found.

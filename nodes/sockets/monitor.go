@@ -30,8 +30,8 @@ type MonitorConfig struct {
 	// Sweep is the time between two sweeps of all connections; 0 means 2 s. A connection is
 	// held at the second sweep that finds it, so aged one to two of these times.
 	Sweep time.Duration
-	// Batch is how long a destroyed connection waits for others to be asked about and reported
-	// with, and the time between two looks for remnants; 0 means 3 ms.
+	// Batch is about how long a destroyed connection waits for others to be asked about and
+	// reported with, and the time between two looks for remnants; 0 means 3 ms.
 	Batch time.Duration
 	// ReceiveBuffer is the size in bytes of the kernel's buffer of events; 0 means 32 MiB.
 	// Without CAP_NET_ADMIN in the initial user namespace, net.core.rmem_max limits it.
@@ -69,6 +69,7 @@ type Monitor struct {
 	reportedAlive map[uint64]struct{}
 	// resting: events are drained at nextDrain; else the alarm is set.
 	resting   bool
+	breath    breath
 	nextDrain time.Time
 	// gathered are destroyed connections that wait for others until nextGather.
 	gathered   []closed

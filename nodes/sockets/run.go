@@ -7,9 +7,6 @@ import (
 )
 
 const (
-	// breath is the time between two drains of events, so that under load one wake-up serves
-	// many. The first event after a breath without any wakes the monitor at once.
-	breath = 5 * time.Millisecond
 	// checksOfShadowed is how many checks pass until listening sockets that cannot be found by
 	// their address are looked at.
 	checksOfShadowed = 4
@@ -82,28 +79,44 @@ func (m *Monitor) askAt() (at time.Time, some bool) {
 }
 
 // watches says whether a listening socket is to be checked often.
-func (m *Monitor) watches() bool { return len(m.listeners.at(m.c.Relevant)) > 0 }
+func (m *Monitor) watches() bool { return m.listeners.anyAt(m.c.Relevant) }
 
 // work does what is due. What the kernel refuses now is asked again later.
 func (m *Monitor) work() error {
-	if m.resting && !time.Now().Before(m.nextDrain) {
+	now := time.Now()
+	asks := m.asksNow(now)
+	if asks || m.resting && !now.Before(m.nextDrain) {
 		if err := m.takeDestroyed(); err != nil {
 			return err
 		}
+		asks = asks || m.asksNow(now)
+	}
+	if asks {
+		m.askForRemnants()
 	}
 	switch now := time.Now(); {
 	case !now.Before(m.nextLook):
 		m.look()
-	case m.watches() && !now.Before(m.nextCheck):
+	case m.watches() && !now.Before(m.nextCheck.Add(-m.early())):
 		m.check()
 	}
 	if !time.Now().Before(m.nextSweep) {
 		m.sweep()
 	}
-	if at, some := m.askAt(); some && !time.Now().Before(at) {
-		return m.askForRemnants()
-	}
 	return nil
+}
+
+// early is by how much the regular checks, and gathered connections, come before their time rather
+// than wake the monitor once more.
+func (m *Monitor) early() time.Duration { return time.Duration(m.breath) / 2 }
+
+// asksNow says whether the kernel is to be asked what is left of connections.
+func (m *Monitor) asksNow(now time.Time) bool {
+	if len(m.gathered) > 0 && !now.Before(m.nextGather.Add(-m.early())) {
+		return true
+	}
+	at, some := m.askAt()
+	return some && !now.Before(at)
 }
 
 func (m *Monitor) announce(a announcement) {
@@ -139,13 +152,17 @@ func (m *Monitor) lookWithin(wait time.Duration) {
 // takeDestroyed works off the events; connections wait for others. It returns what keeps it
 // from receiving any.
 func (m *Monitor) takeDestroyed() error {
-	q, any, err := m.destroyed.drain(m.c.Relevant, m.bound)
+	q, events, err := m.destroyed.drain(m.c.Relevant, m.bound)
 	if err != nil {
 		return err
 	}
 	now := time.Now()
-	m.resting, m.nextDrain = any, now.Add(breath)
-	if !any {
+	switch within := m.resting && now.Before(m.nextDrain); {
+	case events > 0:
+		m.breath = m.breath.after(events, within, m.destroyed.roomy)
+		m.resting, m.nextDrain = true, now.Add(time.Duration(m.breath))
+	case !within:
+		m.breath, m.resting = shortBreath, false
 		err = m.destroyed.alarm.set()
 	}
 	m.takeBacklog(q, now)
@@ -286,11 +303,9 @@ func (m *Monitor) sweep() {
 }
 
 // askForRemnants reports those connections, of which it is time to ask, that are gone. Events
-// are drained first: a connection whose last use is known to have ended is reported once.
-func (m *Monitor) askForRemnants() error {
-	if err := m.takeDestroyed(); err != nil {
-		return err
-	}
+// must have been drained just before: a connection whose last use is known to have ended is
+// reported once.
+func (m *Monitor) askForRemnants() {
 	now := time.Now()
 	all := m.takeGathered()
 	due := m.remnants.takeDue(now, maxReported)
@@ -306,7 +321,6 @@ func (m *Monitor) askForRemnants() error {
 	for some := range slices.Chunk(ended, maxReported) {
 		m.c.Deliver(ConnectionsEnded{some})
 	}
-	return nil
 }
 
 // takeGathered are the destroyed connections that have waited for others, each once.

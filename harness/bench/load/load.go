@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"runtime"
 	"sync"
@@ -69,6 +70,22 @@ func (r Result) Failed() int {
 	return n
 }
 
+// Plus is the result of two runs, one after the other.
+func (r Result) Plus(other Result) Result {
+	failures := maps.Clone(r.Failures)
+	if failures == nil {
+		failures = map[string]int{}
+	}
+	for what, n := range other.Failures {
+		failures[what] += n
+	}
+	return Result{
+		Connections: r.Connections + other.Connections,
+		Elapsed:     r.Elapsed + other.Elapsed,
+		Failures:    failures,
+	}
+}
+
 // Run opens connections until the duration is over or ctx is done. It needs no privilege.
 // Failing connections are counted, they don't end the run; an error is returned for a
 // configuration that cannot work.
@@ -92,13 +109,11 @@ func Run(ctx context.Context, config Config) (Result, error) {
 	}
 	workers.Wait()
 
-	total := Result{Elapsed: time.Since(start), Failures: map[string]int{}}
+	var total Result
 	for _, r := range results {
-		total.Connections += r.Connections
-		for what, n := range r.Failures {
-			total.Failures[what] += n
-		}
+		total = total.Plus(r)
 	}
+	total.Elapsed = time.Since(start) // they ran at the same time
 	return total, nil
 }
 

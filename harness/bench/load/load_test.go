@@ -183,3 +183,22 @@ func TestConfigurationsThatCannotWork(t *testing.T) {
 		t.Errorf("rate (-want +got):\n%s", diff)
 	}
 }
+
+func TestPlus(t *testing.T) {
+	t.Parallel()
+	var total load.Result
+	for _, r := range []load.Result{
+		{Connections: 100, Elapsed: time.Second, Failures: map[string]int{"connect: refused": 1}},
+		{Connections: 300, Elapsed: time.Second},
+		{Connections: 200, Elapsed: 2 * time.Second, Failures: map[string]int{"connect: refused": 2, "send: reset": 1}},
+	} {
+		total = total.Plus(r)
+	}
+	want := load.Result{Connections: 600, Elapsed: 4 * time.Second, Failures: map[string]int{"connect: refused": 3, "send: reset": 1}}
+	if diff := cmp.Diff(want, total); diff != "" {
+		t.Errorf("sum of three runs (-want +got):\n%s", diff)
+	}
+	if got := total.PerSecond(); got != 150 {
+		t.Errorf("rate of three runs: %v, want 150: runs count by how long they were", got)
+	}
+}
