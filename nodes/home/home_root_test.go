@@ -327,6 +327,25 @@ func TestWayOut(t *testing.T) {
 	}
 }
 
+// What somebody else has set stays, and comes first.
+func TestWayOutBesideAnother(t *testing.T) {
+	t.Parallel()
+	stack, _ := newHosts(t)
+	h := stack.open("ext0")
+	defer h.Close()
+	for family, gateway := range map[int]string{unix.AF_INET: "192.0.2.2", unix.AF_INET6: "2001:db8::2"} {
+		must(t, stack.nl.RouteAdd(&netlink.Route{Family: family, LinkIndex: stack.link("ext0").Attrs().Index, Gw: net.ParseIP(gateway)}))
+		must(t, h.SetWayOut(netip.MustParseAddr("10.1.0.2")))
+		if got := strings.Fields(defaultVia(t, stack, family)); len(got) != 2 {
+			t.Errorf("default routes by %v, want by %s and the way out", got, gateway)
+		}
+		must(t, h.SetWayOut(netip.Addr{}))
+		if got := defaultVia(t, stack, family); got != gateway {
+			t.Errorf("after the way out the default route is by %s, want %s", got, gateway)
+		}
+	}
+}
+
 // There is a route at every moment while one way out takes the place of another.
 func TestWayOutIsReplacedAtomically(t *testing.T) {
 	t.Parallel()

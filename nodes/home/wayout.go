@@ -16,8 +16,9 @@ const (
 	// routeProtocol marks the way out among the routes of the namespace (rtm_protocol, values
 	// above RTPROT_STATIC are free for user space).
 	routeProtocol = 212
-	// routeMetric leaves precedence to a default route of someone else.
-	routeMetric = 1024
+	// routeMetric leaves precedence to a default route of someone else, and is none that a route has by itself:
+	// one of IPv6 has 1024 (IP6_RT_PRIO_USER), and would be replaced.
+	routeMetric = 2048
 )
 
 // SetWayOut makes via, the XCF address of a routing stack, the default route by way of XCF: that of
