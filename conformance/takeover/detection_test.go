@@ -135,5 +135,30 @@ var _ = trial.DescribeFamilies("a routing stack of Figure 9", func(f trial.Famil
 	})
 }, SpecPriority(1))
 
+// An owner that hears nobody on XCF knows by the port file whether the others, whose processes live, see one
+// another. Nobody takes its DVIPA over here: what it gives up it gives up by itself.
+var _ = Describe("an owner that has lost all partners", func() {
+	DescribeTable("decides by whether others see one another",
+		func(sees int, want func(*trial.UnitTrial)) {
+			u := trial.IPv4.Unit(trial.UnitConfig{Profile: distributes, Partners: []int{2}, Timers: topo.Timers{DeadMS: 500}})
+			mvs2 := u.Join(2)
+			for _, n := range []int{2, 3} {
+				u.Tenant(n).Beats(sees)
+			}
+			_, err := u.Client().Resolve(u.Soon(), trial.IPv4.DVA1)
+			Expect(err).NotTo(HaveOccurred())
+			mvs2.Silence()
+			u.EventuallyWithout(u.Stack, "MVS2")
+			want(u)
+		},
+		Entry("gives up its DVIPA where they do", requirements.Covers("I39"), 1, func(u *trial.UnitTrial) {
+			Eventually(func() error { return quiet(u, trial.IPv4) }).Should(Succeed())
+		}),
+		Entry("keeps it where none sees any other", requirements.Covers("I39"), 0, func(u *trial.UnitTrial) {
+			Consistently(func() error { return quiet(u, trial.IPv4) }).WithTimeout(alone).Should(HaveOccurred())
+		}),
+	)
+})
+
 // alone is how long owners are watched that see nobody.
 const alone = 500 * time.Millisecond

@@ -1,6 +1,8 @@
 package takeover
 
 import (
+	"time"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
@@ -16,7 +18,11 @@ type heir struct {
 	*trial.UnitTrial
 	f          trial.Family
 	mvs2, mvs3 *trial.Partner
+	taken      time.Time // when it had taken over
 }
+
+// maximum is the stated one of the time in which what matches nothing is dropped (I20).
+const maximum = 2 * time.Second
 
 func newHeir(f trial.Family) *heir {
 	GinkgoHelper()
@@ -30,6 +36,7 @@ func newHeir(f trial.Family) *heir {
 	mvs1.Close()
 	h.mvs2.ExpectMessage(owns(epoch, f.DVA1))
 	h.mvs3.ExpectMessage(owns(epoch, f.DVA1))
+	h.taken = time.Now()
 	_, err := u.Client().Resolve(u.Soon(), f.DVA1)
 	Expect(err).NotTo(HaveOccurred())
 	return h
@@ -71,8 +78,12 @@ var _ = trial.DescribeFamilies("who has taken over", func(f trial.Family) {
 			h.expectDropped(onMVS3, ofMVS1, segment.NewSYN(h.From(), f.At(60)), segment.NewSYN(h.From(), unused))
 
 			By("MVS3 tells what it holds")
+			early := time.Since(h.taken) < maximum/2
 			h.mvs3.Say(h.mvs3.NEWCONN(trial.Of(onMVS3)), h.mvs3.SRVSTAT(f.At(60), true), contract.EndOfList{})
 			h.EventuallyAnswered(ofMVS1)
+			if early { // on a machine that is busy the maximum may be over by itself
+				Expect(time.Since(h.taken)).To(BeNumerically("<", maximum), "time until all had told theirs and it was over")
+			}
 			h.EventuallyReset(unused)
 			h.ExpectForwarded(onMVS2, h.mvs2)
 			h.ExpectForwarded(onMVS3, h.mvs3)

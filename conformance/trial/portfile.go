@@ -240,9 +240,12 @@ func (f *PortFile) Freeze(dvipa netip.Addr) (thaw func()) {
 }
 
 // boottime is CLOCK_BOOTTIME, the clock of the port file.
-func boottime() time.Duration {
+func boottime() time.Duration { return clock(unix.CLOCK_BOOTTIME) }
+
+// clock is what a clock of the kernel shows.
+func clock(id int32) time.Duration {
 	var ts unix.Timespec
-	verdict.Engine(unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts), "read the clock")
+	verdict.Engine(unix.ClockGettime(id, &ts), "read the clock")
 	return time.Duration(ts.Nano())
 }
 
@@ -360,6 +363,32 @@ func (m *Tenant) update(dvipa netip.Addr, limit int, change func(entry []byte) p
 		}
 		m.store(offset+int64(s.Offset), s.Value)
 	}
+}
+
+// Beats lets the member say from now on that it runs and how many others it sees on XCF, until the spec ends.
+func (m *Tenant) Beats(sees int) {
+	ginkgo.GinkgoHelper()
+	slot := portfile.SlotOffset(m.slot)
+	m.store(slot+portfile.SightOffset, portfile.Heartbeat{Sees: uint32(sees)}.Sight())
+	ticker := time.NewTicker(portfile.BeatInterval)
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer ginkgo.GinkgoRecover()
+		defer close(stopped)
+		for {
+			m.store(slot+portfile.BeatOffset, uint64(clock(unix.CLOCK_MONOTONIC)))
+			select {
+			case <-stop:
+				return
+			case <-ticker.C:
+			}
+		}
+	}()
+	ginkgo.DeferCleanup(func() {
+		ticker.Stop()
+		close(stop)
+		<-stopped
+	})
 }
 
 // End ends the member as the end of its process does: its locks are gone, its slot stays as it is.
