@@ -40,7 +40,7 @@ type surroundings struct {
 	// members are those of the group, and whether their list was heard.
 	members map[netip.Addr]*memberHeard
 	// lost are stacks of which it is of interest what became of them: they were lost without the end
-	// of their process, or took a DVIPA from this one unseen.
+	// of their process, or left in order, or took a DVIPA from this one unseen.
 	lost     map[netip.Addr]*lostStack
 	gathered bool
 	alone    sighting // while no partner is heard
@@ -135,6 +135,7 @@ func (s *surroundings) takeOut(m contract.Member, reason xcf.Reason) vipa.Cause 
 	case xcf.Ended, xcf.Restarted:
 		return vipa.Ended
 	case xcf.Left:
+		s.lost[m.XCF] = &lostStack{Member: m, told: vipa.Left}
 		return vipa.Left
 	}
 	lost := &lostStack{Member: m, told: vipa.Silent}
@@ -162,6 +163,9 @@ func (s *surroundings) owns(m contract.Member) bool {
 	lost := s.lost[m.XCF]
 	if lost == nil || lost.Incarnation != m.Incarnation {
 		lost = &lostStack{Member: m, told: vipa.Silent}
+	}
+	if lost.told == vipa.Left {
+		return false
 	}
 	lost.told = sky.causeOf(lost, time.Now())
 	if lost.told == vipa.Ended {
@@ -212,7 +216,7 @@ func (s *surroundings) news(now time.Time) (news []vipa.Event) {
 	}
 	for xcf, lost := range s.lost {
 		cause := sky.causeOf(lost, now)
-		if cause == lost.told {
+		if cause == lost.told || lost.told == vipa.Left && cause != vipa.Ended {
 			continue
 		}
 		lost.told = cause
