@@ -25,7 +25,7 @@ test:
 lint:
 	@scripts/lint
 
-bench:              ## BENCH=distribute, lab, listen or ports chooses one part; ROUNDS=n KILLS=n
+bench:              ## BENCH=distribute, lab, listen, ports or takeover chooses one part; ROUNDS=n KILLS=n
 	@scripts/bench
 
 fuzz:               ## FUZZTIME=30s for each target
