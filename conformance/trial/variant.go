@@ -1,11 +1,13 @@
 package trial
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/onsi/ginkgo/v2"
 
 	"github.com/plexlab-dev/plexlab/harness/impl"
+	"github.com/plexlab-dev/plexlab/harness/report"
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 )
 
@@ -35,8 +37,13 @@ func Declares(capability impl.Capability) bool {
 	return implementation().Has(capability)
 }
 
-// Needs ends the spec with UNIMPLEMENTED unless the implementation under test declares a capability.
+// Needs ends the spec with UNIMPLEMENTED unless the implementation under test declares a capability, and
+// skips it where the run is of other profiles.
 func Needs(capability impl.Capability) {
 	ginkgo.GinkgoHelper()
+	ginkgo.AddReportEntry(report.NeedsEntry, string(capability), ginkgo.ReportEntryVisibilityNever)
 	verdict.NeedsCapability(implementation().Capabilities, capability)
+	if chosen := profiles(); len(chosen) > 0 && !slices.Contains(chosen, string(capability)) {
+		ginkgo.Skip(fmt.Sprintf("profile %s was not chosen", capability))
+	}
 }
