@@ -14,6 +14,7 @@ import (
 
 	"github.com/plexlab-dev/plexlab/harness/evidence"
 	"github.com/plexlab-dev/plexlab/harness/lab"
+	"github.com/plexlab-dev/plexlab/harness/report"
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 	"github.com/plexlab-dev/plexlab/nodes/contract/control"
 	"github.com/plexlab-dev/plexlab/topo"
@@ -66,7 +67,7 @@ func (t *Trial) keepPackets() {
 		failed = append(failed, os.WriteFile(filepath.Join(t.evidence, name), []byte(text), 0o644))
 	}
 	verdict.Engine(errors.Join(failed...), "keep evidence in %s", t.evidence)
-	ginkgo.AddReportEntry("evidence", t.evidence, ginkgo.ReportEntryVisibilityFailureOrVerbose)
+	ginkgo.AddReportEntry(report.EvidenceEntry, t.evidence, ginkgo.ReportEntryVisibilityFailureOrVerbose)
 }
 
 // stackTells is everything that the control API of a stack says.

@@ -85,8 +85,12 @@ func covered(spec types.SpecReport, byLabel map[string]Requirement) []string {
 	return ids
 }
 
-// NeedsEntry is the name of report entries that name a capability which a spec needs.
-const NeedsEntry = "needs"
+// Names of report entries. One of NeedsEntry names a capability, or "traces", which a spec needs; one of
+// EvidenceEntry the directory of what it kept.
+const (
+	NeedsEntry    = "needs"
+	EvidenceEntry = "evidence"
+)
 
 func needs(spec types.SpecReport) []string {
 	var all []string
