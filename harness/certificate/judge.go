@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/plexlab-dev/plexlab/harness/impl"
 	"github.com/plexlab-dev/plexlab/harness/report"
@@ -61,15 +63,22 @@ func (j *judging) describe() {
 		j.problems = append(j.problems, r.Problems...)
 	}
 	for _, t := range tolerance.All() {
-		given := j.manifest.Allowed(t)
-		for _, r := range j.runs {
-			// What the suites say they gave counts, not what they should have.
-			if said, ok := r.Tolerances[t.Name]; ok {
-				given = said
+		j.Tolerances = append(j.Tolerances, Tolerance{Tolerance: t, Given: j.given(t)})
+	}
+}
+
+// given is the loosest that any suite says it gave; where none does, what the manifest asks for.
+func (j *judging) given(t tolerance.Tolerance) time.Duration {
+	loosest, found := j.manifest.Allowed(t), false
+	for _, r := range j.runs {
+		for _, suite := range r.Tolerances {
+			said, ok := suite[t.Name]
+			if ok && (!found || t.Loosest(said, loosest) == said) {
+				loosest, found = said, true
 			}
 		}
-		j.Tolerances = append(j.Tolerances, Tolerance{Tolerance: t, Given: given})
 	}
+	return loosest
 }
 
 // compare finds specs whose verdicts differ between runs.
@@ -242,7 +251,8 @@ func (j *judging) decide() {
 			add(Failed, "run %d: the trace names edge %s, which no flowchart has", i+1, edge)
 		}
 		for _, s := range r.Specs {
-			about := fmt.Sprintf("run %d: %s: %s (%s)", i+1, s.Suite, s.Name, s.Location)
+			headline, _, _ := strings.Cut(s.Reason, "\n")
+			about := fmt.Sprintf("run %d: %s: %s (%s): %s", i+1, s.Suite, s.Name, s.Location, headline)
 			switch {
 			case s.Verdict == verdict.Pass:
 				passed++

@@ -22,10 +22,11 @@ func RunDirectory(run int) string { return fmt.Sprintf("run-%d", run) }
 // Issue makes the certificate of the runs in dir and signs it. The error is not nil where there is none;
 // a certificate that says no is no error.
 func Issue(dir string, terms Terms, key *Key) (*Certificate, error) {
-	c, err := conclude(dir, terms)
+	found, err := load(dir, terms)
 	if err != nil {
 		return nil, fmt.Errorf("make the certificate: %w", err)
 	}
+	c := found.conclude()
 	files, err := listFiles(dir)
 	if err != nil {
 		return nil, fmt.Errorf("make the certificate: list the evidence: %w", err)
@@ -56,24 +57,37 @@ func (c *Certificate) sign(dir string, key *Key) error {
 		os.WriteFile(filepath.Join(dir, KeyFile), public, 0o644))
 }
 
-// conclude lets the certificate follow from the files in dir, all but the list of them.
-func conclude(dir string, terms Terms) (*Certificate, error) {
+// found is what the directory of a certificate holds.
+type found struct {
+	dir      string
+	terms    Terms
+	manifest *impl.Manifest
+	runs     []*report.Report
+}
+
+// load reads manifest and runs. What is wrong with a run is among its problems.
+func load(dir string, terms Terms) (*found, error) {
 	manifest, err := impl.Read(filepath.Join(dir, ManifestFile))
 	if err != nil {
 		return nil, err
 	}
-	var runs []*report.Report
+	f := &found{dir: dir, terms: terms, manifest: manifest}
 	for n := range terms.Repeat {
 		r, _ := report.Read(filepath.Join(dir, RunDirectory(n+1)), Inputs(terms, manifest))
 		for i, p := range r.Problems {
 			r.Problems[i] = within(dir, p)
 		}
-		runs = append(runs, r)
+		f.runs = append(f.runs, r)
 	}
-	packets, problems := derive(dir, runs, manifest)
-	c := judge(terms, manifest, runs, problems)
+	return f, nil
+}
+
+// conclude lets the certificate follow from the files, all but the list of them.
+func (f *found) conclude() *Certificate {
+	packets, problems := f.derive()
+	c := judge(f.terms, f.manifest, f.runs, problems)
 	c.Packets = packets
-	return c, nil
+	return c
 }
 
 // within takes the place of the certificate out of a text: it may be moved.
@@ -93,7 +107,7 @@ func Inputs(terms Terms, manifest *impl.Manifest) report.Inputs {
 }
 
 // derive judges the packets of every spec again, and says where they speak against its verdict.
-func derive(dir string, runs []*report.Report, manifest *impl.Manifest) (Packets, []string) {
+func (f *found) derive() (Packets, []string) {
 	type spec struct {
 		report.Spec
 		dir, name string
@@ -101,7 +115,7 @@ func derive(dir string, runs []*report.Report, manifest *impl.Manifest) (Packets
 		err       error
 	}
 	var specs []*spec
-	for n, r := range runs {
+	for n, r := range f.runs {
 		for _, s := range r.Specs {
 			kept, ok := s.Evidence[report.EvidenceEntry]
 			if !ok {
@@ -115,7 +129,7 @@ func derive(dir string, runs []*report.Report, manifest *impl.Manifest) (Packets
 	group.SetLimit(runtime.NumCPU())
 	for _, s := range specs {
 		group.Go(func() error {
-			s.derived, s.err = evidence.Derive(filepath.Join(dir, s.dir))
+			s.derived, s.err = evidence.Derive(filepath.Join(f.dir, s.dir))
 			return nil
 		})
 	}
@@ -128,10 +142,10 @@ func derive(dir string, runs []*report.Report, manifest *impl.Manifest) (Packets
 		all.Opaque += s.derived.Opaque
 		err := s.err
 		if err == nil {
-			err = errors.Join(s.derived.Supports(s.Verdict), longest(s.derived, manifest))
+			err = errors.Join(s.derived.Supports(s.Verdict), longest(s.derived, f.manifest))
 		}
 		if err != nil {
-			problems = append(problems, s.name+": "+within(dir, strings.ReplaceAll(err.Error(), "\n", "; ")))
+			problems = append(problems, s.name+": "+within(f.dir, strings.ReplaceAll(err.Error(), "\n", "; ")))
 		}
 	}
 	return all, problems

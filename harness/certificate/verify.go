@@ -13,7 +13,6 @@ import (
 
 	"github.com/plexlab-dev/plexlab/harness/evidence"
 	"github.com/plexlab-dev/plexlab/harness/impl"
-	"github.com/plexlab-dev/plexlab/harness/report"
 	"github.com/plexlab-dev/plexlab/harness/tolerance"
 )
 
@@ -103,18 +102,22 @@ func (c *Certificate) verify(dir string) error {
 		reason Reason
 		err    error
 	}{
-		{Changed, changed}, {Misplaced, missing}, {Unpublished, c.complete()}, {Loosened, c.withinBounds(dir)},
+		{Changed, changed}, {Misplaced, missing}, {Unpublished, c.complete()},
 	} {
 		if check.err != nil {
 			return &Refusal{check.reason, check.err}
 		}
 	}
-	again, err := conclude(dir, c.Terms)
-	if err == nil {
-		again.Evidence = c.Evidence
-		err = c.same(again)
-	}
+	found, err := load(dir, c.Terms)
 	if err != nil {
+		return &Refusal{Contradicted, err}
+	}
+	if err := c.withinBounds(found); err != nil {
+		return &Refusal{Loosened, err}
+	}
+	again := found.conclude()
+	again.Evidence = c.Evidence
+	if err := c.same(again); err != nil {
 		return &Refusal{Contradicted, err}
 	}
 	return nil
@@ -143,22 +146,17 @@ func (c *Certificate) complete() error {
 
 // withinBounds: what the suites gave is what everybody gets or what the manifest declares, and no
 // more than is published, in the suites' own account and in each judgement.
-func (c *Certificate) withinBounds(dir string) error {
-	manifest, err := impl.Read(filepath.Join(dir, ManifestFile))
-	if err != nil {
-		return err
-	}
-	failed := []error{manifest.CheckTerms()}
-	for n := range c.Repeat {
-		r, _ := report.Read(filepath.Join(dir, RunDirectory(n+1)), Inputs(c.Terms, manifest))
-		if r.Tolerances == nil && len(r.Specs) > 0 {
-			failed = append(failed, fmt.Errorf("run %d does not say which tolerances the suites gave", n+1))
-		}
-		for _, t := range tolerance.All() {
-			if given, ok := r.Tolerances[t.Name]; ok {
-				failed = append(failed, checkGiven(fmt.Sprintf("run %d", n+1), t, given, manifest))
-			} else if r.Tolerances != nil {
-				failed = append(failed, fmt.Errorf("run %d does not say what the suites gave of %s", n+1, t.Name))
+func (c *Certificate) withinBounds(f *found) error {
+	failed := []error{f.manifest.CheckTerms()}
+	for n, r := range f.runs {
+		for _, suite := range r.Suites {
+			who := fmt.Sprintf("run %d, suite %s", n+1, suite.Name)
+			for _, t := range tolerance.All() {
+				if given, ok := r.Tolerances[suite.Name][t.Name]; ok {
+					failed = append(failed, checkGiven(who, t, given, f.manifest))
+				} else {
+					failed = append(failed, fmt.Errorf("%s does not say what it gave of %s", who, t.Name))
+				}
 			}
 		}
 	}
@@ -168,7 +166,7 @@ func (c *Certificate) withinBounds(dir string) error {
 			failed = append(failed, fmt.Errorf("tolerance %s is not published like this", t.Name))
 			continue
 		}
-		failed = append(failed, checkGiven("the certificate", standard, t.Given, manifest))
+		failed = append(failed, checkGiven("the certificate", standard, t.Given, f.manifest))
 	}
 	return errors.Join(failed...)
 }
@@ -213,7 +211,7 @@ func (c *Certificate) same(again *Certificate) error {
 		delete(follows, name)
 	}
 	for name := range follows {
-		failed = append(failed, fmt.Errorf("%s is missing", name))
+		failed = append(failed, fmt.Errorf("%s is missing, its evidence says %s", name, brief(follows[name])))
 	}
 	slices.SortFunc(failed, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return errors.Join(failed...)

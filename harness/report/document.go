@@ -19,9 +19,8 @@ type Report struct {
 	Kernel         string         `json:"kernel"`
 	Implementation Implementation `json:"implementation"`
 	WhiteBox       bool           `json:"white_box"`
-	// Tolerances are what the suites gave the implementation, by name, in nanoseconds. Suites that differ
-	// are a problem of the run.
-	Tolerances map[string]time.Duration `json:"tolerances_ns,omitempty"`
+	// Tolerances are what each suite gave the implementation, by name, in nanoseconds.
+	Tolerances map[string]map[string]time.Duration `json:"tolerances_ns,omitempty"`
 	// Started is when the first suite began, Seconds how long until the last ended.
 	Started time.Time `json:"started"`
 	Seconds float64   `json:"seconds"`

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// readTolerances takes over what each suite gave the implementation; all give the same.
+// readTolerances takes over what each suite gave the implementation.
 func (r *Report) readTolerances(dir string) {
 	for _, suite := range r.Suites {
 		var allowed map[string]time.Duration
@@ -17,13 +17,8 @@ func (r *Report) readTolerances(dir string) {
 			continue
 		}
 		if r.Tolerances == nil {
-			r.Tolerances = map[string]time.Duration{}
+			r.Tolerances = map[string]map[string]time.Duration{}
 		}
-		for name, value := range allowed {
-			if before, ok := r.Tolerances[name]; ok && before != value {
-				r.problem("suite %s gave the implementation %s of %s, another one %s", suite.Name, value, name, before)
-			}
-			r.Tolerances[name] = value
-		}
+		r.Tolerances[suite.Name] = allowed
 	}
 }

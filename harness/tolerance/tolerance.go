@@ -87,6 +87,14 @@ func ByName(name string) (Tolerance, bool) {
 // Looser says whether value gives an implementation more than the standard does.
 func (t Tolerance) Looser(value time.Duration) bool { return t.looser(value, t.Standard) }
 
+// Loosest is the looser of two values.
+func (t Tolerance) Loosest(a, b time.Duration) time.Duration {
+	if t.looser(a, b) {
+		return a
+	}
+	return b
+}
+
 // Check is an error where value is looser than the published bound.
 func (t Tolerance) Check(value time.Duration) error {
 	if !t.looser(value, t.Bound) {

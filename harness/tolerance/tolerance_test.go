@@ -38,6 +38,9 @@ func TestBounds(t *testing.T) {
 		{Quiet, time.Second, false, ""},
 		{Quiet, 100 * time.Millisecond, true, "quiet is 100ms, and its published minimum is 150ms"},
 	} {
+		if test.looser != (test.tolerance.Loosest(test.value, test.tolerance.Standard) == test.value) {
+			t.Errorf("%s: the looser of %s and the standard", test.tolerance.Name, test.value)
+		}
 		err := test.tolerance.Check(test.value)
 		if test.tolerance.Looser(test.value) != test.looser || (err != nil) != (test.refused != "") ||
 			err != nil && !strings.Contains(err.Error(), test.refused) {
