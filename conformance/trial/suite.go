@@ -38,11 +38,7 @@ func Suite(t *testing.T, name string, needs ...impl.Capability) {
 			report.WriteSuite(resultsPath(), name, r),
 		)).To(gomega.Succeed())
 	})
-	ginkgo.BeforeEach(func() {
-		for _, capability := range needs {
-			Needs(capability)
-		}
-	})
+	ginkgo.BeforeEach(func() { Needs(needs...) })
 	ginkgo.ReportAfterEach(tellProgress)
 	suite = name
 	ginkgo.RunSpecs(t, name)

@@ -168,8 +168,20 @@ func (c *certification) chooseProfiles(profiles []string) error {
 		}
 		c.terms.Chosen = append(c.terms.Chosen, profile)
 	}
-	if slices.Equal(c.terms.Chosen, []impl.Capability{impl.IPv6}) {
+	return c.checkCompany()
+}
+
+// checkCompany refuses profiles whose specs need another one that is not there.
+func (c *certification) checkCompany() error {
+	about := c.terms.Chosen
+	if len(about) == 0 {
+		about = c.implementation.Capabilities
+	}
+	if slices.Equal(about, []impl.Capability{impl.IPv6}) {
 		return usagef("profile ipv6 is the other profiles with IPv6; choose it with one of them, such as --profile core,ipv6")
+	}
+	if slices.Contains(about, impl.Outbound) && !slices.Contains(about, impl.ClusterPorts) {
+		return usagef("profile outbound is certified together with clusterports, whose ports it takes; choose both, or others with --profile")
 	}
 	return nil
 }
