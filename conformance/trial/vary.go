@@ -10,15 +10,16 @@ import (
 	"github.com/plexlab-dev/plexlab/nodes/contract/control"
 )
 
-// varyLimit bounds an operator's command: a stack that leaves its group waits for its partners.
-const varyLimit = 10 * Limit
+// varyPatience is how many times as long as another thing an operator's command may take: a stack that leaves its
+// group waits for its partners.
+const varyPatience = 10
 
 // Vary gives a stack an operator's command, which has to succeed.
 func (t *Trial) Vary(stack string, command control.VaryCommand, target control.VaryTarget) {
 	ginkgo.GinkgoHelper()
 	client := t.Lab.Control(stack)
 	defer client.Close()
-	limit, cancel := context.WithTimeout(t.ctx, varyLimit)
+	limit, cancel := context.WithTimeout(t.ctx, varyPatience*Limit())
 	defer cancel()
 	_, err := client.Vary(limit, control.VaryRequest{Command: command, Target: target})
 	gomega.Expect(err).NotTo(gomega.HaveOccurred(), "%s of %s at %s", command, target, stack)
