@@ -164,6 +164,10 @@ func (s *surroundings) comeBack() {
 func (s *surroundings) look() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	alone := len(s.members) == 0 && !s.departed
+	if s.gathered && len(s.lost) == 0 && !alone {
+		return // nothing to find out, and a survey asks for a lock a stack
+	}
 	now := time.Now()
 	sky, ok := s.survey()
 	if !s.gathered && s.allHeard(sky, ok, now) {
@@ -184,7 +188,7 @@ func (s *surroundings) look() {
 		}
 		s.post(vipa.MemberLost{Member: lost.Member, Cause: cause})
 	}
-	if len(s.members) == 0 && s.gathered && !s.departed {
+	if alone && s.gathered {
 		s.lookAlone(sky, now)
 	}
 }
