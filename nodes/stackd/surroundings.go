@@ -203,6 +203,10 @@ func (s *surroundings) look() {
 func (s *surroundings) news(now time.Time) (news []vipa.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	alone := len(s.members) == 0 && !s.departed
+	if s.gathered && len(s.lost) == 0 && !alone && !s.stopped {
+		return nil // nothing to find out, and a survey asks for a lock a stack
+	}
 	sky, ok := s.survey()
 	if !s.gathered && s.allHeard(sky, ok, now) {
 		s.gathered = true
@@ -225,7 +229,7 @@ func (s *surroundings) news(now time.Time) (news []vipa.Event) {
 		}
 		news = append(news, vipa.MemberLost{Member: lost.Member, Cause: cause})
 	}
-	if len(s.members) == 0 && s.gathered && !s.departed {
+	if alone && s.gathered {
 		news = append(news, s.lookAlone(sky, now)...)
 	}
 	return news
