@@ -61,6 +61,7 @@ func (s *surroundings) runs() {
 	now := time.Now()
 	if s.wasStopped(now) {
 		s.stopped, s.fence = true, now.Add(sightSettles)
+		s.stir()
 	}
 	s.awake = now
 }

@@ -36,22 +36,29 @@ func (s *stack) keepLeases(ctx context.Context) {
 // lookAround keeps the core informed of the others until ctx ends. It waits where the core is busy, which the
 // leases must not.
 func (s *stack) lookAround(ctx context.Context) {
-	ticker := time.NewTicker(portfile.BeatInterval)
-	defer ticker.Stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
-			s.around.look()
+		case <-s.around.stirred:
+		case <-timer.C:
 		}
+		next := s.around.look()
+		if next < portfile.BeatInterval {
+			s.ownership.look()
+		}
+		timer.Reset(next)
 	}
 }
 
+// tellSight tells other stacks at once whom this one sees.
+func (s *stack) tellSight() { s.beat(len(s.group.Members()), s.outside.Load()) }
+
 // renewLeases is one turn of that, also done at once when the stack becomes an owner.
 func (s *stack) renewLeases() error {
-	members := len(s.group.Members())
-	return s.path.Renew(func() { s.beat(members, s.outside.Load()) }, s.ownership.holds)
+	return s.path.Renew(s.tellSight, s.ownership.holds)
 }
 
 // beginAttempts is how often a lease is begun anew that came late.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -199,6 +200,16 @@ func (o *ownership) holds(dvipa netip.Addr) bool {
 		go o.refused(&cf.SupersededError{DVIPA: dvipa, Epoch: current, Owner: owner})
 	}
 	return false
+}
+
+// look finds out whether this stack is still the owner of what it owns; the core hears of what it is not.
+func (o *ownership) look() {
+	o.mu.Lock()
+	dvipas := slices.Collect(maps.Keys(o.epochs))
+	o.mu.Unlock()
+	for _, dvipa := range dvipas {
+		o.holds(dvipa)
+	}
 }
 
 // ended tells whoever owns the DVIPA next that this stack answers for it no more.

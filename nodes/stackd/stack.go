@@ -315,6 +315,7 @@ func (s *stack) partner(event xcf.Event) {
 			s.parted.Delete(e.Member.XCF)
 		}
 		s.selection.lost(e.Member.XCF)
+		s.tellSight()
 		s.around.left(e.Member, e.Reason)
 	case xcf.Received:
 		if w, ok := e.Message.(contract.Workload); ok {

@@ -19,6 +19,10 @@ const (
 	// have to be heard first.
 	gatherAtLeast = 60 * time.Millisecond
 	gatherAtMost  = 500 * time.Millisecond
+	// soon is the time between two looks at the others while it is open what became of one: until
+	// openFor after somebody was lost, or joined. Later a beat will do.
+	soon    = 4 * time.Millisecond
+	openFor = 500 * time.Millisecond
 	// sightSettles is how long two sides of a cut may differ in when they notice it: what others say they
 	// see is believed when they have said so for that long.
 	sightSettles = 100 * time.Millisecond
@@ -31,6 +35,8 @@ type surroundings struct {
 	peers func() ([]cf.Peer, error)
 	post  func(vipa.Event)
 	began time.Time
+	// stirred, of capacity 1, says that there is something to find out.
+	stirred chan struct{}
 
 	// order is held while something is found out and told, so that the core hears of it in order. It is
 	// locked before mu, and never by what the core waits for.
@@ -78,7 +84,7 @@ func (s *sighting) settled(so bool, now time.Time) bool {
 
 func newSurroundings(self netip.Addr, peers func() ([]cf.Peer, error), post func(vipa.Event)) *surroundings {
 	return &surroundings{
-		peers: peers, post: post, began: time.Now(), agreement: agreement{self: self},
+		peers: peers, post: post, began: time.Now(), stirred: make(chan struct{}, 1), agreement: agreement{self: self},
 		members: make(map[netip.Addr]*memberHeard), lost: make(map[netip.Addr]*lostStack),
 	}
 }
@@ -129,6 +135,7 @@ func (s *surroundings) left(m contract.Member, reason xcf.Reason) {
 func (s *surroundings) takeOut(m contract.Member, reason xcf.Reason) vipa.Cause {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer s.stir()
 	delete(s.members, m.XCF)
 	s.change = time.Now()
 	switch reason {
@@ -153,6 +160,7 @@ func (s *surroundings) takeOut(m contract.Member, reason xcf.Reason) vipa.Cause 
 func (s *surroundings) owns(m contract.Member) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer s.stir()
 	if s.members[m.XCF] != nil {
 		return true
 	}
@@ -188,24 +196,51 @@ func (s *surroundings) comeBack() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.departed, s.alone = false, sighting{}
+	s.stir()
 }
 
-// look tells the core what has become of the others since the last time; it is called with each beat.
-func (s *surroundings) look() {
-	s.order.Lock()
-	defer s.order.Unlock()
-	for _, event := range s.news(time.Now()) {
-		s.post(event)
+// stir has the others looked at.
+func (s *surroundings) stir() {
+	select {
+	case s.stirred <- struct{}{}:
+	default:
 	}
 }
+
+// look tells the core what has become of the others since the last time, and returns the time until it is to be
+// called again.
+func (s *surroundings) look() time.Duration {
+	s.order.Lock()
+	defer s.order.Unlock()
+	now := time.Now()
+	for _, event := range s.news(now) {
+		s.post(event)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.settled():
+		return time.Hour
+	case s.gathered && now.Sub(s.change) < openFor:
+		return soon
+	}
+	return portfile.BeatInterval
+}
+
+// settled: there is nothing to find out. A survey asks for a lock a stack.
+func (s *surroundings) settled() bool {
+	return s.gathered && len(s.lost) == 0 && !s.isAlone() && !s.stopped
+}
+
+// isAlone: no partner is heard, and not by an operator's command.
+func (s *surroundings) isAlone() bool { return len(s.members) == 0 && !s.departed }
 
 // news is what to tell.
 func (s *surroundings) news(now time.Time) (news []vipa.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	alone := len(s.members) == 0 && !s.departed
-	if s.gathered && len(s.lost) == 0 && !alone && !s.stopped {
-		return nil // nothing to find out, and a survey asks for a lock a stack
+	if s.settled() {
+		return nil
 	}
 	sky, ok := s.survey()
 	if !s.gathered && s.allHeard(sky, ok, now) {
@@ -229,7 +264,7 @@ func (s *surroundings) news(now time.Time) (news []vipa.Event) {
 		}
 		news = append(news, vipa.MemberLost{Member: lost.Member, Cause: cause})
 	}
-	if alone && s.gathered {
+	if s.isAlone() && s.gathered {
 		news = append(news, s.lookAlone(sky, now)...)
 	}
 	return news

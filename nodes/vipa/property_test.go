@@ -130,7 +130,7 @@ type witness struct {
 	asked       map[netip.Addr]vipa.TakeOwnership // and not answered
 	epochs      map[netip.Addr]uint64             // taken, by this stack or by others
 	via         netip.Addr
-	outside     bool // a link of the stack to the outside is up
+	outside     bool              // a link of the stack to the outside is up
 	last        map[string]string // figure to the block its trace has come to
 	waiting     map[uint64]contract.Connection
 	released    map[netip.AddrPort]bool // ports that the stack has given back
