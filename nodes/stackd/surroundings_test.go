@@ -183,7 +183,7 @@ func TestSightIsToldAnew(t *testing.T) {
 		s.hears(lost(2, vipa.CutOff), lost(3, vipa.Silent), lost(2, vipa.Silent), vipa.Isolated{})
 		s.joined(partner(3))
 		s.passes(portfile.BeatInterval)
-		s.hears(vipa.MemberJoined{Member: partner(3)}, lost(2, vipa.CutOff))
+		s.hears(vipa.Gathering{}, vipa.MemberJoined{Member: partner(3)}, lost(2, vipa.CutOff))
 	})
 }
 
