@@ -6,12 +6,15 @@
 # Both work without sudo too; what cannot, says so.
 
 .DEFAULT_GOAL := build
-.PHONY: all build setup conformance test lint bench fuzz generate clean
+.PHONY: all build suites setup conformance test lint bench fuzz generate clean
 
 all: build lint
 
 build:              ## out/bin/plexlab and out/bin/stackd
 	@scripts/build
+
+suites:             ## out/suites, for plexlab certify
+	@scripts/suites
 
 setup:              ## install what this machine lacks, or say what it is
 	@scripts/setup
@@ -25,7 +28,7 @@ test:
 lint:
 	@scripts/lint
 
-bench:              ## BENCH=distribute, lab, listen or ports chooses one part; ROUNDS=n KILLS=n
+bench:              ## BENCH=distribute, lab, listen, ports or takeover chooses one part; ROUNDS=n KILLS=n
 	@scripts/bench
 
 fuzz:               ## FUZZTIME=30s for each target

@@ -11,7 +11,7 @@ import (
 	"github.com/plexlab-dev/plexlab/nodes/contract"
 )
 
-func TestFigure06(t *testing.T) { trial.Suite(t, "fig06", impl.ClusterPorts) }
+func TestFigure06(t *testing.T) { trial.Suite(t, "fig06") }
 
 var at = trial.At
 
@@ -26,8 +26,10 @@ type target struct {
 	ports   *trial.PortFile
 }
 
+// newTarget starts a stack that is a target of addresses with cluster-wide ports.
 func newTarget(variant impl.Variant, dvipas ...contract.DVIPA) *target {
 	GinkgoHelper()
+	trial.Needs(impl.ClusterPorts)
 	u := trial.IPv4.Unit(trial.UnitConfig{Inside: true, Partners: []int{2}, Variant: variant})
 	t := &target{UnitTrial: u, mvs2: u.Join(2)}
 	t.mvs2.Tell(dvipas...)

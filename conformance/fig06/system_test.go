@@ -6,6 +6,7 @@ import (
 
 	"github.com/plexlab-dev/plexlab/conformance/requirements"
 	"github.com/plexlab-dev/plexlab/conformance/trial"
+	"github.com/plexlab-dev/plexlab/harness/impl"
 )
 
 var _ = Describe("in the Sysplex of Figure 9", SpecPriority(1), func() {
@@ -13,6 +14,7 @@ var _ = Describe("in the Sysplex of Figure 9", SpecPriority(1), func() {
 	// to it reach MVS2. The servers that share port 60 of the same address are not concerned until
 	// one of them ends.
 	It("a port goes from one stack to another", requirements.Covers("fig06/604-yes->608", "fig06/608->610", "fig06/612-yes->610", "I15"), func() {
+		trial.Needs(impl.ClusterPorts)
 		s := trial.IPv4.System("figure9.yaml", nil)
 		appB := at(trial.IPv4.DVB1, 60)
 		s.EventuallyTargets("MVS5", appB, "MVS2", "MVS3", "MVS5")

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/plexlab-dev/plexlab/conformance/trial"
+	"github.com/plexlab-dev/plexlab/harness/impl"
 )
 
-func TestFigure7(t *testing.T) { trial.Suite(t, "fig07") }
+func TestFigure7(t *testing.T) { trial.Suite(t, "fig07", impl.Core) }

@@ -5,9 +5,10 @@ import (
 	"testing"
 
 	"github.com/plexlab-dev/plexlab/conformance/trial"
+	"github.com/plexlab-dev/plexlab/harness/impl"
 )
 
-func TestFigure8(t *testing.T) { trial.Suite(t, "fig08") }
+func TestFigure8(t *testing.T) { trial.Suite(t, "fig08", impl.Core) }
 
 // enumerated distributes port 80 and ports 8000 to 8009 of DVA1.
 const enumerated = `

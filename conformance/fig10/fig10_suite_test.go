@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/plexlab-dev/plexlab/conformance/trial"
+	"github.com/plexlab-dev/plexlab/harness/impl"
 )
 
-func TestFigure10(t *testing.T) { trial.Suite(t, "fig10") }
+func TestFigure10(t *testing.T) { trial.Suite(t, "fig10", impl.Core) }

@@ -34,7 +34,7 @@ func (k *knock) at(service netip.AddrPort) (segment.Segment, capture.Mark) {
 	mark := k.u.Capture.Mark()
 	syn := segment.NewSYN(netip.AddrPortFrom(k.visitor.Address(), k.port), service)
 	verdict.Engine(k.visitor.Send(k.u.Soon(), syn), "send %s", syn)
-	_, err := k.u.Capture.On(k.u.XCFLink).Received().After(mark).Await(k.u.Soon(), segment.Connect(syn.Src, syn.Dst))
+	_, err := k.u.Capture.On(k.u.XCFLink).Received().After(mark).As(capture.Stimulus).Await(k.u.Soon(), segment.Connect(syn.Src, syn.Dst))
 	verdict.Stimulus(err, "%s at %s", syn, k.u.XCFLink)
 	return syn, mark
 }
@@ -132,7 +132,7 @@ var _ = describe("a list of an owner", func(f plex) {
 
 		syn := segment.NewSYN(u.From(), at(f.DVA1, 80))
 		verdict.Engine(visitor.Send(u.Soon(), syn), "send %s", syn)
-		_, err = u.Capture.On(u.XCFLink).Received().Await(u.Soon(), segment.Connect(syn.Src, syn.Dst))
+		_, err = u.Capture.On(u.XCFLink).Received().As(capture.Stimulus).Await(u.Soon(), segment.Connect(syn.Src, syn.Dst))
 		verdict.Stimulus(err, "%s at %s", syn, u.XCFLink)
 		answer := segment.Pattern{Src: syn.Dst, Dst: syn.Src, Has: segment.SYN | segment.ACK}
 		_, err = u.Capture.On(u.OutsideLink).Sent().After(mark).Await(u.Soon(), answer)

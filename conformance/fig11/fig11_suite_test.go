@@ -8,10 +8,11 @@ import (
 	"testing"
 
 	"github.com/plexlab-dev/plexlab/conformance/trial"
+	"github.com/plexlab-dev/plexlab/harness/impl"
 	"github.com/plexlab-dev/plexlab/nodes/contract"
 )
 
-func TestFigure11(t *testing.T) { trial.Suite(t, "fig11") }
+func TestFigure11(t *testing.T) { trial.Suite(t, "fig11", impl.Core) }
 
 // A plex is the lab of one family. The stack under test is MVS1.
 type plex struct {

@@ -12,6 +12,7 @@ import (
 	"github.com/plexlab-dev/plexlab/conformance/trial"
 	"github.com/plexlab-dev/plexlab/harness/peer"
 	"github.com/plexlab-dev/plexlab/harness/segment"
+	"github.com/plexlab-dev/plexlab/harness/tolerance"
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 	"github.com/plexlab-dev/plexlab/nodes/contract"
 )
@@ -21,7 +22,7 @@ import (
 // The reference takes some milliseconds; the rest is for a machine that does a great deal at once.
 // It is less than what comes of waiting for the kernel's own events (0.7 s with a half-open
 // request, never after shutdown), or of a look once a second.
-const noticed = 500 * time.Millisecond
+func noticed() time.Duration { return trial.Allowed(tolerance.Noticed) }
 
 // prompt expects SRVSTAT in time after the last order to the listener.
 func prompt(p *trial.Partner, l *trial.Listener, want contract.SRVSTAT) {
@@ -31,8 +32,8 @@ func prompt(p *trial.Partner, l *trial.Listener, want contract.SRVSTAT) {
 		if entry.Message != contract.Message(want) {
 			continue
 		}
-		if took := entry.At.Sub(l.Began()); took > noticed {
-			verdict.Mismatch("SRVSTAT within "+noticed.String(), "after "+took.String())
+		if took := entry.At.Sub(l.Began()); took > noticed() {
+			verdict.Mismatch("SRVSTAT within "+noticed().String(), "after "+took.String())
 		}
 		return
 	}

@@ -59,7 +59,7 @@ var _ = describe("in the Sysplex of Figure 9", func(f plex) {
 // expectServed asks a web server on a connection that is open already.
 func expectServed(conn net.Conn, want string) {
 	GinkgoHelper()
-	Expect(conn.SetDeadline(time.Now().Add(trial.Limit))).To(Succeed())
+	Expect(conn.SetDeadline(time.Now().Add(trial.Limit()))).To(Succeed())
 	_, err := conn.Write([]byte("GET / HTTP/1.0\r\n\r\n"))
 	Expect(err).NotTo(HaveOccurred())
 	answer := make([]byte, 1024)

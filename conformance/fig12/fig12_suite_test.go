@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/plexlab-dev/plexlab/conformance/trial"
+	"github.com/plexlab-dev/plexlab/harness/impl"
 )
 
-func TestFigure12(t *testing.T) { trial.Suite(t, "fig12") }
+func TestFigure12(t *testing.T) { trial.Suite(t, "fig12", impl.Core) }

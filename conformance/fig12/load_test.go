@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
-	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -14,6 +13,7 @@ import (
 	"github.com/plexlab-dev/plexlab/conformance/requirements"
 	"github.com/plexlab-dev/plexlab/conformance/trial"
 	"github.com/plexlab-dev/plexlab/harness/segment"
+	"github.com/plexlab-dev/plexlab/harness/tolerance"
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 	"github.com/plexlab-dev/plexlab/topo"
 )
@@ -27,11 +27,7 @@ var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family
 	// connections have ended, the table holds none of them.
 	It("tens of thousands of short connections reach their targets and leave the table empty",
 		requirements.Covers("fig12/140-yes->150", "fig12/145-yes->144", "I3"), func() {
-			const (
-				workers = 16
-				// emptied is how long after the last connection the table may hold something of one.
-				emptied = 5 * time.Second
-			)
+			const workers = 16
 			connections := share(f, 50_000)
 			s := f.Busy("figure9.yaml", nil)
 			s.EventuallyTargets("MVS1", appA, "MVS1", "MVS2", "MVS4")
@@ -49,7 +45,7 @@ var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family
 					return 0, nil // nothing but the stack itself can tell
 				}
 				return table.Total, err
-			}).WithTimeout(emptied).WithPolling(trial.Quiet).Should(BeZero(), "entries of the connection routing table")
+			}).WithTimeout(trial.Allowed(tolerance.Emptied)).WithPolling(trial.Quiet()).Should(BeZero(), "entries of the connection routing table")
 			verdict.Engine(s.Capture.Stop(), "capture packets")
 			if resets := resets(s, appA); len(resets) > 0 {
 				takers := takers(s, appA)

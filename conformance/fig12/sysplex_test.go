@@ -12,6 +12,7 @@ import (
 	"github.com/plexlab-dev/plexlab/conformance/trial"
 	"github.com/plexlab-dev/plexlab/harness/capture"
 	"github.com/plexlab-dev/plexlab/harness/segment"
+	"github.com/plexlab-dev/plexlab/harness/tolerance"
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 	"github.com/plexlab-dev/plexlab/nodes/contract"
 	"github.com/plexlab-dev/plexlab/topo"
@@ -68,7 +69,7 @@ var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family
 				Expect(err).NotTo(HaveOccurred())
 			}
 			// Whatever a HELLO follows on XCF has been recorded.
-			_, err := s.Capture.On("MVS1/xcf0").Received().After(s.Capture.Mark()).Await(s.Soon(), hello)
+			_, err := s.Capture.On("MVS1/xcf0").Received().After(s.Capture.Mark()).As(capture.Attempt).Await(s.Soon(), hello)
 			verdict.Engine(err, "await a HELLO at MVS1")
 			for _, link := range []string{"MVS1/ext0", "MVS1/xcf0"} {
 				Expect(s.Capture.On(link).Received().After(begin).Matching(reply)).To(BeEmpty(), "replies that pass MVS1")
@@ -83,19 +84,19 @@ var hello = capture.Where("a HELLO", func(d segment.Decoded) bool {
 
 // watched is how long a connection that its server has closed is probed: longer than an
 // implementation that believes it to have ended may keep its entry.
-const watched = 2 * time.Second
+func watched() time.Duration { return trial.Allowed(tolerance.Held) }
 
 // expectHeld sends an old acknowledgement on a connection again and again. A stack that holds the
 // connection, in whatever state, may answer that with an acknowledgement, never with RST.
 func expectHeld(s *trial.SystemTrial, client *segment.Host, conn *segment.Conn) {
 	GinkgoHelper()
-	limit, cancel := context.WithTimeout(s.Context(), watched)
+	limit, cancel := context.WithTimeout(s.Context(), watched())
 	defer cancel()
 	probe := segment.NewACK(conn.Local(), conn.Remote(), segment.InitialSequence, 1)
 	answers := 0
 	for limit.Err() == nil {
 		verdict.Engine(client.Send(s.Soon(), probe), "send %s", probe)
-		next, done := context.WithTimeout(limit, trial.Quiet)
+		next, done := context.WithTimeout(limit, trial.Quiet())
 		answer, err := conn.Receive(next)
 		done()
 		if err == nil {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/plexlab-dev/plexlab/conformance/trial"
+	"github.com/plexlab-dev/plexlab/harness/impl"
 )
 
-func TestFigure13(t *testing.T) { trial.Suite(t, "fig13") }
+func TestFigure13(t *testing.T) { trial.Suite(t, "fig13", impl.Core) }

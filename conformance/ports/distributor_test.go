@@ -13,6 +13,7 @@ import (
 	"github.com/plexlab-dev/plexlab/conformance/trial"
 	"github.com/plexlab-dev/plexlab/harness/peer"
 	"github.com/plexlab-dev/plexlab/harness/segment"
+	"github.com/plexlab-dev/plexlab/harness/tolerance"
 	"github.com/plexlab-dev/plexlab/nodes/contract"
 	"github.com/plexlab-dev/plexlab/topo"
 )
@@ -167,7 +168,7 @@ var _ = Describe("a stack that asks the owner for ports", func() {
 		claim := s.mvs2.ExpectMessage(peer.Of[contract.PortClaim]("", nil)).(contract.PortClaim)
 		answer := s.program.Answer()
 		Expect(answer.Errno).To(Equal(unix.EAGAIN))
-		Expect(time.Duration(answer.Ended-answer.Began)).To(BeNumerically("<", time.Second), "time until it was refused")
+		Expect(time.Duration(answer.Ended-answer.Began)).To(BeNumerically("<", trial.Allowed(tolerance.Refused)), "time until it was refused")
 		s.mvs2.Say(contract.PortAnswer{ID: claim.ID, Outcome: contract.PortGranted, Port: 6000})
 		s.mvs2.ExpectMessage(peer.Of("of port 6000", func(m contract.PortRelease) bool { return len(m.Ports) == 1 && m.Ports[0] == 6000 }))
 	})

@@ -17,6 +17,7 @@ import (
 	"github.com/plexlab-dev/plexlab/conformance/trial"
 	"github.com/plexlab-dev/plexlab/harness/bench/probe"
 	"github.com/plexlab-dev/plexlab/harness/puppet"
+	"github.com/plexlab-dev/plexlab/harness/tolerance"
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 	"github.com/plexlab-dev/plexlab/topo"
 )
@@ -33,7 +34,7 @@ const (
 
 // giveBack is the most that a stack may take to give a port back while all others want its lock too, on a
 // machine that is loaded. That every port is given back is found in the end, within trial.Limit.
-const giveBack = 30 * time.Second
+func giveBack() time.Duration { return trial.Allowed(tolerance.GivenBack) }
 
 // deadMS keeps a stack that a loaded machine does not let run from being given up by the others, in ms. An
 // owner that keeps the table of ports gives the ports of one that it does not hear to others (T32), whether
@@ -195,7 +196,7 @@ var _ = Describe("sixteen processes of four stacks", SpecPriority(1), func() {
 		It("see one order of owners for each port", requirements.Covers("T33", "T32", "I15", "I18", "T35"), func() {
 			s := started(trial.IPv4.Busy, sharing, func(t *topo.Topology) { t.Timers.DeadMS = deadMS })
 			stacks := []string{"MVS1", "MVS2", "MVS3", "MVS4"}
-			history := tenure.NewHistory(giveBack)
+			history := tenure.NewHistory(giveBack())
 			var all sync.WaitGroup
 			for n := range processes {
 				all.Go(func() {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/plexlab-dev/plexlab/conformance/trial"
+	"github.com/plexlab-dev/plexlab/harness/impl"
 )
 
-func TestProfile(t *testing.T) { trial.Suite(t, "profile") }
+func TestProfile(t *testing.T) { trial.Suite(t, "profile", impl.Core) }

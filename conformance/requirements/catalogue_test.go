@@ -50,8 +50,8 @@ func TestByIDIsExact(t *testing.T) {
 func TestLoadRefuses(t *testing.T) {
 	const block = "\n  - {id: '%s', text: t, quote: q, observable: trace}"
 	one := fmt.Sprintf(block, "1")
-	head := "figure: 5\ntitle: t\nstart: 1\nstatus: now\nblocks:"
-	list := func(item string) string { return "status: now\nstatements:\n  - {" + item + "}" }
+	head := "figure: 5\ntitle: t\nstart: 1\nstatus: now\ncapability: core\nblocks:"
+	list := func(item string) string { return "status: now\ncapability: core\nstatements:\n  - {" + item + "}" }
 	for _, test := range []struct{ name, file, text, want string }{
 		{"unknown key", "fig05.yaml", head + one + "\ncolour: red", "colour"},
 		{"wrong file", "fig06.yaml", head + one, "fig05.yaml"},
@@ -66,6 +66,8 @@ func TestLoadRefuses(t *testing.T) {
 		},
 		{"dead end", "fig05.yaml", head + one + "\nedges: []", "no edge leaves"},
 		{"id of another kind", "s.yaml", list("id: I1, text: t, quote: q, observable: trace"), "form of the id"},
+		{"capability missing", "s.yaml", "status: now\nstatements:\n  - {id: T1, text: t, quote: q, observable: trace}", "capability"},
+		{"capability unknown", "s.yaml", list("id: T1, text: t, quote: q, observable: trace, capability: flight"), "flight"},
 		{"text missing", "s.yaml", list("id: T1, quote: q, observable: trace"), "text"},
 		{"quote missing", "s.yaml", list("id: T1, text: t, observable: trace"), "quote"},
 		{"observable unknown", "s.yaml", list("id: T1, text: t, quote: q, observable: smell"), "smell"},

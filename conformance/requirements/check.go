@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+
+	"github.com/plexlab-dev/plexlab/harness/impl"
 )
 
 var idForms = map[Kind]*regexp.Regexp{
@@ -19,6 +21,8 @@ func (r Requirement) check() error {
 	switch {
 	case !idForms[r.Kind].MatchString(r.ID):
 		return fmt.Errorf("not the form of the id of a %s", r.Kind)
+	case !slices.Contains(impl.Capabilities(), r.Capability):
+		return fmt.Errorf("capability %q is not one of %v", r.Capability, impl.Capabilities())
 	case r.Text == "":
 		return errors.New("text is missing")
 	case r.Citation == "":

@@ -2,6 +2,7 @@ package requirements
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,9 +12,11 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml"
+
+	"github.com/plexlab-dev/plexlab/harness/impl"
 )
 
-// figureFile is figNN.yaml. Status and Reason stand for those of its items that have none.
+// figureFile is figNN.yaml. Status, Reason and Capability stand for those of its items that have none.
 type figureFile struct {
 	Figure int      `yaml:"figure"`
 	Title  string   `yaml:"title"`
@@ -22,11 +25,16 @@ type figureFile struct {
 	Reason string   `yaml:"reason"`
 	Blocks []record `yaml:"blocks"`
 	Edges  []record `yaml:"edges"`
+
+	Capability impl.Capability `yaml:"capability"`
 }
 
 // listFile is interpretations.yaml, statements.yaml or profile.yaml.
 type listFile struct {
-	Status          Status   `yaml:"status"`
+	Status Status `yaml:"status"`
+
+	Capability impl.Capability `yaml:"capability"`
+
 	Interpretations []record `yaml:"interpretations"`
 	Statements      []record `yaml:"statements"`
 	Forms           []record `yaml:"forms"`
@@ -41,6 +49,8 @@ type record struct {
 	Status     Status     `yaml:"status"`
 	Reason     string     `yaml:"reason"`
 	Later      string     `yaml:"later"`
+
+	Capability impl.Capability `yaml:"capability"`
 }
 
 // edgeForm takes an edge apart; an outcome is one word.
@@ -83,9 +93,9 @@ func (c *catalogue) loadFile(files fs.FS, name string) error {
 	}
 	stem := strings.TrimSuffix(path.Base(name), ".yaml")
 	return errors.Join(
-		c.addList(Interpretation, stem, f.Status, f.Interpretations),
-		c.addList(Statement, stem, f.Status, f.Statements),
-		c.addList(Form, stem, f.Status, f.Forms),
+		c.addList(Interpretation, stem, record{Status: f.Status, Capability: f.Capability}, f.Interpretations),
+		c.addList(Statement, stem, record{Status: f.Status, Capability: f.Capability}, f.Statements),
+		c.addList(Form, stem, record{Status: f.Status, Capability: f.Capability}, f.Forms),
 	)
 }
 
@@ -96,12 +106,13 @@ func decode(text []byte, into any) error {
 func (c *catalogue) addChart(f figureFile) error {
 	chart := Chart{Figure: f.Figure, Title: f.Title, Start: f.Start}
 	quotes := map[string]string{}
+	defaults := record{Status: f.Status, Reason: f.Reason, Capability: f.Capability}
 	for _, rec := range f.Blocks {
 		if _, err := strconv.Atoi(rec.ID); err != nil {
 			return fmt.Errorf("block %q is not a number", rec.ID)
 		}
 		quotes[rec.ID] = rec.Quote
-		r := rec.requirement(Block, f.Status, f.Reason)
+		r := rec.requirement(Block, defaults)
 		r.ID, r.Figure, r.From = blockID(f.Figure, rec.ID), f.Figure, rec.ID
 		r.Citation = cite(fmt.Sprintf("Figure %d, block %s", f.Figure, rec.ID), rec.Quote)
 		if err := c.add(r); err != nil {
@@ -118,7 +129,7 @@ func (c *catalogue) addChart(f figureFile) error {
 		if rec.Quote == "" {
 			rec.Quote = quotes[parts[1]]
 		}
-		r := rec.requirement(Edge, f.Status, f.Reason)
+		r := rec.requirement(Edge, defaults)
 		r.ID, r.Figure = blockID(f.Figure, rec.ID), f.Figure
 		r.From, r.Outcome, r.To = parts[1], parts[2], parts[3]
 		r.Citation = cite(fmt.Sprintf("Figure %d, block %s", f.Figure, r.From), rec.Quote)
@@ -131,9 +142,9 @@ func (c *catalogue) addChart(f figureFile) error {
 	return chart.check()
 }
 
-func (c *catalogue) addList(kind Kind, place string, status Status, records []record) error {
+func (c *catalogue) addList(kind Kind, place string, defaults record, records []record) error {
 	for _, rec := range records {
-		r := rec.requirement(kind, status, "")
+		r := rec.requirement(kind, defaults)
 		if rec.About != "" {
 			place = rec.About
 		}
@@ -145,16 +156,15 @@ func (c *catalogue) addList(kind Kind, place string, status Status, records []re
 	return nil
 }
 
-func (rec record) requirement(kind Kind, status Status, reason string) Requirement {
+// requirement takes from defaults what the record does not say.
+func (rec record) requirement(kind Kind, defaults record) Requirement {
 	r := Requirement{
 		Kind: kind, Text: strings.TrimSpace(rec.Text), Observable: rec.Observable,
 		Status: rec.Status, Reason: rec.Reason, Later: rec.Later,
+		Capability: cmp.Or(rec.Capability, defaults.Capability),
 	}
 	if r.Status == "" {
-		r.Status = status
-		if r.Reason == "" {
-			r.Reason = reason
-		}
+		r.Status, r.Reason = defaults.Status, cmp.Or(r.Reason, defaults.Reason)
 	}
 	return r
 }

@@ -8,7 +8,7 @@ func Catalogue() []report.Requirement {
 	for _, r := range All() {
 		catalogue = append(catalogue, report.Requirement{
 			ID: r.ID, Label: Label(r.ID), Kind: string(r.Kind), Figure: r.Figure, Blocks: Implied(r.ID),
-			Text: r.Text, Citation: r.Citation, Observable: string(r.Observable),
+			Capability: string(r.Capability), Text: r.Text, Citation: r.Citation, Observable: string(r.Observable),
 			Status: string(r.Status), Reason: r.Reason, Later: r.Later,
 		})
 	}

@@ -5,7 +5,11 @@
 // verify with Covers; Check holds the two together.
 package requirements
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/plexlab-dev/plexlab/harness/impl"
+)
 
 // Kind says where a requirement comes from.
 type Kind string
@@ -59,7 +63,10 @@ type Requirement struct {
 	// Citation says where the specification demands it: place and words of the passage.
 	Citation   string     `json:"citation"`
 	Observable Observable `json:"observable"`
-	Status     Status     `json:"status"`
+	// Capability is what an implementation declares that is held to the requirement. The same holds
+	// with IPv6 for one that declares that besides, so that no requirement is of IPv6 alone.
+	Capability impl.Capability `json:"capability"`
+	Status     Status          `json:"status"`
 	// Reason is the word for what a NotYet requirement waits for, else empty.
 	Reason string `json:"reason,omitempty"`
 	// Later says what of a Now requirement its specs do not verify yet.

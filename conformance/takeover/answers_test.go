@@ -25,66 +25,90 @@ func (a answer) String() string {
 }
 
 // answersTo finds in a capture what the stacks did as owners of a service's DVIPA: they told the network that they have the
-// address, they forwarded what came from clients, and they accepted or refused themselves what had not come by XCF. What a
-// node does whose stack is dead does not count. In order of time.
+// address, they forwarded what came from clients, and they accepted or refused themselves what had not come by XCF. What is
+// done about a packet counts for the moment in which it came: the kernel holds back what it sends while it looks for
+// the next hop. What a node does whose stack is dead does not count. In order of time.
 func answersTo(s *trial.SystemTrial, service netip.AddrPort, held []claim, ends []ending) []answer {
 	var all []answer
 	for _, stack := range s.Stacks() {
-		tell := func(p capture.Packet) {
-			if !slices.ContainsFunc(ends, func(e ending) bool { return e.covers(stack, p.Time) }) {
-				all = append(all, answer{at: p.Time, stack: stack, epoch: epochOf(held, stack, p.Time), what: p})
+		tell := func(at time.Time, p capture.Packet) {
+			if !slices.ContainsFunc(ends, func(e ending) bool { return e.covers(stack, at) }) {
+				all = append(all, answer{at: at, stack: stack, epoch: epochOf(held, stack, at), what: p})
 			}
 		}
 		outside, xcf := s.Capture.On(stack+"/ext0"), s.Capture.On(stack+"/xcf0")
 		for _, p := range outside.Sent().Packets() {
 			if d := p.Decode(); d.Holder() == service.Addr() {
-				tell(p)
+				tell(p.Time, p)
 			}
 		}
+		came := arrivalsOf(outside.Received().Matching(segment.Pattern{Dst: service}))
 		for _, p := range xcf.Sent().Matching(segment.Pattern{Dst: service}) {
-			tell(p)
+			at, found := came[exactly(p.Decode().Segment)].before(p.Time)
+			if !found {
+				at = p.Time
+			}
+			tell(at, p)
 		}
-		for _, p := range ownReplies(outside, xcf, service) {
-			tell(p)
+		inside := arrivalsOf(xcf.Received().Matching(segment.Pattern{Dst: service}))
+		for _, p := range outside.Sent().Matching(segment.Pattern{Src: service}) {
+			for _, cause := range causes(p.Decode().Segment) {
+				_, byXCF := inside[cause]
+				if at, found := came[cause].before(p.Time); found && !byXCF {
+					tell(at, p)
+					break
+				}
+			}
 		}
 	}
 	slices.SortStableFunc(all, func(a, b answer) int { return a.at.Compare(b.at) })
 	return all
 }
 
-// ownReplies are the SYN-ACKs and RSTs of a stack for segments that reached it from outside and not by XCF.
-func ownReplies(outside, xcf capture.View, service netip.AddrPort) []capture.Packet {
-	// provoked is the segment that a reply is for, by client and the number that the reply shows.
-	type provoked struct {
-		client netip.AddrPort
-		number uint32
-	}
-	direct := map[provoked]bool{}
-	for _, p := range outside.Received().Matching(segment.Pattern{Dst: service}) {
-		request := p.Decode().Segment
-		direct[provoked{request.Src, request.Next()}] = true
-		direct[provoked{request.Src, request.Ack}] = true
-	}
-	for _, p := range xcf.Received().Matching(segment.Pattern{Dst: service}) {
-		request := p.Decode().Segment
-		delete(direct, provoked{request.Src, request.Next()})
-		delete(direct, provoked{request.Src, request.Ack})
-	}
-	var replies []capture.Packet
-	for _, p := range outside.Sent().Matching(segment.Pattern{Src: service}) {
-		reply := p.Decode().Segment
-		number := reply.Ack
-		switch {
-		case reply.Flags&segment.RST != 0 && reply.Flags&segment.ACK == 0:
-			number = reply.Seq
-		case reply.Flags&(segment.RST|segment.SYN) == 0:
-			continue
-		}
-		if direct[provoked{reply.Dst, number}] {
-			replies = append(replies, p)
+// An arrival is what a packet is known by: all of it, or what the reply to it shows of it.
+type arrival struct {
+	client netip.AddrPort
+	number uint32 // seq of a reply, or ack
+	whole  string // empty for what a reply shows
+}
+
+// moments are those in which such packets came, in order.
+type moments []time.Time
+
+// before is the last one that is not after a moment.
+func (m moments) before(at time.Time) (time.Time, bool) {
+	for _, moment := range slices.Backward(m) {
+		if !moment.After(at) {
+			return moment, true
 		}
 	}
-	return replies
+	return time.Time{}, false
+}
+
+// exactly is a segment itself.
+func exactly(s segment.Segment) arrival { return arrival{client: s.Src, whole: s.String()} }
+
+// causes are the segments that a SYN-ACK or RST may be for; none for any other.
+func causes(reply segment.Segment) []arrival {
+	switch {
+	case reply.Flags&segment.RST != 0 && reply.Flags&segment.ACK == 0: // RFC 9293, section 3.5.2
+		return []arrival{{client: reply.Dst, number: reply.Seq}}
+	case reply.Flags&(segment.RST|segment.SYN) != 0:
+		return []arrival{{client: reply.Dst, number: reply.Ack}}
+	}
+	return nil
+}
+
+// arrivalsOf says when segments came, each by all that it is known by.
+func arrivalsOf(packets []capture.Packet) map[arrival]moments {
+	came := map[arrival]moments{}
+	for _, p := range packets {
+		s := p.Decode().Segment
+		for _, known := range []arrival{exactly(s), {client: s.Src, number: s.Next()}, {client: s.Src, number: s.Ack}} {
+			came[known] = append(came[known], p.Time)
+		}
+	}
+	return came
 }
 
 // epochOf is the epoch that a stack had taken last at a moment.

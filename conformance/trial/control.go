@@ -59,7 +59,7 @@ func (u *UnitTrial) Obey(text string, dryRun bool) (control.ObeyAnswer, error) {
 	}
 	client := u.Lab.Control(u.Stack)
 	defer client.Close()
-	limit, cancel := context.WithTimeout(u.ctx, Limit)
+	limit, cancel := context.WithTimeout(u.ctx, Limit())
 	defer cancel()
 	return client.Obey(limit, control.ObeyRequest{File: "obey.profile", Text: text, Symbols: names, DryRun: dryRun})
 }

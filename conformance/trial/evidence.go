@@ -12,7 +12,9 @@ import (
 
 	"github.com/onsi/ginkgo/v2"
 
+	"github.com/plexlab-dev/plexlab/harness/evidence"
 	"github.com/plexlab-dev/plexlab/harness/lab"
+	"github.com/plexlab-dev/plexlab/harness/report"
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 	"github.com/plexlab-dev/plexlab/nodes/contract/control"
 	"github.com/plexlab-dev/plexlab/topo"
@@ -52,12 +54,20 @@ func (t *Trial) keepEvidence(ctx context.Context) {
 		told, err := t.stackTells(ctx, node.Name)
 		keep(node.Name+"-control.json", told, err)
 	}
+	verdict.Engine(errors.Join(failed...), "keep evidence in %s", t.evidence)
+	t.keepPackets()
+}
+
+// keepPackets keeps what the packet verdict of a spec can be derived from again, and what the scripted
+// partners saw.
+func (t *Trial) keepPackets() {
+	failed := []error{evidence.WriteJudgements(t.evidence, t.Capture.Judgements())}
 	for _, tell := range t.told {
 		name, text := tell()
-		keep(name, []byte(text), nil)
+		failed = append(failed, os.WriteFile(filepath.Join(t.evidence, name), []byte(text), 0o644))
 	}
 	verdict.Engine(errors.Join(failed...), "keep evidence in %s", t.evidence)
-	ginkgo.AddReportEntry("evidence", t.evidence, ginkgo.ReportEntryVisibilityFailureOrVerbose)
+	ginkgo.AddReportEntry(report.EvidenceEntry, t.evidence, ginkgo.ReportEntryVisibilityFailureOrVerbose)
 }
 
 // stackTells is everything that the control API of a stack says.

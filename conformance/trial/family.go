@@ -9,7 +9,6 @@ import (
 	"github.com/onsi/ginkgo/v2"
 
 	"github.com/plexlab-dev/plexlab/harness/impl"
-	"github.com/plexlab-dev/plexlab/harness/verdict"
 	"github.com/plexlab-dev/plexlab/topo"
 )
 
@@ -68,8 +67,8 @@ func DescribeFamilies(text string, describe func(Family), decorators ...any) boo
 // Needed ends a spec of a family that the implementation does not serve.
 func (f Family) Needed() {
 	ginkgo.GinkgoHelper()
-	if manifest := implementation(); f.Name == IPv6.Name && !manifest.Has(impl.IPv6) {
-		verdict.NeedsCapability(manifest.Capabilities, impl.IPv6)
+	if f.Name == IPv6.Name {
+		Needs(impl.IPv6)
 	}
 }
 

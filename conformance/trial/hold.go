@@ -36,21 +36,21 @@ func (s *SystemTrial) HoldOne(routing string, service netip.AddrPort, target str
 		}
 		conn.Close()
 	}
-	verdict.Mismatch("a connection to "+service.String()+" held by "+target, "none within "+Limit.String())
+	verdict.Mismatch("a connection to "+service.String()+" held by "+target, "none within "+Limit().String())
 	return nil
 }
 
 // ExpectEnded sends on a connection and expects that its end is told: a reset, not silence.
 func (s *SystemTrial) ExpectEnded(conn net.Conn) {
 	ginkgo.GinkgoHelper()
-	gomega.Expect(conn.SetDeadline(time.Now().Add(Limit))).To(gomega.Succeed())
+	gomega.Expect(conn.SetDeadline(time.Now().Add(Limit()))).To(gomega.Succeed())
 	_, err := conn.Write([]byte("x"))
 	if err == nil {
 		_, err = conn.Read(make([]byte, 1))
 	}
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		verdict.Mismatch("a reset", "silence for "+Limit.String())
+		verdict.Mismatch("a reset", "silence for "+Limit().String())
 	case err == nil, errors.Is(err, io.EOF):
 		verdict.Mismatch("a reset", "an orderly answer")
 	}
@@ -62,7 +62,7 @@ const request = "GET / HTTP/1.1\r\nHost: plex\r\n\r\n"
 // ExpectAlive asks a web server on a connection that is open and expects an answer.
 func (s *SystemTrial) ExpectAlive(conn net.Conn) {
 	ginkgo.GinkgoHelper()
-	gomega.Expect(conn.SetDeadline(time.Now().Add(Limit))).To(gomega.Succeed())
+	gomega.Expect(conn.SetDeadline(time.Now().Add(Limit()))).To(gomega.Succeed())
 	_, err := io.WriteString(conn, request)
 	gomega.Expect(err).NotTo(gomega.HaveOccurred())
 	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)

@@ -23,7 +23,7 @@ const tryEvery = 10 * time.Millisecond
 func (u *UnitTrial) ExpectArrived(s segment.Segment) {
 	ginkgo.GinkgoHelper()
 	pattern := segment.Pattern{Src: s.Src, Dst: s.Dst, Has: s.Flags}
-	_, err := u.Capture.On(u.OutsideLink).Received().Await(u.Soon(), pattern)
+	_, err := u.Capture.On(u.OutsideLink).Received().As(capture.Stimulus).Await(u.Soon(), pattern)
 	verdict.Stimulus(err, "%s at %s", s, u.OutsideLink)
 }
 
@@ -91,7 +91,7 @@ func (u *UnitTrial) repeat(what string, attempt func() (segment.Segment, capture
 		s, view, sign := attempt()
 		u.Send(s)
 		trying, cancel := context.WithTimeout(limit, tryEvery)
-		_, err := view.After(mark).Await(trying, sign)
+		_, err := view.After(mark).As(capture.Attempt).Await(trying, sign)
 		cancel()
 		switch {
 		case err == nil:
@@ -99,7 +99,7 @@ func (u *UnitTrial) repeat(what string, attempt func() (segment.Segment, capture
 		case !errors.Is(err, context.DeadlineExceeded):
 			verdict.Engine(err, "watch for %s", what)
 		case limit.Err() != nil:
-			verdict.Mismatch(what+" within "+Limit.String(), err.Error())
+			verdict.Mismatch(what+" within "+Limit().String(), err.Error())
 		}
 	}
 }

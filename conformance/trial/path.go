@@ -7,6 +7,7 @@ import (
 	"github.com/onsi/ginkgo/v2"
 	"github.com/onsi/gomega"
 
+	"github.com/plexlab-dev/plexlab/harness/report"
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 )
 
@@ -14,6 +15,7 @@ import (
 // shows, where it gives none.
 func (t *Trial) NeedsTraces() {
 	ginkgo.GinkgoHelper()
+	ginkgo.AddReportEntry(report.NeedsEntry, "traces", ginkgo.ReportEntryVisibilityNever)
 	if !t.Implementation.Traces {
 		ginkgo.Skip("the implementation offers no traces, and nothing else shows this")
 	}

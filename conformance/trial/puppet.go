@@ -66,10 +66,10 @@ func (p *Program) Begin(order string) {
 // Answer waits until the order that was begun is carried out. An errno is an answer.
 func (p *Program) Answer() puppet.Answer {
 	ginkgo.GinkgoHelper()
-	verdict.Engine(p.told.SetReadDeadline(time.Now().Add(Limit)), "limit the wait for a program")
+	verdict.Engine(p.told.SetReadDeadline(time.Now().Add(Limit())), "limit the wait for a program")
 	if !p.answers.Scan() {
 		if errors.Is(p.answers.Err(), os.ErrDeadlineExceeded) {
-			verdict.Mismatch(fmt.Sprintf("%q on %s done within %s", p.last, p.Stack, Limit), "it is not")
+			verdict.Mismatch(fmt.Sprintf("%q on %s done within %s", p.last, p.Stack, Limit()), "it is not")
 		}
 		verdict.Engine(fmt.Errorf("it ended: %w", errors.Join(p.answers.Err(), os.ErrClosed)), "wait for a program of %s: %s", p.Stack, p.last)
 	}
@@ -148,7 +148,7 @@ func errnoName(errno unix.Errno) string {
 func (p *Program) Kill() {
 	ginkgo.GinkgoHelper()
 	verdict.Engine(p.process.Signal(unix.SIGKILL), "kill a program of %s", p.Stack)
-	limit, cancel := context.WithTimeout(context.Background(), Limit)
+	limit, cancel := context.WithTimeout(context.Background(), Limit())
 	defer cancel()
 	_, err := p.process.Wait(limit)
 	verdict.Engine(err, "await the end of a program of %s", p.Stack)

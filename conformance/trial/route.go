@@ -81,7 +81,7 @@ func (u *UnitTrial) Takes(syn segment.Segment, partners ...*Partner) string {
 			match = segment.Pattern{Src: syn.Dst, Dst: syn.Src, Has: segment.SYN | segment.ACK}
 		}
 		go func() {
-			_, err := view.After(mark).Await(limit, match)
+			_, err := view.After(mark).As(capture.Attempt).Await(limit, match)
 			all <- seen{by, err}
 		}()
 	}
@@ -137,7 +137,7 @@ func (u *UnitTrial) SendPacket(destination netip.Addr, packet []byte) {
 // ExpectReceived guards a verdict as ExpectArrived does, for what is no segment.
 func (u *UnitTrial) ExpectReceived(stimulus capture.Match) {
 	ginkgo.GinkgoHelper()
-	_, err := u.Capture.On(u.OutsideLink).Received().Await(u.Soon(), stimulus)
+	_, err := u.Capture.On(u.OutsideLink).Received().As(capture.Stimulus).Await(u.Soon(), stimulus)
 	verdict.Stimulus(err, "%s at %s", stimulus, u.OutsideLink)
 }
 
@@ -167,7 +167,7 @@ func (u *UnitTrial) Drain(partners ...*Partner) {
 	ginkgo.GinkgoHelper()
 	for _, p := range partners {
 		begin := u.Capture.Mark()
-		_, err := u.Capture.On(p.Link).Received().After(begin).Await(u.Soon(), p.mark())
+		_, err := u.Capture.On(p.Link).Received().After(begin).As(capture.Stimulus).Await(u.Soon(), p.mark())
 		verdict.Stimulus(err, "marker on the way to %s", p.Link)
 	}
 }

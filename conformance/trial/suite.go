@@ -17,10 +17,11 @@ import (
 )
 
 // Suite runs the specs of one suite and leaves their results for the report of the run. Of an
-// implementation that does not declare what the suite needs every spec ends as UNIMPLEMENTED.
+// implementation that does not declare what the suite needs every spec ends as UNIMPLEMENTED. Specs
+// of a suite without needs say themselves what they need.
 func Suite(t *testing.T, name string, needs ...impl.Capability) {
 	gomega.RegisterFailHandler(ginkgo.Fail)
-	gomega.SetDefaultEventuallyTimeout(Limit)
+	gomega.SetDefaultEventuallyTimeout(Limit())
 	gomega.SetDefaultEventuallyPollingInterval(tryEvery)
 	// Errors say what a person needs; their insides, whole captures among them, do not.
 	format.RegisterCustomFormatter(func(value any) (string, bool) {
@@ -33,14 +34,12 @@ func Suite(t *testing.T, name string, needs ...impl.Capability) {
 	ginkgo.ReportAfterSuite("results", func(r ginkgo.Report) {
 		gomega.Expect(errors.Join(
 			report.WriteCatalogue(resultsPath(), requirements.Catalogue()),
+			report.WriteTolerances(resultsPath(), name, allowed()),
 			report.WriteSuite(resultsPath(), name, r),
 		)).To(gomega.Succeed())
 	})
-	ginkgo.BeforeEach(func() {
-		for _, capability := range needs {
-			Needs(capability)
-		}
-	})
+	ginkgo.BeforeEach(func() { Needs(needs...) })
+	ginkgo.ReportAfterEach(tellProgress)
 	suite = name
 	ginkgo.RunSpecs(t, name)
 }

@@ -56,7 +56,7 @@ func system(f Family, file string, change func(*topo.Topology), filter ...unix.S
 // servers name themselves and their stack in it ("APPA on MVS2").
 func (s *SystemTrial) Get(ctx context.Context, service netip.AddrPort) (string, error) {
 	answer, err := s.output(ctx, s.Client, []string{
-		"curl", "--silent", "--show-error", "--max-time", fmt.Sprint(Limit.Seconds()), fmt.Sprintf("http://%s/", service),
+		"curl", "--silent", "--show-error", "--max-time", fmt.Sprint(Limit().Seconds()), fmt.Sprintf("http://%s/", service),
 	})
 	return string(bytes.TrimSpace(answer)), err
 }

@@ -20,18 +20,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/plexlab-dev/plexlab/harness/capture"
+	"github.com/plexlab-dev/plexlab/harness/evidence"
 	"github.com/plexlab-dev/plexlab/harness/impl"
 	"github.com/plexlab-dev/plexlab/harness/lab"
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 	"github.com/plexlab-dev/plexlab/topo"
 )
-
-// Limit is the most that a spec waits for one thing the implementation has to do.
-const Limit = 3 * time.Second
-
-// Quiet is how long a spec watches for what must not happen. Nothing but a message that is
-// wrongly sent within it is found.
-const Quiet = 150 * time.Millisecond
 
 // buildLimit bounds the building of a lab and its end; a loaded machine is slow.
 const buildLimit = 60 * time.Second
@@ -47,7 +41,7 @@ type Trial struct {
 
 	ctx      context.Context
 	name     string // of the lab
-	evidence string // directory, kept if the spec fails
+	evidence string // directory, kept if the spec fails or everything is kept
 	told     []func() (name, text string)
 }
 
@@ -93,6 +87,7 @@ func implementation() *impl.Manifest {
 	ginkgo.GinkgoHelper()
 	manifest, err := impl.Read(implementationPath())
 	verdict.Engine(err, "read the manifest of the implementation")
+	manifest.Traces = manifest.Traces && !blackBox()
 	return manifest
 }
 
@@ -116,7 +111,7 @@ func (t *Trial) watch(filter []unix.SockFilter) {
 		}
 	}
 	var err error
-	t.Capture, err = capture.Start(filepath.Join(t.evidence, "packets.pcapng"), sources...)
+	t.Capture, err = capture.Start(filepath.Join(t.evidence, evidence.PacketsFile), sources...)
 	verdict.Engine(err, "start capture")
 }
 
@@ -131,9 +126,12 @@ func (t *Trial) end() {
 	t.reportCoverage(ending)
 	failed := ginkgo.CurrentSpecReport().Failed()
 	lost := t.Capture.Stop()
-	if failed {
+	switch {
+	case failed:
 		t.keepEvidence(ending)
-	} else {
+	case keepAll():
+		t.keepPackets()
+	default:
 		verdict.Engine(os.RemoveAll(t.evidence), "remove the evidence of a spec that passed")
 	}
 	verdict.Engine(t.Lab.Down(ending), "take the lab down")
@@ -146,10 +144,10 @@ func (t *Trial) end() {
 func (t *Trial) Context() context.Context { return t.ctx }
 
 // Soon is a context for one wait: it ends after Limit, or with the spec.
-func (t *Trial) Soon() context.Context { return t.within(Limit) }
+func (t *Trial) Soon() context.Context { return t.within(Limit()) }
 
 // Shortly is a context to watch for what must not happen.
-func (t *Trial) Shortly() context.Context { return t.within(Quiet) }
+func (t *Trial) Shortly() context.Context { return t.within(Quiet()) }
 
 func (t *Trial) within(limit time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(t.ctx, limit)
@@ -166,39 +164,6 @@ func (t *Trial) Stacks() []string {
 		}
 	}
 	return names
-}
-
-// implementationPath is the manifest of what is certified: PLEXLAB_IMPLEMENTATION, or the
-// reference's.
-func implementationPath() string {
-	return setting("PLEXLAB_IMPLEMENTATION", "fixtures", "implementations", "reference.yaml")
-}
-
-// programPath is the plexlab command, whose process every lab is: PLEXLAB, or the one that
-// `make build` makes.
-func programPath() string { return setting("PLEXLAB", "out", "bin", "plexlab") }
-
-// resultsPath is the directory of reports and evidence: PLEXLAB_RESULTS, or out/conformance.
-func resultsPath() string { return setting("PLEXLAB_RESULTS", "out", "conformance") }
-
-func setting(variable string, otherwise ...string) string {
-	if value := os.Getenv(variable); value != "" {
-		return value
-	}
-	return filepath.Join(append([]string{root()}, otherwise...)...)
-}
-
-// root is the directory of the module: suites run in directories below it.
-func root() string {
-	dir, err := os.Getwd()
-	verdict.Engine(err, "find the tree")
-	for at := dir; ; at = filepath.Dir(at) {
-		if _, err := os.Stat(filepath.Join(at, "go.mod")); err == nil {
-			return at
-		} else if at == filepath.Dir(at) {
-			verdict.Engine(err, "find the tree above %s", dir)
-		}
-	}
 }
 
 // newEvidenceDirectory makes the directory of this spec: suite, then words of the spec.

@@ -1,11 +1,13 @@
 package trial
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/onsi/ginkgo/v2"
 
 	"github.com/plexlab-dev/plexlab/harness/impl"
+	"github.com/plexlab-dev/plexlab/harness/report"
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 )
 
@@ -35,8 +37,18 @@ func Declares(capability impl.Capability) bool {
 	return implementation().Has(capability)
 }
 
-// Needs ends the spec with UNIMPLEMENTED unless the implementation under test declares a capability.
-func Needs(capability impl.Capability) {
+// Needs ends the spec with UNIMPLEMENTED unless the implementation under test declares all of the
+// capabilities, and skips it where the run is of other profiles.
+func Needs(capabilities ...impl.Capability) {
 	ginkgo.GinkgoHelper()
-	verdict.NeedsCapability(implementation().Capabilities, capability)
+	// All are told before the first of them ends the spec.
+	for _, capability := range capabilities {
+		ginkgo.AddReportEntry(report.NeedsEntry, string(capability), ginkgo.ReportEntryVisibilityNever)
+	}
+	for _, capability := range capabilities {
+		verdict.NeedsCapability(implementation().Capabilities, capability)
+		if chosen := profiles(); len(chosen) > 0 && !slices.Contains(chosen, string(capability)) {
+			ginkgo.Skip(fmt.Sprintf("profile %s was not chosen", capability))
+		}
+	}
 }

@@ -42,6 +42,7 @@ var parts = []Part{
 	{"lab", "time of up until a client is served, and of down", laboratory},
 	{"listen", "time of listen() and close() until the distributor knows", listen},
 	{"ports", "cluster-wide ports: bind(), and the port file beside bare locks and etcd", ports},
+	{"takeover", "gaps and connections lost when an owner fails, beside keepalived, and what noticing costs", takeover},
 }
 
 // Parts lists them in the order in which they run.

@@ -14,10 +14,11 @@ type Results struct {
 
 // Row is one number.
 type Row struct {
-	// Key is dotted, part first ("lab.up_s.5"); once published it keeps its meaning.
+	// Key is dotted, part first ("lab.up_s.5"), but for "detection", which belongs to the part takeover; once
+	// published it keeps its meaning.
 	Key   string
 	Value float64
-	// Unit is for people ("1/s", "Gbit/s", "us", "ms", "s"); empty for a ratio.
+	// Unit is for people ("1/s", "Gbit/s", "us", "ms", "s", "%"); empty for a ratio or a count.
 	Unit string
 	// Goal is nil where none is set.
 	Goal *Goal
@@ -63,6 +64,10 @@ var goals = map[string]Goal{
 	"ports.bind_us.p50":                    {Limit: 150, AtMost: true},
 	"ports.claims.ratio_bare_1":            {Limit: 0.5},
 	"ports.claims.ratio_bare_8":            {Limit: 0.5},
+	"takeover.death_gap_ms.p50":            {Limit: 30, AtMost: true},
+	"takeover.silence_gap_ms.p50":          {Limit: 150, AtMost: true},
+	"takeover.connections_lost":            {Limit: 0, AtMost: true},
+	"detection.cpu_percent":                {Limit: 1, AtMost: true},
 }
 
 // add appends a number. A key that is there already, or a number that JSON cannot carry, is a

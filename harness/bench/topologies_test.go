@@ -9,7 +9,10 @@ import (
 
 // TestTopologiesHaveWhatIsMeasured checks the addresses that the parts take for granted.
 func TestTopologiesHaveWhatIsMeasured(t *testing.T) {
-	for name, text := range map[string][]byte{"distribute": distributeTopology, "listen": listenTopology, "ports": portsTopology} {
+	for name, text := range map[string][]byte{
+		"distribute": distributeTopology, "listen": listenTopology, "ports": portsTopology,
+		"takeover": takeoverTopology, "takeover with OSPF": routedTopology(),
+	} {
 		plan, err := planOf(name, text)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
@@ -34,6 +37,26 @@ func TestTopologiesHaveWhatIsMeasured(t *testing.T) {
 	for a := sources.Addr(); sources.Contains(a); a = a.Next() {
 		if !has(plan, client, a) {
 			t.Errorf("the client has not the source address %s", a)
+		}
+	}
+}
+
+// TestAttemptsHaveSourcesOfTheirOwn: the client's kernel must not know them, and the way there is by the client.
+func TestAttemptsHaveSourcesOfTheirOwn(t *testing.T) {
+	for name, text := range map[string][]byte{"takeover": takeoverTopology, "with OSPF": routedTopology()} {
+		plan, err := planOf(name, text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !has(plan, client, attemptRoute) {
+			t.Errorf("%s: the client has not the address %s", name, attemptRoute)
+		}
+		for a := attemptSources.Addr(); attemptSources.Contains(a); a = a.Next() {
+			for _, node := range plan.Nodes {
+				if has(plan, node.Name, a) {
+					t.Errorf("%s: %s has the address %s", name, node.Name, a)
+				}
+			}
 		}
 	}
 }

@@ -44,6 +44,8 @@ type Capture struct {
 
 	mu      sync.Mutex
 	packets []Packet // in the order in which blocks were handed over
+	// judgements are the questions that were answered, in the order of their answers.
+	judgements []Judgement
 	// recorded is closed and made anew with every change of packets, stopped and failure.
 	recorded chan struct{}
 	lost     map[string]uint64

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 )
 
 // A View is the part of a capture that a question is about: everything, or one interface, one
@@ -13,6 +14,7 @@ type View struct {
 	on        string
 	direction direction
 	after     int
+	role      Role
 }
 
 type direction uint8
@@ -22,6 +24,9 @@ const (
 	received
 	sent
 )
+
+// directions are their names, in words and in the record of judgements.
+var directions = []string{"", "received", "sent"}
 
 // All is everything that is recorded.
 func (c *Capture) All() View { return View{capture: c} }
@@ -40,6 +45,10 @@ func (v View) Received() View { v.direction = received; return v }
 
 // Sent leaves what they send.
 func (v View) Sent() View { v.direction = sent; return v }
+
+// As says what follows from the answer to a question about the view; without it, Await is Expected and
+// NoneBefore and None are Unwanted.
+func (v View) As(role Role) View { v.role = role; return v }
 
 // A Mark is a moment in a capture.
 type Mark int
@@ -61,7 +70,10 @@ func (v View) String() string {
 	if v.on != "" {
 		text = v.on
 	}
-	return text + []string{"", ", received", ", sent"}[v.direction]
+	if v.direction != both {
+		text += ", " + directions[v.direction]
+	}
+	return text
 }
 
 func (v View) shows(p Packet) bool {
@@ -71,24 +83,34 @@ func (v View) shows(p Packet) bool {
 
 // Packets returns what the view shows by now, in order of time.
 func (v View) Packets() []Packet {
+	shown, _ := v.packets()
+	return shown
+}
+
+// packets returns the length of the record besides.
+func (v View) packets() (shown []Packet, until int) {
 	c := v.capture
 	c.mu.Lock()
-	recorded := c.packets[min(v.after, len(c.packets)):]
+	until = len(c.packets)
+	recorded := c.packets[min(v.after, until):until]
 	c.mu.Unlock()
 	// Recorded packets never change: the readers need not wait for what follows.
-	var shown []Packet
 	for _, p := range recorded {
 		if v.shows(p) {
 			shown = append(shown, p)
 		}
 	}
 	slices.SortStableFunc(shown, func(a, b Packet) int { return a.Time.Compare(b.Time) })
-	return shown
+	return shown, until
 }
 
 // Matching returns those of Packets that match describes.
 func (v View) Matching(match Match) []Packet {
-	return slices.DeleteFunc(v.Packets(), func(p Packet) bool { return !match.Match(p.Decode()) })
+	v.role = Counted
+	shown, until := v.packets()
+	found := slices.DeleteFunc(shown, func(p Packet) bool { return !match.Match(p.Decode()) })
+	v.judge(Judgement{Until: until, Seen: notFound, Count: len(found)}, match)
+	return found
 }
 
 // Await waits until a packet that match describes is recorded and returns the first. When ctx
@@ -101,29 +123,39 @@ func (v View) Await(ctx context.Context, match Match) (Packet, error) {
 // await returns the place in the record besides.
 func (v View) await(ctx context.Context, match Match) (int, Packet, error) {
 	c := v.capture
+	limit := int64(0)
+	if end, ok := ctx.Deadline(); ok {
+		limit = int64(time.Until(end))
+	}
 	for at := v.after; ; {
 		c.mu.Lock()
 		fresh := c.packets[min(at, len(c.packets)):]
 		recorded, failure, stopped := c.recorded, c.failure, c.stopped
 		c.mu.Unlock()
-		for i, p := range fresh {
-			if v.shows(p) && match.Match(p.Decode()) {
-				return at + i, p, nil
-			}
+		if i := v.first(fresh, match); i >= 0 {
+			v.judge(Judgement{Role: Expected, Until: at + i + 1, Seen: at + i, LimitNS: limit}, match)
+			return at + i, fresh[i], nil
 		}
 		at += len(fresh)
 		switch {
 		case failure != nil:
 			return 0, Packet{}, failure
 		case stopped:
+			v.judge(Judgement{Role: Expected, Until: at, Seen: notFound, LimitNS: limit}, match)
 			return 0, Packet{}, v.notSeen(match, ErrStopped)
 		}
 		select {
 		case <-recorded:
 		case <-ctx.Done():
+			v.judge(Judgement{Role: Expected, Until: at, Seen: notFound, LimitNS: limit}, match)
 			return 0, Packet{}, v.notSeen(match, ctx.Err())
 		}
 	}
+}
+
+// first is the place of the first packet that the view shows and match describes, or notFound.
+func (v View) first(packets []Packet, match Match) int {
+	return slices.IndexFunc(packets, func(p Packet) bool { return v.shows(p) && match.Match(p.Decode()) })
 }
 
 // NoneBefore says that no packet that unwanted describes was recorded before the first one that
@@ -151,13 +183,14 @@ func (v View) None(unwanted Match) error { return v.none(unwanted, int(v.capture
 func (v View) none(unwanted Match, end int) error {
 	c := v.capture
 	c.mu.Lock()
-	packets, loss := c.packets[min(v.after, end):end], c.loss()
+	begin := min(v.after, end)
+	packets, loss := c.packets[begin:end], c.loss()
 	c.mu.Unlock()
-	for _, p := range packets {
-		if v.shows(p) && unwanted.Match(p.Decode()) {
-			return &UnexpectedError{View: v, Unwanted: unwanted, Packet: p, Recorded: v.Packets()}
-		}
+	if i := v.first(packets, unwanted); i >= 0 {
+		v.judge(Judgement{Role: Unwanted, Until: end, Seen: begin + i}, unwanted)
+		return &UnexpectedError{View: v, Unwanted: unwanted, Packet: packets[i], Recorded: v.Packets()}
 	}
+	v.judge(Judgement{Role: Unwanted, Until: end, Seen: notFound}, unwanted)
 	return loss
 }
 

@@ -87,19 +87,27 @@ func (m *Manifest) StartCommand(p Parameters) ([]string, error) {
 // matches os.ErrNotExist or os.ErrPermission. It looks as the stack's start will: below the
 // working directory for a path, in PATH for a name.
 func (m *Manifest) FindProgram(p Parameters) error {
+	_, err := m.program(p)
+	return err
+}
+
+// Program is the path of the program that starts a stack. It fails as FindProgram does.
+func (m *Manifest) Program() (string, error) { return m.program(Parameters{}) }
+
+func (m *Manifest) program(p Parameters) (string, error) {
 	argv, err := m.StartCommand(p)
 	if err != nil {
-		return err
+		return "", err
 	}
-	_, err = exec.LookPath(argv[0])
+	path, err := exec.LookPath(argv[0])
 	var search *exec.Error
 	if errors.As(err, &search) {
 		if errors.Is(search.Err, exec.ErrNotFound) {
-			return fmt.Errorf("program %s is not in PATH: %w", argv[0], os.ErrNotExist)
+			return "", fmt.Errorf("program %s is not in PATH: %w", argv[0], os.ErrNotExist)
 		}
-		return fmt.Errorf("program %s: %w", argv[0], search.Err)
+		return "", fmt.Errorf("program %s: %w", argv[0], search.Err)
 	}
-	return err
+	return path, err
 }
 
 // LaunchCommand is the command that runs application argv on a stack; argv is not empty.

@@ -16,6 +16,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 
+	"github.com/plexlab-dev/plexlab/harness/tolerance"
 	"github.com/plexlab-dev/plexlab/nodes/profile"
 )
 
@@ -51,6 +52,8 @@ type Manifest struct {
 	Variant Variant `yaml:"variant" json:"variant"`
 	// Traces: GET /v1/trace is offered, so that covered edges can be measured.
 	Traces bool `yaml:"traces" json:"traces"`
+	// Deviations are what it asks to be judged by otherwise than everybody. Empty: nothing.
+	Deviations []Deviation `yaml:"deviations" json:"deviations,omitempty"`
 
 	// Dir is the directory of the manifest, absolute; commands refer to it as {{.Dir}}.
 	Dir string `yaml:"-" json:"dir"`
@@ -87,11 +90,8 @@ const (
 	EnumeratedOnly Variant = "enumerated-only"
 )
 
-// Limits of ReadyTimeout.
-const (
-	DefaultReadyTimeout = 10 * time.Second
-	maxReadyTimeout     = 5 * time.Minute
-)
+// DefaultReadyTimeout is that of a manifest without one.
+const DefaultReadyTimeout = 10 * time.Second
 
 // An Error is a mistake in a manifest, with its place.
 type Error struct {
@@ -156,8 +156,8 @@ func (m *Manifest) check() (at, problem string) {
 		return "$.version", "version is missing"
 	case len(m.Start) == 0:
 		return "$.start", "start is missing: the command of a stack, a list of arguments"
-	case m.ReadyTimeout <= 0 || m.ReadyTimeout > maxReadyTimeout:
-		return "$.ready_timeout", fmt.Sprintf("ready_timeout %s: expected more than 0 and at most %s", m.ReadyTimeout, maxReadyTimeout)
+	case m.ReadyTimeout <= 0 || m.ReadyTimeout > tolerance.Ready.Bound:
+		return "$.ready_timeout", fmt.Sprintf("ready_timeout %s: expected more than 0 and at most %s", m.ReadyTimeout, tolerance.Ready.Bound)
 	case m.Variant != SpecifiedAddressBypass && m.Variant != EnumeratedOnly:
 		return "$.variant", fmt.Sprintf("variant %q: expected %s or %s", m.Variant, SpecifiedAddressBypass, EnumeratedOnly)
 	}
@@ -178,7 +178,7 @@ func (m *Manifest) check() (at, problem string) {
 			return fmt.Sprintf("$.%s[%d]", command.name, i), err.Error()
 		}
 	}
-	return "", ""
+	return m.checkDeviations()
 }
 
 // Has reports whether the implementation declares a capability.

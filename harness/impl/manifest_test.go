@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/plexlab-dev/plexlab/harness/impl"
+	"github.com/plexlab-dev/plexlab/harness/tolerance"
 	"github.com/plexlab-dev/plexlab/nodes/profile"
 )
 
@@ -125,6 +126,21 @@ func TestMistakes(t *testing.T) {
 		{"timeout too long", head + "start: [x]\nready_timeout: 6m\n", "m.yaml:4:16: ready_timeout 6m0s"},
 		{"timeout that is none", head + "start: [x]\nready_timeout: fast\n", "m.yaml:4:16: ready_timeout: expected a time"},
 		{"timeout without a unit", head + "start: [x]\nready_timeout: 2\n", "m.yaml:4:16: ready_timeout: expected a time"},
+		{"deviation from nothing", head + deviating("reason: r"), "m.yaml:5:"},
+		{"deviation from two things", head + deviating("tolerance: limit, value: 5s, interpretation: I1, reason: r"), "names a tolerance or"},
+		{"deviation without a reason", head + deviating("interpretation: I1"), "from I1 has no reason"},
+		{"deviation twice", head + deviating("interpretation: I1, reason: r", "interpretation: I1, reason: r"), "from I1 is declared twice"},
+		{"deviation from no interpretation", head + deviating("interpretation: T1, reason: r"), `interpretation "T1"`},
+		{"unknown tolerance", head + deviating("tolerance: patience, value: 5s, reason: r"), `tolerance "patience": expected one of limit`},
+		{"tolerance above its maximum", head + deviating("tolerance: limit, value: 11s, reason: r"), "its published maximum is 10s"},
+		{"tolerance below its minimum", head + deviating("tolerance: quiet, value: 10ms, reason: r"), "its published minimum is 150ms"},
+		{"tolerance not raised", head + deviating("tolerance: limit, value: 3s, reason: r"), "3s is no looser than the standard"},
+		{"value of ready", head + deviating("tolerance: ready, value: 2m, reason: r"), "ready_timeout is the value"},
+		{
+			"too many interpretations",
+			head + deviating("interpretation: I1, reason: r", "interpretation: I2, reason: r", "interpretation: I3, reason: r", "interpretation: I4, reason: r"),
+			"at most 3 may be",
+		},
 		{"control character", "name: \"a\\nb\"\nversion: 1\nstart: [x]\n", "m.yaml:1:7: name and version"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -140,6 +156,41 @@ func TestMistakes(t *testing.T) {
 				t.Errorf("%T is not an *impl.Error", err)
 			}
 		})
+	}
+}
+
+// deviating is the rest of a manifest with deviations.
+func deviating(deviations ...string) string {
+	text := "start: [x]\ndeviations:\n"
+	for _, d := range deviations {
+		text += "  - {" + d + "}\n"
+	}
+	return text
+}
+
+func TestDeviations(t *testing.T) {
+	manifest, err := impl.Parse("m.yaml", []byte("name: x\nversion: 1\nready_timeout: 2m\n"+
+		deviating("tolerance: limit, value: 5s, reason: slow", "interpretation: I15, reason: older")), "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		tolerance tolerance.Tolerance
+		want      time.Duration
+	}{{tolerance.Limit, 5 * time.Second}, {tolerance.Ready, 2 * time.Minute}, {tolerance.Quiet, tolerance.Quiet.Standard}} {
+		if got := manifest.Allowed(c.tolerance); got != c.want {
+			t.Errorf("%s: want %s, got %s", c.tolerance.Name, c.want, got)
+		}
+	}
+	if d := manifest.Deviates("I15"); d == nil || d.Reason != "older" || manifest.Deviates("I1") != nil || manifest.Deviates("") != nil {
+		t.Errorf("deviations from interpretations: %+v", d)
+	}
+	if err := manifest.CheckTerms(); err == nil || !strings.Contains(err.Error(), "ready_timeout 2m0s is more than 1m0s") {
+		t.Errorf("a ready_timeout above the standard without a reason: %v", err)
+	}
+	manifest.Deviations = append(manifest.Deviations, impl.Deviation{Tolerance: "ready", Reason: "many tables"})
+	if err := manifest.CheckTerms(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -85,6 +85,24 @@ func newProbe(io streams) *cobra.Command {
 			},
 		},
 		&cobra.Command{
+			Use: "pulse", Short: "Ask a service for a connection each millisecond, told by standard input", Args: cobra.NoArgs,
+			RunE: func(*cobra.Command, []string) error {
+				return named("pulse", probe.Pulse(io.in, io.out))
+			},
+		},
+		&cobra.Command{
+			Use: "echo", Short: "Send back what is received, told by standard input", Args: cobra.NoArgs,
+			RunE: func(*cobra.Command, []string) error {
+				return named("echo", probe.Echo(io.in, io.out))
+			},
+		},
+		&cobra.Command{
+			Use: "talker", Short: "Talk to echoes on many connections, told by standard input", Args: cobra.NoArgs,
+			RunE: func(*cobra.Command, []string) error {
+				return named("talker", probe.Talker(io.in, io.out))
+			},
+		},
+		&cobra.Command{
 			Use: "binder", Short: "Bind sockets, told by standard input", Args: cobra.NoArgs,
 			RunE: func(*cobra.Command, []string) error {
 				return named("binder", probe.Binder(io.in, io.out))

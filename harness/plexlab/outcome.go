@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/plexlab-dev/plexlab/harness/bench"
+	"github.com/plexlab-dev/plexlab/harness/certificate"
 	"github.com/plexlab-dev/plexlab/harness/impl"
 	"github.com/plexlab-dev/plexlab/harness/lab"
 	"github.com/plexlab-dev/plexlab/harness/plexlab/machine"
@@ -83,7 +84,10 @@ func messageOf(err error) string {
 
 func statusOf(err error) int {
 	var status statusError
+	var refusal *certificate.Refusal
 	switch {
+	case errors.As(err, &refusal):
+		return refusal.Reason.Code
 	case errors.As(err, &status):
 		return int(status)
 	case as[usageError](err), as[topo.Errors](err), as[*impl.Error](err), as[*bench.UnknownPartError](err),

@@ -48,11 +48,13 @@ a network namespace of its own, that share dynamic VIPAs and distribute connecti
 	root.AddGroup(
 		&cobra.Group{ID: groupLab, Title: "A laboratory:"},
 		&cobra.Group{ID: groupLook, Title: "Looking into it:"},
+		&cobra.Group{ID: groupCertify, Title: "Certification:"},
 		&cobra.Group{ID: groupFile, Title: "Files and this machine:"},
 	)
 	root.AddCommand(
 		newUp(io), newDown(io), newExec(io), newObey(io), newVary(io), newFault(io),
 		newList(io), newDisplay(io), newLogs(io),
+		newCertify(io), newVerify(io),
 		newPlan(io), newSchema(io), newCheck(io), newVersion(io),
 		newSupervise(), newReport(io), newBench(io), newLoad(io), newProbe(io), newPuppet(io),
 	)
@@ -65,9 +67,10 @@ a network namespace of its own, that share dynamic VIPAs and distribute connecti
 
 // The groups of commands in the help text.
 const (
-	groupLab  = "lab"
-	groupLook = "look"
-	groupFile = "file"
+	groupLab     = "lab"
+	groupLook    = "look"
+	groupCertify = "certify"
+	groupFile    = "file"
 )
 
 // explainArgs makes wrong arguments of command, and of those below it, errors that say what is

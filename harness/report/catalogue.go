@@ -10,9 +10,11 @@ type Requirement struct {
 	// Figure is the number of the flowchart of a block or an edge, else 0.
 	Figure int `json:"figure,omitempty"`
 	// Blocks are, for an edge, the ids of the blocks that it joins: a spec of it verifies them too.
-	Blocks   []string `json:"blocks,omitempty"`
-	Text     string   `json:"text"`
-	Citation string   `json:"citation"`
+	Blocks []string `json:"blocks,omitempty"`
+	// Capability is what an implementation declares that is held to the requirement: "core".
+	Capability string `json:"capability,omitempty"`
+	Text       string `json:"text"`
+	Citation   string `json:"citation"`
 	// Observable is "packets", "messages", "port-file", "trace" or "none".
 	Observable string `json:"observable"`
 	// Status is "now", "not-yet" or "informative"; Reason and Later explain it.

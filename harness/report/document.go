@@ -19,6 +19,8 @@ type Report struct {
 	Kernel         string         `json:"kernel"`
 	Implementation Implementation `json:"implementation"`
 	WhiteBox       bool           `json:"white_box"`
+	// Tolerances are what each suite gave the implementation, by name, in nanoseconds.
+	Tolerances map[string]map[string]time.Duration `json:"tolerances_ns,omitempty"`
 	// Started is when the first suite began, Seconds how long until the last ended.
 	Started time.Time `json:"started"`
 	Seconds float64   `json:"seconds"`
@@ -73,6 +75,8 @@ type Spec struct {
 	Location string `json:"location"`
 	// Requirements are the ids that the spec verifies, those by an edge included.
 	Requirements []string `json:"requirements,omitempty"`
+	// Needs are the capabilities that it needs, in order of their names.
+	Needs []string `json:"needs,omitempty"`
 	// Evidence is what the spec kept, by the names of its other report entries.
 	Evidence map[string]string `json:"evidence,omitempty"`
 }

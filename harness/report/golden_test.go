@@ -65,6 +65,15 @@ var runs = []struct {
 		})
 		must(t, WriteSuite(dir, "fig12", suite(specs...)))
 	}, nil},
+	{"evidence disk full", EngineError, func(t *testing.T, dir string) {
+		specs := passing()
+		specs[0].State = types.SpecStateFailed
+		specs[0] = declaring(specs[0], verdict.Declaration{
+			Verdict: verdict.EngineError, Reason: "capture packets: write capture file: write packets.pcapng: no space left on device",
+		})
+		must(t, WriteSuite(dir, "fig12", suite(specs...)))
+		must(t, AddCoverage(dir, "fig12", everyEdge))
+	}, nil},
 	{"suite crashed", EngineError, func(t *testing.T, dir string) {
 		must(t, WriteSuite(dir, "fig12", suite(passing()...)))
 		must(t, AddCoverage(dir, "fig12", everyEdge))

@@ -43,7 +43,7 @@ func (r *Report) addSuite(name string, g types.Report, byLabel map[string]Requir
 			Suite: name, Name: nameOf(spec), Setup: !isSpec, Declaration: judged,
 			Seconds:      spec.RunTime.Seconds(),
 			Location:     fmt.Sprintf("%s:%d", filepath.Base(spec.FileName()), spec.LineNumber()),
-			Requirements: covered(spec, byLabel), Evidence: evidence(spec),
+			Requirements: covered(spec, byLabel), Needs: needs(spec), Evidence: evidence(spec),
 		})
 	}
 	// Ginkgo can say that a suite failed without blaming one of its specs: it was interrupted, say.
@@ -85,10 +85,28 @@ func covered(spec types.SpecReport, byLabel map[string]Requirement) []string {
 	return ids
 }
 
+// Names of report entries. One of NeedsEntry names a capability, or "traces", which a spec needs; one of
+// EvidenceEntry the directory of what it kept.
+const (
+	NeedsEntry    = "needs"
+	EvidenceEntry = "evidence"
+)
+
+func needs(spec types.SpecReport) []string {
+	var all []string
+	for _, entry := range spec.ReportEntries {
+		if entry.Name == NeedsEntry {
+			all = append(all, entry.StringRepresentation())
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
 func evidence(spec types.SpecReport) map[string]string {
 	kept := map[string]string{}
 	for _, entry := range spec.ReportEntries {
-		if entry.Name != verdict.EntryName {
+		if entry.Name != verdict.EntryName && entry.Name != NeedsEntry {
 			kept[entry.Name] = entry.StringRepresentation()
 		}
 	}

@@ -6,6 +6,7 @@
 //	requirements.json        the catalogue, written by every suite alike
 //	suites/NAME.json         Ginkgo's report of suite NAME, one types.Report in a list
 //	coverage/NAME-*.json     how often each edge was passed, one file a contribution
+//	tolerances/NAME.json     what suite NAME gave the implementation of each tolerance, in nanoseconds
 //	report.json, junit.xml   what Write makes of them
 package report
 
@@ -18,6 +19,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"time"
 
 	"github.com/onsi/ginkgo/v2/types"
 )
@@ -26,6 +28,7 @@ const (
 	catalogueFile = "requirements.json"
 	suitesDir     = "suites"
 	coverageDir   = "coverage"
+	tolerancesDir = "tolerances"
 	reportFile    = "report.json"
 	junitFile     = "junit.xml"
 )
@@ -36,7 +39,7 @@ var suiteName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_]*$`)
 // Prepare makes dir ready for a run: what an earlier run left there under the names of the layout
 // is removed, so that it cannot be taken for a result of this one. Other files stay.
 func Prepare(dir string) error {
-	for _, name := range []string{catalogueFile, suitesDir, coverageDir, reportFile, junitFile} {
+	for _, name := range []string{catalogueFile, suitesDir, coverageDir, tolerancesDir, reportFile, junitFile} {
 		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
 			return fmt.Errorf("prepare report directory: %w", err)
 		}
@@ -61,6 +64,14 @@ func WriteSuite(dir, name string, r types.Report) error {
 // WriteCatalogue leaves the requirements in dir. Every suite of a run writes the same.
 func WriteCatalogue(dir string, requirements []Requirement) error {
 	return writeJSON(filepath.Join(dir, catalogueFile), requirements)
+}
+
+// WriteTolerances leaves in dir what a suite gave the implementation of each tolerance, by name.
+func WriteTolerances(dir, suite string, allowed map[string]time.Duration) error {
+	if !suiteName.MatchString(suite) {
+		return fmt.Errorf("write tolerances of suite %q: not a name of letters, digits and _", suite)
+	}
+	return writeJSON(filepath.Join(dir, tolerancesDir, suite+".json"), allowed)
 }
 
 // AddCoverage adds to dir how often edges were passed, by their ids, in one stack or data path

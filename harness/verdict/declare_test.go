@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -62,6 +63,17 @@ func describeVerdicts() {
 		defer func() { _ = recover() }()
 		ginkgo.AddReportEntry(EntryName, Declaration{Verdict: Vacuous, Reason: "nothing came"})
 	})
+	ginkgo.It("asserts in vain and cleans up badly", func() {
+		ginkgo.DeferCleanup(func() { Engine(os.ErrClosed, "keep evidence") })
+		gomega.Expect(1).To(gomega.Equal(2))
+	})
+	ginkgo.It("proves nothing and cleans up badly", func() {
+		ginkgo.DeferCleanup(func() { Engine(os.ErrClosed, "keep evidence") })
+		IsVacuous("nothing came")
+	})
+	ginkgo.It("passes and cleans up badly", func() {
+		ginkgo.DeferCleanup(func() { Engine(syscall.ENOSPC, "capture packets") })
+	})
 	ginkgo.It("cleans up badly", func() {
 		ginkgo.DeferCleanup(func() { Engine(os.ErrClosed, "close capture") })
 		Mismatch("a", "b")
@@ -86,16 +98,18 @@ func TestDeclarationsReachTheReport(t *testing.T) {
 			Verdict: Unimplemented, Capability: "takeover",
 			Reason: "the implementation does not declare capability takeover",
 		},
-		"needs what is there":  {Verdict: Pass},
-		"skips":                {Verdict: Skip, Reason: "kernel has no netem"},
-		"waits":                {Verdict: Skip, Reason: "pending"},
-		"is not selected":      {Verdict: Skip, Reason: "not selected"},
-		"swallows its verdict": {Verdict: EngineError, Reason: "passed in spite of VACUOUS: nothing came"},
-		"flips":                {Verdict: EngineError, Reason: "passed at attempt 2 only"},
+		"needs what is there":                {Verdict: Pass},
+		"skips":                              {Verdict: Skip, Reason: "kernel has no netem"},
+		"waits":                              {Verdict: Skip, Reason: "pending"},
+		"is not selected":                    {Verdict: Skip, Reason: "not selected"},
+		"swallows its verdict":               {Verdict: EngineError, Reason: "passed in spite of VACUOUS: nothing came"},
+		"flips":                              {Verdict: EngineError, Reason: "passed at attempt 2 only"},
+		"proves nothing and cleans up badly": {Verdict: Vacuous, Reason: "nothing came"},
+		"passes and cleans up badly":         {Verdict: EngineError, Reason: "capture packets: no space left on device"},
 		// What was found out stays, though the cleanup failed.
 		"cleans up badly": {Verdict: Fail, Expected: "a", Actual: "b", Reason: "expected a\nactual   b"},
 	}
-	onlyVerdict := map[string]Verdict{"asserts in vain": Fail, "panics": EngineError, "hangs": EngineError}
+	onlyVerdict := map[string]Verdict{"asserts in vain": Fail, "asserts in vain and cleans up badly": Fail, "panics": EngineError, "hangs": EngineError}
 
 	report := judged(t, "specs", "-ginkgo.label-filter=!(left out)")
 	for _, spec := range report.SpecReports {

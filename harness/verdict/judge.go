@@ -36,7 +36,9 @@ func Of(spec types.SpecReport) (Declaration, error) {
 		return Declaration{Verdict: Pass}, nil
 	case types.SpecStateFailed:
 		switch {
-		case declared.Verdict != "":
+		case declared.Verdict == Fail:
+			return declared, nil
+		case declared.Verdict != "" && declared.String() == message:
 			return declared, nil
 		case spec.LeafNodeType != types.NodeTypeIt:
 			return Declaration{Verdict: EngineError, Reason: fmt.Sprintf("%s: %s", spec.LeafNodeType, message)}, nil
@@ -58,7 +60,8 @@ func Of(spec types.SpecReport) (Declaration, error) {
 	return Declaration{Verdict: EngineError, Reason: fmt.Sprintf("%s: %s", spec.State, message)}, nil
 }
 
-// declaration returns the most severe declaration among the entries of a spec.
+// declaration returns what a spec says of itself: of several declarations the one that its first failure
+// is, else the most severe.
 func declaration(spec types.SpecReport) (Declaration, error) {
 	var worst Declaration
 	for _, entry := range spec.ReportEntries {
@@ -73,6 +76,9 @@ func declaration(spec types.SpecReport) (Declaration, error) {
 		}
 		if !slices.Contains(All, d.Verdict) {
 			return Declaration{}, fmt.Errorf("read verdict of spec %q: %q is none", spec.FullText(), d.Verdict)
+		}
+		if d.String() == spec.Failure.Message {
+			return d, nil
 		}
 		if worst.Verdict == "" || d.Verdict.Severity() > worst.Verdict.Severity() {
 			worst = d

@@ -47,8 +47,10 @@ func setLock(fd int, offset int64, kind int16) error {
 // lockedByOther says whether another description than fd's has the lock of a byte.
 func lockedByOther(fd int, offset int64) (bool, error) {
 	l := unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart, Start: offset, Len: 1}
-	if err := unix.FcntlFlock(uintptr(fd), unix.F_OFD_GETLK, &l); err != nil {
-		return false, fmt.Errorf("ask for the lock of byte %d of the port file: %w", offset, err)
+	// Raw, as it does not wait: else it wakes the runtime's monitor thread.
+	_, _, errno := unix.RawSyscall(unix.SYS_FCNTL, uintptr(fd), unix.F_OFD_GETLK, uintptr(unsafe.Pointer(&l)))
+	if errno != 0 {
+		return false, fmt.Errorf("ask for the lock of byte %d of the port file: %w", offset, errno)
 	}
 	return l.Type != unix.F_UNLCK, nil
 }

@@ -41,9 +41,16 @@ func (s netlinkSocket) send(message []byte) error {
 		return net.ErrClosed
 	}
 	return uninterrupted(func() error {
-		_, err := unix.Write(int(s), message)
+		_, err := s.quick(unix.SYS_WRITE, message)
 		return err
 	})
+}
+
+// quick is write(2) or read(2), which for these sockets are over at once: too soon for the scheduler to be told, which
+// would wake the runtime's monitor thread.
+func (s netlinkSocket) quick(call uintptr, b []byte) (int, error) {
+	n, _, errno := unix.RawSyscall(call, uintptr(s), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)))
+	return int(n), errnoError(errno)
 }
 
 // receive reads one datagram into b. It fails with EAGAIN where there is none, and with ENOBUFS
@@ -51,10 +58,13 @@ func (s netlinkSocket) send(message []byte) error {
 func (s netlinkSocket) receive(b []byte) ([]byte, error) {
 	var n int
 	err := uninterrupted(func() (err error) {
-		n, err = unix.Read(int(s), b)
+		n, err = s.quick(unix.SYS_READ, b)
 		return err
 	})
-	return b[:max(n, 0)], err
+	if err != nil {
+		n = 0
+	}
+	return b[:n], err
 }
 
 const (
@@ -95,7 +105,7 @@ func (s *sheaf) receive(from netlinkSocket, visit func(kind uint16, sequence uin
 	var n uintptr
 	err := uninterrupted(func() error {
 		var errno unix.Errno
-		// Too short for the scheduler to be told, which would wake the runtime's monitor thread.
+		// As quick.
 		n, _, errno = unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(from), uintptr(unsafe.Pointer(&s.headers)), sheafLength, 0, 0, 0)
 		return errnoError(errno)
 	})

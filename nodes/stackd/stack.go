@@ -64,7 +64,7 @@ type stack struct {
 	before    int        // partners, when it left the group; guarded by varying
 	selection *selection // nil with round robin
 	obeying   sync.Mutex
-	// parted holds the XCF addresses of members that reset their connection and were not taken
+	// parted holds the XCF addresses of members that reset their connection, or left in order, and were not taken
 	// out of the CRT yet; their entries have grace left then.
 	parted sync.Map
 	grace  time.Duration
@@ -168,7 +168,7 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 		return nil, err
 	}
 	s.opened = append(s.opened, s.facility.Close)
-	s.around = newSurroundings(s.self.XCF, s.peers, s.loop.post)
+	s.around = newSurroundings(s.self.XCF, s.peers, s.found)
 	s.ownership = newOwnership(&ownership{
 		owners: s.owners, lives: s.around.owns, unsure: s.around.unsure, informed: s.around.informed,
 		post: s.loop.post, log: log,
@@ -291,6 +291,14 @@ func (s *stack) listenToGroup(ctx context.Context) error {
 	}
 }
 
+// found takes in what the port file tells of other stacks.
+func (s *stack) found(event vipa.Event) {
+	if lost, is := event.(vipa.MemberLost); is && lost.Cause == vipa.Ended {
+		s.parted.Delete(lost.Member.XCF)
+	}
+	s.loop.post(event)
+}
+
 func (s *stack) partner(event xcf.Event) {
 	if s.distributor != nil && s.sharePorts(event) {
 		return
@@ -301,8 +309,10 @@ func (s *stack) partner(event xcf.Event) {
 		s.around.joined(e.Member)
 	case xcf.Lost:
 		s.log.Info("member lost", "member", e.Member.Stack, "xcf", e.Member.XCF, "reason", e.Reason)
-		if e.Reason == xcf.Reset {
+		if e.Reason == xcf.Reset || e.Reason == xcf.Left {
 			s.parted.Store(e.Member.XCF, nil)
+		} else {
+			s.parted.Delete(e.Member.XCF)
 		}
 		s.selection.lost(e.Member.XCF)
 		s.around.left(e.Member, e.Reason)

@@ -40,7 +40,7 @@ type surroundings struct {
 	// members are those of the group, and whether their list was heard.
 	members map[netip.Addr]*memberHeard
 	// lost are stacks of which it is of interest what became of them: they were lost without the end
-	// of their process, or took a DVIPA from this one unseen.
+	// of their process, or left in order, or took a DVIPA from this one unseen.
 	lost     map[netip.Addr]*lostStack
 	gathered bool
 	alone    sighting // while no partner is heard
@@ -141,6 +141,7 @@ func (s *surroundings) takeOut(m contract.Member, reason xcf.Reason) vipa.Cause 
 	case xcf.Ended, xcf.Restarted:
 		return vipa.Ended
 	case xcf.Left:
+		s.lost[m.XCF] = &lostStack{Member: m, told: vipa.Left}
 		return vipa.Left
 	}
 	lost := &lostStack{Member: m, told: vipa.Silent}
@@ -168,6 +169,9 @@ func (s *surroundings) owns(m contract.Member) bool {
 	lost := s.lost[m.XCF]
 	if lost == nil || lost.Incarnation != m.Incarnation {
 		lost = &lostStack{Member: m, told: vipa.Silent}
+	}
+	if lost.told == vipa.Left {
+		return false
 	}
 	lost.told = sky.causeOf(lost, time.Now())
 	if lost.told == vipa.Ended {
@@ -205,6 +209,10 @@ func (s *surroundings) look() {
 func (s *surroundings) news(now time.Time) (news []vipa.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	alone := len(s.members) == 0 && !s.departed
+	if s.gathered && len(s.lost) == 0 && !alone && !s.stopped {
+		return nil // nothing to find out, and a survey asks for a lock a stack
+	}
 	sky, ok := s.survey()
 	if !s.gathered && s.allHeard(sky, ok, now) {
 		s.gathered = true
@@ -218,7 +226,7 @@ func (s *surroundings) news(now time.Time) (news []vipa.Event) {
 	}
 	for xcf, lost := range s.lost {
 		cause := sky.causeOf(lost, now)
-		if cause == lost.told {
+		if cause == lost.told || lost.told == vipa.Left && cause != vipa.Ended {
 			continue
 		}
 		lost.told = cause
@@ -227,7 +235,7 @@ func (s *surroundings) news(now time.Time) (news []vipa.Event) {
 		}
 		news = append(news, vipa.MemberLost{Member: lost.Member, Cause: cause})
 	}
-	if len(s.members) == 0 && s.gathered && !s.departed {
+	if alone && s.gathered {
 		news = append(news, s.lookAlone(sky, now)...)
 	}
 	return news

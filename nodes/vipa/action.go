@@ -103,7 +103,8 @@ type EndConnections struct {
 	Connections []contract.Connection
 }
 
-// DropTarget removes every CRT entry that points to Target: the stack is gone.
+// DropTarget removes every CRT entry that points to Target: the stack is gone, or is back after it had left, and
+// reports those that it still has.
 type DropTarget struct{ Target netip.Addr }
 
 // SetWayOut makes Via (the XCF address of a routing stack) the way to the outside of a stack without a link

@@ -61,6 +61,7 @@ func (s *Stack) memberJoined(m contract.Member) {
 		}
 		s.lose(old.Member, Ended)
 	}
+	s.drained(m.XCF)
 	delete(s.lost, m.XCF)
 	s.cutOff = false
 	if len(s.members) == 0 {
@@ -89,6 +90,7 @@ func (s *Stack) memberLost(m contract.Member, cause Cause) {
 	}
 	member := s.living(m)
 	if was, known := s.lost[m.XCF]; !member && known && was.incarnation == m.Incarnation {
+		s.drained(m.XCF)
 		s.lost[m.XCF] = loss{m.Incarnation, cause}
 	}
 	if member || cause != Silent && cause != Parted {
@@ -102,28 +104,44 @@ func (s *Stack) memberLost(m contract.Member, cause Cause) {
 }
 
 // lose takes a stack that is gone out of the tables: its DPT entries and unique ports, then
-// the CRT entries, so that its clients get RST. What it told as an owner stays, for connections
-// and for takeover, but nobody is told anything until an owner's list comes again. Its ports in
-// the coupling facility become available again (T32).
+// the CRT entries, so that its clients get RST. One that left in order lives on, and the connections that it
+// holds drain: of those it tells nothing more, so that they stay in the CRT until it is back or has ended. What it
+// told as an owner stays, for connections and for takeover, but nobody is told anything until an owner's list comes
+// again. Its ports in the coupling facility become available again (T32).
 func (s *Stack) lose(m contract.Member, cause Cause) {
 	delete(s.members, m.XCF)
 	s.lost[m.XCF] = loss{m.Incarnation, cause}
 	s.addresses, s.due = nil, true
 	s.answersNoMore(m, cause)
-	routing := false
 	for _, address := range s.sortedDVIPAs() {
 		if d := s.dvipas[address]; d.routing != nil {
-			routing = true
 			s.do(d.routing.lose(address, m.XCF)...)
 		}
 	}
-	if routing {
-		s.do(DropTarget{Target: m.XCF})
+	if cause != Left {
+		s.dropTarget(m.XCF)
 	}
 	if s.clusterWide() {
 		s.do(ReclaimPorts{Member: m})
 	}
 	s.askAgain()
+}
+
+// drained ends what is left in the CRT of a stack that had left in order.
+func (s *Stack) drained(xcf netip.Addr) {
+	if was, known := s.lost[xcf]; known && was.cause == Left {
+		s.dropTarget(xcf)
+	}
+}
+
+// dropTarget takes a stack out of the CRT, where there is one.
+func (s *Stack) dropTarget(xcf netip.Addr) {
+	for _, d := range s.dvipas {
+		if d.routing != nil {
+			s.do(DropTarget{Target: xcf})
+			return
+		}
+	}
 }
 
 // broadcast tells every partner a list, as a rule the complete one.

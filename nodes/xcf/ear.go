@@ -1,11 +1,10 @@
 package xcf
 
 import (
-	"errors"
 	"net"
 	"net/netip"
 	"os"
-	"syscall"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -59,23 +58,27 @@ func openEar(own netip.Addr, link *net.Interface) (_ *ear, err error) {
 // none waits.
 func (e *ear) hear(buffer []byte) (n int, from netip.Addr, ok bool, err error) {
 	for {
-		// Not unix.Recvfrom, which asks the kernel for the protocol each time.
-		n, source, err := syscall.Recvfrom(e.fd, buffer, syscall.MSG_DONTWAIT)
-		switch {
-		case errors.Is(err, unix.EINTR):
+		var source unix.RawSockaddrAny
+		size := uint32(unix.SizeofSockaddrAny)
+		// Raw, as it does not wait: else it wakes the runtime's monitor thread.
+		n, _, errno := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(e.fd), uintptr(unsafe.Pointer(unsafe.SliceData(buffer))), uintptr(len(buffer)),
+			unix.MSG_DONTWAIT, uintptr(unsafe.Pointer(&source)), uintptr(unsafe.Pointer(&size)))
+		switch errno {
+		case 0:
+		case unix.EINTR:
 			continue
-		case errors.Is(err, unix.EAGAIN):
+		case unix.EAGAIN:
 			return 0, from, false, nil
-		case err != nil:
-			return 0, from, false, os.NewSyscallError("recvfrom", err)
+		default:
+			return 0, from, false, os.NewSyscallError("recvfrom", errno)
 		}
-		switch source := source.(type) {
-		case *syscall.SockaddrInet4:
-			from = netip.AddrFrom4(source.Addr)
-		case *syscall.SockaddrInet6:
-			from = netip.AddrFrom16(source.Addr)
+		switch source.Addr.Family {
+		case unix.AF_INET:
+			from = netip.AddrFrom4((*unix.RawSockaddrInet4)(unsafe.Pointer(&source)).Addr)
+		case unix.AF_INET6:
+			from = netip.AddrFrom16((*unix.RawSockaddrInet6)(unsafe.Pointer(&source)).Addr)
 		}
-		return n, from, true, nil
+		return int(n), from, true, nil
 	}
 }
 

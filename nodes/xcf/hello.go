@@ -27,7 +27,7 @@ func (g *Group) say(to netip.AddrPort, leaving bool) {
 		TCPPort: g.sockets.port(), Sequence: g.speech.sequence, Leaving: leaving,
 	})
 	if err == nil {
-		_, err = g.sockets.out.WriteToUDPAddrPort(datagram, to)
+		err = g.sockets.speak(datagram, to)
 	}
 	if err != nil && !errors.Is(err, net.ErrClosed) {
 		g.warnings.add("HELLO not sent", to.Addr(), err)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -79,6 +80,33 @@ func (s *sockets) listen(c *Config, link *net.Interface) error {
 
 // port is where partners connect to.
 func (s *sockets) port() uint16 { return s.listener.Addr().(*net.TCPAddr).AddrPort().Port() }
+
+// speak sends a HELLO. Raw, as it does not wait: a HELLO that finds the socket's buffer full is lost. Else each would
+// wake the runtime's monitor thread.
+func (s *sockets) speak(datagram []byte, to netip.AddrPort) error {
+	out, err := s.out.SyscallConn()
+	if err != nil {
+		return err
+	}
+	port := [2]byte{byte(to.Port() >> 8), byte(to.Port())}
+	six := unix.RawSockaddrInet6{Family: unix.AF_INET6, Addr: to.Addr().As16()}
+	*(*[2]byte)(unsafe.Pointer(&six.Port)) = port
+	name, size := unsafe.Pointer(&six), uintptr(unix.SizeofSockaddrInet6)
+	if to.Addr().Is4() {
+		four := unix.RawSockaddrInet4{Family: unix.AF_INET, Addr: to.Addr().As4()}
+		*(*[2]byte)(unsafe.Pointer(&four.Port)) = port
+		name, size = unsafe.Pointer(&four), unix.SizeofSockaddrInet4
+	}
+	var errno unix.Errno
+	err = out.Control(func(fd uintptr) {
+		_, _, errno = unix.RawSyscall6(unix.SYS_SENDTO, fd, uintptr(unsafe.Pointer(unsafe.SliceData(datagram))), uintptr(len(datagram)),
+			unix.MSG_DONTWAIT, uintptr(name), size)
+	})
+	if err == nil && errno != 0 {
+		err = os.NewSyscallError("sendto", errno)
+	}
+	return err
+}
 
 // close closes all but the ear, which whoever listens closes.
 func (s *sockets) close() {

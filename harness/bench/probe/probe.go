@@ -1,6 +1,7 @@
 // Package probe has the programs that measure from where they run. In the laboratory, one opens
 // and closes listeners and one knocks from outside, which tells how long a change of a listening
-// socket takes to reach the distributor; another binds. They are told what to do by lines on
+// socket takes to reach the distributor; another binds. One asks for connections all the time, which
+// tells for how long nobody answers, and one talks to an echo on many connections. They are told what to do by lines on
 // standard input and answer each with a line of JSON that carries times of CLOCK_MONOTONIC, which all
 // namespaces share. Outside it, one locks a byte of a port file, told as claimers are.
 package probe
@@ -31,6 +32,8 @@ type Answer struct {
 	Ended int64 `json:"ended_ns"`
 	// Took are the nanoseconds of each system call of a command that stands for many.
 	Took []int64 `json:"took_ns,omitempty"`
+	// Talk is what a Talker has to say in the end.
+	Talk *Talk `json:"talk,omitempty"`
 	// Error is empty if the command was carried out.
 	Error string `json:"error,omitempty"`
 }

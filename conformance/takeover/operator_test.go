@@ -1,0 +1,115 @@
+package takeover
+
+import (
+	"maps"
+	"slices"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/plexlab-dev/plexlab/conformance/requirements"
+	"github.com/plexlab-dev/plexlab/conformance/trial"
+	"github.com/plexlab-dev/plexlab/nodes/contract/control"
+)
+
+var _ = trial.DescribeFamilies("an operator", func(f trial.Family) {
+	service := f.At(60)
+
+	// "Different ports may be quiesced" is nobody's sentence of the specification; that no connection is sent to who
+	// does not want any is block 144, "current actual targets". What is quiesced stays what it is otherwise.
+	DescribeTable("quiesces what gets no new connections then, and keeps those that it has, until it is resumed",
+		func(target control.VaryTarget) {
+			s := f.System("figure9.yaml", nil)
+			s.EventuallyTargets("MVS1", service, "MVS1", "MVS2", "MVS4")
+			held := s.HoldOne("MVS1", service, "MVS2")
+
+			s.Vary("MVS2", control.VaryQuiesce, target)
+			s.EventuallyTargets("MVS1", service, "MVS1", "MVS4")
+			Expect(s.Answers(service, 6)).To(Equal(map[string]int{"MVS1": 3, "MVS4": 3}))
+			s.ExpectAlive(held)
+
+			s.Vary("MVS2", control.VaryResume, target)
+			s.EventuallyTargets("MVS1", service, "MVS1", "MVS2", "MVS4")
+			Expect(s.Answers(service, 6)).To(Equal(map[string]int{"MVS1": 2, "MVS2": 2, "MVS4": 2}))
+			s.ExpectAlive(held)
+		},
+		Entry("a stack", requirements.Covers("T50"), control.VaryTarget{}),
+		Entry("a port", requirements.Covers("T50"), control.VaryTarget{Port: service.Port()}),
+		Entry("a port of one DVIPA", requirements.Covers("T50"), control.VaryTarget{Port: service.Port(), DVIPA: f.DVA1}),
+		Entry("an application", requirements.Covers("T50"), control.VaryTarget{Application: "APPA"}),
+	)
+
+	// Of the owner itself, its own server alone is concerned: it goes on as the distributor.
+	It("quiesces the server of the routing stack without the routing",
+		requirements.Covers("T50"), func() {
+			s := f.System("figure9.yaml", nil)
+			s.EventuallyTargets("MVS1", service, "MVS1", "MVS2", "MVS4")
+			held := s.HoldOne("MVS1", service, "MVS1")
+			s.Vary("MVS1", control.VaryQuiesce, control.VaryTarget{})
+			s.EventuallyTargets("MVS1", service, "MVS2", "MVS4")
+			Expect(s.Answers(service, 4)).To(Equal(map[string]int{"MVS2": 2, "MVS4": 2}))
+			s.ExpectAlive(held)
+		})
+
+	// As at takeover, but told beforehand: the backup distributes by its own statement (135), to MVS2, MVS3 and MVS4.
+	It("deactivates a DVIPA, which a backup takes over, and reactivates it, and no connection to a living target notices",
+		requirements.Covers("T51"), func() {
+			s := f.System("figure9-outside.yaml", nil)
+			s.EventuallyTargets("MVS1", service, "MVS1", "MVS2", "MVS4")
+			held := []held{{s.HoldOne("MVS1", service, "MVS1"), "MVS1"}, {s.HoldOne("MVS1", service, "MVS2"), "MVS2"}}
+
+			s.Vary("MVS1", control.VaryDeactivate, control.VaryTarget{DVIPA: f.DVA1})
+			s.EventuallyTellsOwner("MVS5", f.DVA1, "MVS5")
+			s.EventuallyTargets("MVS5", service, "MVS2", "MVS4")
+			Expect(whoAnswered(s.Answers(service, 4))).To(Equal([]string{"MVS2", "MVS4"}))
+			expectAlive(s, held)
+
+			s.Vary("MVS1", control.VaryReactivate, control.VaryTarget{DVIPA: f.DVA1})
+			s.EventuallyTellsOwner("MVS5", f.DVA1, "MVS1")
+			s.EventuallyTargets("MVS1", service, "MVS1", "MVS2", "MVS4")
+			Expect(whoAnswered(s.Answers(service, 6))).To(Equal([]string{"MVS1", "MVS2", "MVS4"}))
+			expectAlive(s, held)
+		})
+
+	// "In order": nobody waits for a time-out, and nobody is surprised.
+	It("takes an owner out of the group, and brings it back",
+		requirements.Covers("T52"), func() {
+			s := f.System("figure9-outside.yaml", nil)
+			s.EventuallyTargets("MVS1", service, "MVS1", "MVS2", "MVS4")
+			held := []held{{s.HoldOne("MVS1", service, "MVS2"), "MVS2"}, {s.HoldOne("MVS1", service, "MVS4"), "MVS4"}}
+
+			s.Vary("MVS1", control.VaryLeaveGroup, control.VaryTarget{})
+			s.EventuallyWithout("MVS5", "MVS1")
+			s.EventuallyTellsOwner("MVS5", f.DVA1, "MVS5")
+			s.EventuallyTargets("MVS5", service, "MVS2", "MVS4")
+			Expect(whoAnswered(s.Answers(service, 4))).To(Equal([]string{"MVS2", "MVS4"}))
+			expectAlive(s, held)
+
+			s.Vary("MVS1", control.VaryJoinGroup, control.VaryTarget{})
+			s.EventuallyTellsOwner("MVS5", f.DVA1, "MVS1")
+			s.EventuallyTargets("MVS1", service, "MVS1", "MVS2", "MVS4")
+			Expect(whoAnswered(s.Answers(service, 6))).To(Equal([]string{"MVS1", "MVS2", "MVS4"}))
+			expectAlive(s, held)
+		})
+
+	// A target that left gets nothing new; what it has drains, as long as it lives.
+	It("takes a target out of the group, which drains, and brings it back",
+		requirements.Covers("T52"), func() {
+			s := f.System("figure9-outside.yaml", nil)
+			s.EventuallyTargets("MVS1", service, "MVS1", "MVS2", "MVS4")
+			conn := s.HoldOne("MVS1", service, "MVS2")
+			s.Vary("MVS2", control.VaryLeaveGroup, control.VaryTarget{})
+			s.EventuallyWithout("MVS1", "MVS2")
+			s.EventuallyTargets("MVS1", service, "MVS1", "MVS4")
+			Expect(s.Answers(service, 4)).To(Equal(map[string]int{"MVS1": 2, "MVS4": 2}))
+			s.ExpectAlive(conn)
+
+			s.Vary("MVS2", control.VaryJoinGroup, control.VaryTarget{})
+			s.EventuallyTargets("MVS1", service, "MVS1", "MVS2", "MVS4")
+			Expect(whoAnswered(s.Answers(service, 6))).To(Equal([]string{"MVS1", "MVS2", "MVS4"}))
+			s.ExpectAlive(conn)
+		})
+})
+
+// whoAnswered are the stacks that answered at all.
+func whoAnswered(answers map[string]int) []string { return slices.Sorted(maps.Keys(answers)) }

@@ -1,0 +1,42 @@
+package trial
+
+import (
+	"context"
+	"net/netip"
+
+	"github.com/onsi/ginkgo/v2"
+	"github.com/onsi/gomega"
+
+	"github.com/plexlab-dev/plexlab/nodes/contract/control"
+)
+
+// varyPatience is how many times as long as another thing an operator's command may take: a stack that leaves its
+// group waits for its partners.
+const varyPatience = 10
+
+// Vary gives a stack an operator's command, which has to succeed.
+func (t *Trial) Vary(stack string, command control.VaryCommand, target control.VaryTarget) {
+	ginkgo.GinkgoHelper()
+	client := t.Lab.Control(stack)
+	defer client.Close()
+	limit, cancel := context.WithTimeout(t.ctx, varyPatience*Limit())
+	defer cancel()
+	_, err := client.Vary(limit, control.VaryRequest{Command: command, Target: target})
+	gomega.Expect(err).NotTo(gomega.HaveOccurred(), "%s of %s at %s", command, target, stack)
+}
+
+// EventuallyTellsOwner waits until a stack tells that another one, or itself, is the owner of a DVIPA.
+func (t *Trial) EventuallyTellsOwner(stack string, dvipa netip.Addr, owner string) {
+	ginkgo.GinkgoHelper()
+	client := t.Lab.Control(stack)
+	defer client.Close()
+	gomega.Eventually(func() (string, error) {
+		told, err := client.VIPADYN(t.ctx)
+		for _, d := range told.DVIPAs {
+			if d.DVIPA == dvipa {
+				return d.Owner, err
+			}
+		}
+		return "", err
+	}).Should(gomega.Equal(owner), "owner of %s as %s tells", dvipa, stack)
+}

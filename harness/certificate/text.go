@@ -1,0 +1,115 @@
+package certificate
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+
+	"github.com/plexlab-dev/plexlab/harness/tolerance"
+	"github.com/plexlab-dev/plexlab/harness/verdict"
+)
+
+// Text is the certificate as a person reads it; its last line is the verdict.
+func (c *Certificate) Text() string {
+	var out strings.Builder
+	box := "black box: packets, messages and the port file alone"
+	if c.WhiteBox {
+		box = "black box, and white box by its traces"
+	}
+	fmt.Fprintf(&out, "%s %s\n%s; suites %s on Linux %s; %s\n", c.Implementation.Name, c.Implementation.Version,
+		box, c.SuiteCommit, c.Kernel, c.runs())
+	out.WriteString(c.profileTable() + "\n")
+	fmt.Fprintf(&out, "packet judgements derived again from the evidence: %d of %d, of %d specs\n",
+		c.Packets.Again, c.Packets.Again+c.Packets.Opaque, c.Packets.Specs)
+	list(&out, "not declared", c.undeclared())
+	if !c.WhiteBox {
+		list(&out, "unobserved, for nothing but a trace shows them", c.with(Unobserved))
+	}
+	list(&out, "chosen otherwise, as declared, and found so", c.with(Deviates))
+	list(&out, "deviations that the implementation declares", c.deviations())
+	list(&out, "because", c.Reasons)
+	outcome := c.Outcome()
+	fmt.Fprintf(&out, "%s: %s", outcome.Name, outcome.Meaning)
+	if c.Level != "" {
+		fmt.Fprintf(&out, "; level: %s", c.Level)
+	}
+	out.WriteByte('\n')
+	return out.String()
+}
+
+func (c *Certificate) runs() string {
+	if c.Repeat == 1 {
+		return "one run"
+	}
+	return fmt.Sprintf("%d runs of the same", c.Repeat)
+}
+
+func (c *Certificate) profileTable() string {
+	t := table.NewWriter()
+	t.SetStyle(table.StyleRounded)
+	t.AppendHeader(table.Row{"profile", "verdict", "requirements", "verified", "specs", "passed"})
+	var columns []table.ColumnConfig
+	for number := 3; number <= 6; number++ {
+		columns = append(columns, table.ColumnConfig{Number: number, Align: text.AlignRight, AlignHeader: text.AlignRight})
+	}
+	t.SetColumnConfigs(columns)
+	for _, p := range c.Profiles {
+		t.AppendRow(table.Row{p.Name, p.Verdict, p.Due, p.Verified, p.Specs, p.Passed})
+	}
+	return t.Render()
+}
+
+// undeclared are the profiles that the implementation does not declare, with their shares.
+func (c *Certificate) undeclared() []string {
+	var lines []string
+	for _, p := range c.Profiles {
+		if p.Verdict == verdict.Unimplemented && !p.Declared {
+			lines = append(lines, fmt.Sprintf("%s: %d requirements, %.1f %% of all that are due; %d specs", p.Name, p.Due, 100*p.Share, p.Specs))
+		}
+	}
+	return lines
+}
+
+func (c *Certificate) with(v verdict.Verdict) []string {
+	var ids []string
+	for _, r := range c.Requirements {
+		if r.Verdict == v {
+			ids = append(ids, r.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	return []string{strings.Join(ids, " ")}
+}
+
+func (c *Certificate) deviations() []string {
+	var lines []string
+	for _, d := range c.Deviations {
+		what := "interpretation " + d.Interpretation
+		if d.Tolerance != "" {
+			i := slices.IndexFunc(c.Tolerances, func(t Tolerance) bool { return t.Name == d.Tolerance })
+			t, _ := tolerance.ByName(d.Tolerance)
+			what = fmt.Sprintf("tolerance %s: %s, where the standard is %s and the most %s", d.Tolerance, c.Tolerances[i].Given, t.Standard, t.Bound)
+		}
+		lines = append(lines, what+", because: "+d.Reason)
+	}
+	return lines
+}
+
+func list(out *strings.Builder, title string, lines []string) {
+	const most = 20
+	if len(lines) == 0 {
+		return
+	}
+	fmt.Fprintf(out, "%s:\n", title)
+	for _, line := range lines[:min(most, len(lines))] {
+		fmt.Fprintf(out, "  %s\n", line)
+	}
+	if left := len(lines) - most; left > 0 {
+		fmt.Fprintf(out, "  and %d more, see the reports of the runs\n", left)
+	}
+}
