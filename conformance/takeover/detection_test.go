@@ -60,7 +60,7 @@ var _ = trial.DescribeFamilies("a routing stack of Figure 9", func(f trial.Famil
 	// gives up by itself what the others, who see one another, take over (I39). Each time it takes DVA1 back
 	// when all is well.
 	It("loses its DVIPA with its links, and has it back with them",
-		requirements.Covers("I39", "I38", "I16", "T10", "T28", "T44", "T45", "T51", "T9"), func() {
+		requirements.Covers("I39", "I38", "I16", "T10", "T28", "T44", "T45", "T9"), func() {
 			p := newField(f)
 			down := func(links ...string) {
 				GinkgoHelper()
