@@ -29,7 +29,7 @@ var _ = trial.DescribeFamilies("a backup", func(f trial.Family) {
 	// failure of the primary routing stack" (T48): what it distributes then, and under which mask, is what
 	// the list of the one before said (134).
 	It("takes over with the list that it kept, and tells it before it advertises",
-		requirements.Covers("T44", "T48", "T50", "fig11/132-yes->135", "fig11/135-no->134", "fig11/134->end", "fig10/102->104"), func() {
+		requirements.Covers("T44", "T48", "fig11/132-yes->135", "fig11/135-no->134", "fig11/134->end", "fig10/102->104"), func() {
 			u := f.Unit(trial.UnitConfig{Self: 5, Profile: backsUp(""), Partners: []int{1, 2}})
 			mvs1, mvs2 := u.Join(1), u.Join(2)
 			kept := stacks(f, 2, 3)
@@ -126,7 +126,7 @@ var _ = trial.DescribeFamilies("a backup chain", func(f trial.Family) {
 	// one after the other; a connection to MVS4 goes on through all of them. A backup that comes back
 	// takes nothing from the one that has taken over; the primary does.
 	It("is gone through from the highest living rank to the lowest",
-		requirements.Covers("T10", "T16", "T28", "T51", "T44", "T45", "T47", "I33"), func() {
+		requirements.Covers("T10", "T16", "T28", "T44", "T45", "T47", "I33"), func() {
 			appA := f.At(60)
 			s := f.System("figure9-outside.yaml", func(t *topo.Topology) {
 				t.Stacks[1].Profile = "VIPADYNAMIC VIPABACKUP 200 DVA1 ENDVIPADYNAMIC"

@@ -57,13 +57,13 @@ func (h *heir) ack(port uint16) segment.Segment {
 
 var _ = trial.DescribeFamilies("who has taken over", func(f trial.Family) {
 	// "Such a connection message may allow for movement of connections between routing protocol stacks, for
-	// example, to recover from a failure of a routing protocol stack" (T51). What MVS2 and MVS3 hold is in
+	// example, to recover from a failure of a routing protocol stack" (T28). What MVS2 and MVS3 hold is in
 	// the tables as soon as they have told it: connections from the network and to it, unique ports,
 	// listeners. What matches nothing is dropped, without an RST that would end connections which are
 	// still to be told of (I20), until both have ended their lists. What MVS1 served itself is told to have
 	// ended then (I20).
 	It("has its tables from those who live, and drops silently what matches nothing until all have told theirs",
-		requirements.Covers("I20", "T51", "T28", "T5", "T31", "fig13/160-NEWCONN->164", "fig13/165-yes->167", "fig13/165-no->166"), func() {
+		requirements.Covers("I20", "T28", "T5", "T31", "fig13/160-NEWCONN->164", "fig13/165-yes->167", "fig13/165-no->166"), func() {
 			h := newHeir(f)
 			onMVS2, onMVS3, ofMVS1 := h.ack(60), h.ack(60), h.ack(60)
 			outbound := segment.Segment{Src: trial.At(f.Client, 9000), Dst: f.At(5001), Flags: segment.SYN | segment.ACK, Seq: 1, Ack: 2}

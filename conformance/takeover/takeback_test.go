@@ -22,7 +22,7 @@ var _ = trial.DescribeFamilies("a primary whose DVIPA another stack has", func(f
 	// advertise (I37), and in its tables is what was told. That the stack has another DVIPA all the time, with
 	// the same ports on another stack, keeps nothing out of them.
 	It("takes it at once, and advertises when the owner before has ended the list",
-		requirements.Covers("T45", "T46", "I34", "I37", "T51", "T28"), func() {
+		requirements.Covers("T45", "T46", "I34", "I37", "T28"), func() {
 			u := f.Unit(trial.UnitConfig{
 				Partners: []int{2, 3, 5},
 				Profile: block("VIPADEFINE CLUSTERPORTS MASK DVA1 DVB1 VIPADISTRIBUTE DVA1 PORT 60 DESTIP ALL " +
@@ -62,7 +62,7 @@ var _ = trial.DescribeFamilies("a DVIPA that a bind activated", func(f trial.Fam
 	// dynamic routable VIPAs": APPA on MVS2 binds to an address of the range and is connected; then another
 	// instance on MVS3 does, and the DVIPA moves there. The connection stays with the first instance, new
 	// ones reach the second. When that ends the first one has it back.
-	It("moves to the next bind, and its connections go on", requirements.Covers("I36", "T28", "T51"), func() {
+	It("moves to the next bind, and its connections go on", requirements.Covers("I36", "T28"), func() {
 		instance := f.Outside(40) // which no stack has
 		s := f.System("figure9-outside.yaml", func(t *topo.Topology) {
 			for _, i := range []int{1, 2} {

@@ -20,7 +20,7 @@ var _ = trial.DescribeFamilies("a target of a DVIPA that is taken over", func(f 
 	// stacks may take over within a moment, and their lists come in any order. The one with the higher epoch
 	// is told, the other one nothing, or requests would go round between the two.
 	It("tells the one with the highest epoch all that it holds",
-		requirements.Covers("T51", "T28", "I38", "fig11/128-yes->130", "fig11/131-yes->133"), func() {
+		requirements.Covers("T28", "I38", "fig11/128-yes->130", "fig11/131-yes->133"), func() {
 			u := f.Unit(trial.UnitConfig{Inside: true, Partners: []int{2, 3, 4}})
 			mvs2, mvs3, mvs4 := u.Join(2), u.Join(3), u.Join(4)
 			clustered := func(dvipa netip.Addr, epoch uint64) contract.DVIPA {

@@ -41,6 +41,8 @@ func describe(event vipa.Event) string {
 		return fmt.Sprintf("connect %s to %s", e.Connection.Local, e.Connection.Remote)
 	case vipa.Gathered:
 		return "gathered"
+	case vipa.Gathering:
+		return "gathering anew"
 	case vipa.Isolated:
 		return fmt.Sprintf("isolated, others see one another: %t", e.OthersSee)
 	case vipa.OutsideChanged:

@@ -34,7 +34,7 @@ type surroundings struct {
 	// peers are the other stacks as the port file shows them; nil where there is none.
 	peers func() ([]cf.Peer, error)
 	post  func(vipa.Event)
-	began time.Time
+	began time.Time // to gather
 	// stirred, of capacity 1, says that there is something to find out.
 	stirred chan struct{}
 
@@ -93,26 +93,33 @@ func newSurroundings(self netip.Addr, peers func() ([]cf.Peer, error), post func
 func (s *surroundings) joined(m contract.Member) {
 	s.order.Lock()
 	defer s.order.Unlock()
-	s.takeIn(m)
+	if s.takeIn(m) {
+		s.post(vipa.Gathering{})
+	}
 	s.post(vipa.MemberJoined{Member: m})
 }
 
 // takeIn is the part of joined that is not told. Where it is the first member again, who is cut off has to be
-// told anew.
-func (s *surroundings) takeIn(m contract.Member) {
+// told anew, and those who live have to be heard anew before anything is taken.
+func (s *surroundings) takeIn(m contract.Member) (gathers bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.change = time.Now()
 	if len(s.members) == 0 {
+		if gathers = s.gathered; gathers {
+			s.gathered, s.began = false, s.change
+			s.stir()
+		}
 		for _, lost := range s.lost {
 			if lost.told == vipa.CutOff || lost.told == vipa.Parted {
 				lost.told, lost.sight = vipa.Silent, sighting{}
 			}
 		}
 	}
-	s.change = time.Now()
 	s.members[m.XCF] = &memberHeard{since: s.change}
 	delete(s.lost, m.XCF)
 	s.isolated, s.alone = false, sighting{}
+	return gathers
 }
 
 // listHeard takes in that the list of a member came.

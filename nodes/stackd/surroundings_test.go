@@ -79,6 +79,28 @@ func lost(n int, cause vipa.Cause) vipa.Event {
 	return vipa.MemberLost{Member: partner(n), Cause: cause}
 }
 
+// TestGathersAnewAfterItWasAlone: a stack that sees somebody again takes nothing until all who live are heard.
+func TestGathersAnewAfterItWasAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t, true, 2, 3)
+		s.left(partner(2), xcf.Silent)
+		s.left(partner(3), xcf.Silent)
+		s.told = nil
+		s.joined(partner(2))
+		s.listHeard(partner(2))
+		s.hears(vipa.Gathering{}, vipa.MemberJoined{Member: partner(2)})
+		s.passes(2 * gatherAtLeast)
+		s.told = nil // what became of the other one
+		s.joined(partner(3))
+		s.hears(vipa.MemberJoined{Member: partner(3)})
+		s.passes(portfile.BeatInterval)
+		s.hears()
+		s.listHeard(partner(3))
+		s.passes(portfile.BeatInterval)
+		s.hears(vipa.Gathered{})
+	})
+}
+
 func TestWhyAStackIsSilent(t *testing.T) {
 	for name, c := range map[string]struct {
 		see   func(*cf.Peer)
@@ -161,7 +183,7 @@ func TestSightIsToldAnew(t *testing.T) {
 		s.hears(lost(2, vipa.CutOff), lost(3, vipa.Silent), lost(2, vipa.Silent), vipa.Isolated{})
 		s.joined(partner(3))
 		s.passes(portfile.BeatInterval)
-		s.hears(vipa.MemberJoined{Member: partner(3)}, lost(2, vipa.CutOff))
+		s.hears(vipa.Gathering{}, vipa.MemberJoined{Member: partner(3)}, lost(2, vipa.CutOff))
 	})
 }
 

@@ -47,6 +47,10 @@ const (
 // their lists, or have had the time for it. Before, no DVIPA is taken.
 type Gathered struct{}
 
+// Gathering: this stack saw nobody, and is about to be told of a partner (MemberJoined). Others that live have
+// yet to come back too, and may hold connections; until Gathered is told anew no DVIPA is taken.
+type Gathering struct{}
+
 // Isolated: no partner is heard on XCF although others live. It follows the loss of the last member.
 // Told again when OthersSee changes; the next MemberJoined ends it.
 type Isolated struct {
@@ -226,6 +230,7 @@ func (BindInRange) event()      {}
 func (RangeUnused) event()      {}
 func (ConnectAsked) event()     {}
 func (Gathered) event()         {}
+func (Gathering) event()        {}
 func (Isolated) event()         {}
 func (OutsideChanged) event()   {}
 func (OwnershipTaken) event()   {}

@@ -58,6 +58,8 @@ func (s *script) takeover(c *command) (string, bool) {
 		}), true
 	case "gathered":
 		return s.step(c.word(0), vipa.Gathered{}), true
+	case "gathering":
+		return s.step(c.word(0), vipa.Gathering{}), true
 	case "isolated":
 		return s.step(c.word(0), vipa.Isolated{OthersSee: c.d.HasArg("others-see")}), true
 	case "outside":

@@ -19,7 +19,7 @@ import (
 //	owners at-once|asked       when ownerships that are asked for are taken: at once (the default), or by take
 //	take S [DVIPA ...]         what is asked for is taken, or refused
 //	superseded S DVIPA epoch=N OWNER [dead]    another stack has taken it
-//	gathered S, isolated S [others-see], outside S up|down, settle-expired S DVIPA
+//	gathered S, gathering S, isolated S [others-see], outside S up|down, settle-expired S DVIPA
 //	vary S COMMAND [port=N] [application=A] [dvipa=A]
 //	weights S DVIPA [port=N]   XCF WEIGHT lines
 //	inside S DVIPA             where a connection from S to the DVIPA goes

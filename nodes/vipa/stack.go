@@ -112,6 +112,8 @@ func (s *Stack) Step(ev Event) Result {
 		s.connectAsked(ev)
 	case Gathered:
 		s.gathered, s.due = true, true
+	case Gathering:
+		s.gathered, s.due = false, true
 	case Isolated:
 		s.cutOff, s.due = ev.OthersSee, true
 	case OutsideChanged:
