@@ -39,6 +39,8 @@ type UnitConfig struct {
 	Timers topo.Timers
 	// ClusterPorts are the pool, the rest and the sharing of ports; the zero value is the defaults.
 	ClusterPorts topo.ClusterPorts
+	// Selection says where weights come from; the zero value is the profile.
+	Selection topo.Selection
 }
 
 // UnitTrial is one stack under test among scripted partners, and a scripted client that no
@@ -98,6 +100,7 @@ func unitTopology(f Family, self int, c UnitConfig) *topo.Topology {
 		},
 		Timers:       patient(c.Timers, unitDeadMS),
 		ClusterPorts: c.ClusterPorts,
+		Selection:    c.Selection,
 	}
 	stack := topo.Stack{Name: stackName(self), XCF: f.XCF(self).String(), Profile: strings.ReplaceAll(c.Profile, "MASK", f.mask)}
 	if !c.Inside {

@@ -46,6 +46,7 @@ type Config struct {
 // A Home is the addresses of one stack. Its methods may be called at the same time.
 type Home struct {
 	nl      *netlink.Handle
+	self    netip.Addr // XCF address
 	lo, xcf netlink.Link
 	outside []*announcer
 	// hop is the address beside an XCF address of IPv4 by which packets of IPv6 come here, nil
@@ -59,7 +60,9 @@ type Home struct {
 	active     map[netip.Addr]bool
 	advertised map[netip.Addr]context.CancelFunc
 	// wayOut are the default routes set here, one of a family.
-	wayOut         []*netlink.Route
+	wayOut []*netlink.Route
+	// owners are those of DVIPAs that there are routes to.
+	owners         map[netip.Addr]netip.Addr
 	outsideChanged func(up bool)
 }
 
@@ -67,7 +70,7 @@ type Home struct {
 // removes DVIPAs and the way out that an earlier process left. It needs CAP_NET_ADMIN over the
 // namespace, CAP_NET_RAW for outside interfaces, and write access to /proc/sys/net.
 func Open(c Config) (_ *Home, err error) {
-	h := &Home{outsideChanged: c.OutsideChanged,
+	h := &Home{self: c.XCF, outsideChanged: c.OutsideChanged,
 		active: make(map[netip.Addr]bool), advertised: make(map[netip.Addr]context.CancelFunc),
 		log: cmp.Or(c.Log, slog.Default()),
 	}
@@ -102,6 +105,9 @@ func Open(c Config) (_ *Home, err error) {
 		return nil, err
 	}
 	if err := h.sweep(); err != nil {
+		return nil, err
+	}
+	if err := h.openInside(); err != nil {
 		return nil, err
 	}
 	return h, h.watch()
@@ -152,7 +158,7 @@ func (h *Home) sweep() error {
 	return nil
 }
 
-// Close takes every DVIPA and the way out away. The settings stay.
+// Close takes every DVIPA, the way out and those to owners away. The settings stay.
 func (h *Home) Close() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -160,7 +166,7 @@ func (h *Home) Close() error {
 	for address := range h.active {
 		failed = append(failed, h.deactivate(address))
 	}
-	failed = append(failed, h.setWayOut(netip.Addr{}))
+	failed = append(failed, h.setWayOut(netip.Addr{}), h.closeInside())
 	if h.hop != nil {
 		if err := h.nl.AddrDel(h.xcf, h.hop); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
 			failed = append(failed, fmt.Errorf("remove %v from %s: %w", h.hop.IPNet, h.xcf.Attrs().Name, err))

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// routeProtocol marks the way out among the routes of the namespace (rtm_protocol, values
+	// routeProtocol marks the way out, and those to owners, among the routes of the namespace (rtm_protocol, values
 	// above RTPROT_STATIC are free for user space).
 	routeProtocol = 212
 	// routeMetric leaves precedence to a default route of someone else, and is none that a route has by itself:
@@ -69,16 +69,20 @@ func (h *Home) defaultRoute(via netip.Addr) *netlink.Route {
 	}
 }
 
-// sweepRoutes removes the way out that an earlier process left.
+// sweepRoutes removes the way out, and those to owners, that an earlier process left.
 func (h *Home) sweepRoutes(family int) error {
-	filter := &netlink.Route{Protocol: routeProtocol}
-	routes, err := retry(func() ([]netlink.Route, error) {
-		return h.nl.RouteListFiltered(family, filter, netlink.RT_FILTER_PROTOCOL)
-	})
-	if err != nil {
-		return fmt.Errorf("list routes: %w", err)
+	var all []netlink.Route
+	for _, table := range []int{unix.RT_TABLE_MAIN, insideTable} {
+		filter := &netlink.Route{Protocol: routeProtocol, Table: table}
+		routes, err := retry(func() ([]netlink.Route, error) {
+			return h.nl.RouteListFiltered(family, filter, netlink.RT_FILTER_PROTOCOL|netlink.RT_FILTER_TABLE)
+		})
+		if err != nil {
+			return fmt.Errorf("list routes: %w", err)
+		}
+		all = append(all, routes...)
 	}
-	for _, r := range routes {
+	for _, r := range all {
 		if err := h.nl.RouteDel(&r); err != nil && !errors.Is(err, unix.ESRCH) {
 			return fmt.Errorf("remove route %v of an earlier process: %w", r, err)
 		}

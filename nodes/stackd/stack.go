@@ -381,7 +381,14 @@ func (s *stack) answer(connect uint64, reason string) { s.connects.answer(connec
 func (s *stack) activated(dvipa netip.Addr, reason string) { s.activations.answer(dvipa, reason) }
 
 // published is part of edges.
-func (s *stack) published(addresses *vipa.Addresses) { s.addresses.Store(addresses) }
+func (s *stack) published(addresses *vipa.Addresses) {
+	if s.addresses.Swap(addresses) == addresses {
+		return
+	}
+	if err := s.home.SetOwners(addresses.Owners()); err != nil {
+		s.log.Error("what is opened here to some DVIPAs does not reach their owners", "error", err)
+	}
+}
 
 // apply is part of edges. An address leaves the stack before the data path forgets it, and
 // comes after the data path knows it: no ARP request is answered in between.

@@ -104,16 +104,17 @@ func (a *Addresses) Active(dvipa netip.Addr) bool {
 	return a != nil && a.at(dvipa).active
 }
 
-// Distributed says whether a connection from this stack to the DVIPA is to leave for its owner, at
-// this XCF address: the DVIPA is an address of this stack, which is a target of it or was one, and
-// the kernel would look for a listener here alone. Where this stack is the owner itself, its own
-// address is returned with false.
-func (a *Addresses) Distributed(dvipa netip.Addr) (owner netip.Addr, viaOwner bool) {
-	if a == nil {
-		return netip.Addr{}, false
+// Owners are the living owners of DVIPAs besides this stack, by XCF address. What this stack opens to such a
+// DVIPA is to leave for its owner: where the DVIPA is an address of this stack, a target, the kernel would look for a
+// listener here alone.
+func (a *Addresses) Owners() map[netip.Addr]netip.Addr {
+	owners := make(map[netip.Addr]netip.Addr)
+	for dvipa, at := range a.dvipas {
+		if at.owner.IsValid() && at.owner != a.self {
+			owners[dvipa] = at.owner
+		}
 	}
-	at := a.at(dvipa.Unmap())
-	return at.owner, at.active && at.owner.IsValid() && at.owner != a.self
+	return owners
 }
 
 // ClusterPorts says whether the ports of the DVIPA are assigned cluster-wide.

@@ -75,8 +75,10 @@ func (s *script) takeover(c *command) (string, bool) {
 		}
 		return s.step(c.word(0), ev), true
 	case "inside":
-		owner, via := s.stacks[c.word(0)].Addresses().Distributed(c.address(c.word(1)))
-		return fmt.Sprintf("owner %s, via owner %t\n", s.name(owner), via), true
+		if owner, leaves := s.stacks[c.word(0)].Addresses().Owners()[c.address(c.word(1))]; leaves {
+			return fmt.Sprintf("leaves for %s\n", s.name(owner)), true
+		}
+		return "stays\n", true
 	case "weights":
 		ev := vipa.WeightsChanged{
 			DVIPA: c.address(c.word(1)), Port: uint16(c.number("port", 0)), Weights: make(map[netip.Addr]uint32),

@@ -1,0 +1,37 @@
+package takeover
+
+import (
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/plexlab-dev/plexlab/conformance/requirements"
+	"github.com/plexlab-dev/plexlab/conformance/trial"
+	"github.com/plexlab-dev/plexlab/topo"
+)
+
+// "the client 10 may be": a stack of the plex as well. A DVIPA is one service for those inside too; what is opened there goes
+// to its owner like what comes from the network, also where the stack has the address itself, as a target.
+var _ = trial.DescribeFamilies("from inside", func(f trial.Family) {
+	service := f.At(60)
+
+	DescribeTable("a connection that a stack opens to a distributed DVIPA is distributed", func(file, from string) {
+		// Of the three targets MVS1, MVS2 and MVS4, the last one has no listener.
+		s := f.System(file, func(t *topo.Topology) { t.Applications[0].On = []string{"MVS1", "MVS2"} })
+		s.EventuallyTargets("MVS1", service, "MVS1", "MVS2")
+		s.Client = from
+		Expect(s.Answers(service, 6)).To(Equal(map[string]int{"MVS1": 3, "MVS2": 3}))
+		held := s.HoldOne("MVS1", service, "MVS2")
+
+		// It follows the owner, as the connections do.
+		Expect(s.Lab.Kill(s.Context(), "MVS1")).To(Succeed())
+		s.EventuallyTellsOwner("MVS5", f.DVA1, "MVS5")
+		s.EventuallyTargets("MVS5", service, "MVS2")
+		Expect(s.Answers(service, 2)).To(Equal(map[string]int{"MVS2": 2}))
+		s.ExpectAlive(held)
+	},
+		Entry("by a stack that is no target", requirements.Covers("T56"), "figure9.yaml", "MVS3"),
+		Entry("by a target without a listener", requirements.Covers("T56"), "figure9.yaml", "MVS4"),
+		Entry("by a target with a listener", requirements.Covers("T56"), "figure9.yaml", "MVS2"),
+		Entry("by a target without a listener that has a link to the outside", requirements.Covers("T56"), "figure9-outside.yaml", "MVS4"),
+	)
+})

@@ -1,0 +1,58 @@
+package takeover
+
+import (
+	"net/netip"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+
+	"github.com/plexlab-dev/plexlab/conformance/requirements"
+	"github.com/plexlab-dev/plexlab/conformance/trial"
+	"github.com/plexlab-dev/plexlab/harness/impl"
+	"github.com/plexlab-dev/plexlab/topo"
+)
+
+// "also advertise their respective DVIPAs as owned [...] through routing protocols (block 104)": DVIPAs that lie in no
+// network of their owners, so that nothing but the table of the router leads to them.
+var _ = Describe("with a routing protocol", func() {
+	service := netip.MustParseAddrPort("198.51.100.10:60") // APPA in figure9-ospf.yaml
+
+	DescribeTable("the table of the router follows takeover and takeback, and inside stacks have a way out",
+		func(method string) {
+			trial.Needs(impl.Advertising)
+			s := trial.IPv4.System("figure9-ospf.yaml", func(t *topo.Topology) { t.Advertising.Method = method })
+			mvs1, mvs5 := trial.IPv4.Outside(1), trial.IPv4.Outside(5)
+			s.EventuallyTargets("MVS1", service, "MVS1", "MVS2", "MVS4")
+			s.EventuallyRoute("ROUTER", service.Addr(), mvs1)
+			held := s.HoldOne("MVS1", service, "MVS2")
+
+			Expect(s.Lab.Kill(s.Context(), "MVS1")).To(Succeed())
+			s.EventuallyRoute("ROUTER", service.Addr(), mvs5)
+			s.EventuallyTargets("MVS5", service, "MVS2", "MVS4")
+			// MVS2 and MVS4 have no link to the outside: what they answer leaves by MVS5.
+			Expect(s.Answers(service, 4)).To(Equal(map[string]int{"MVS2": 2, "MVS4": 2}))
+			s.ExpectAlive(held)
+
+			Expect(s.Lab.StartStack(s.Context(), "MVS1")).To(Succeed())
+			s.EventuallyRoute("ROUTER", service.Addr(), mvs1)
+			s.EventuallyTargets("MVS1", service, "MVS1", "MVS2", "MVS4")
+			Expect(s.Answers(service, 6)).To(Equal(map[string]int{"MVS1": 2, "MVS2": 2, "MVS4": 2}))
+			s.ExpectAlive(held)
+		},
+		Entry("OSPF", requirements.Covers("fig10/102->104", "T14", "T57"), topo.ByOSPF),
+		Entry("RIP", requirements.Covers("fig10/102->104", "T14", "T57"), topo.ByRIP),
+	)
+
+	// MVS5 leads out as well as MVS1, and is the owner of nothing that is asked for here.
+	It("inside stacks leave by another routing stack when one is gone", requirements.Covers("T57"), func() {
+		trial.Needs(impl.Advertising)
+		s := trial.IPv4.System("figure9-ospf.yaml", nil)
+		s.EventuallyTargets("MVS1", service, "MVS1", "MVS2", "MVS4")
+		held := s.HoldOne("MVS1", service, "MVS2")
+		Expect(s.Lab.Kill(s.Context(), "MVS5")).To(Succeed())
+		s.EventuallyWithout("MVS2", "MVS5")
+		s.EventuallyRoute("ROUTER", service.Addr(), trial.IPv4.Outside(1))
+		Expect(whoAnswered(s.Answers(service, 6))).To(Equal([]string{"MVS1", "MVS2", "MVS4"}))
+		s.ExpectAlive(held)
+	})
+})
