@@ -37,7 +37,7 @@ func target(variant impl.Variant, d contract.Distribution) (*trial.UnitTrial, *t
 	GinkgoHelper()
 	u := trial.IPv4.Unit(trial.UnitConfig{Inside: true, Partners: []int{2}, Variant: variant})
 	mvs2 := u.Join(2)
-	mvs2.Tell(trial.Clustered(trial.IPv4.DVA1, 1, d))
+	mvs2.Tell(trial.IPv4.Clustered(trial.IPv4.DVA1, 1, d))
 	ports := u.PortFile()
 	ports.Activate(trial.IPv4.DVA1)
 	return u, mvs2, ports
@@ -55,7 +55,7 @@ func opens(variant impl.Variant, d contract.Distribution, servers ...server) {
 		service := at(trial.IPv4.DVA1, local.Port())
 		ports.Expect(service, s.state)
 		if !s.told {
-			Expect(trial.Services(mvs2.Tell(trial.Clustered(trial.IPv4.DVA1, 1, d)))).NotTo(ContainElement(service.String()))
+			Expect(trial.Services(mvs2.Tell(trial.IPv4.Clustered(trial.IPv4.DVA1, 1, d)))).NotTo(ContainElement(service.String()))
 			continue
 		}
 		want := u.Shared(service, true)
@@ -124,17 +124,17 @@ var _ = Describe("a listening socket where ports are assigned cluster-wide", fun
 	It("is told again to whoever owns the address later", requirements.Covers("fig05/506->end", "I15", "I16"), func() {
 		u := trial.IPv4.Unit(trial.UnitConfig{Inside: true, Partners: []int{2, 3}})
 		mvs2, mvs3 := u.Join(2), u.Join(3)
-		mvs2.Tell(trial.Clustered(trial.IPv4.DVA1, 1, on80))
+		mvs2.Tell(trial.IPv4.Clustered(trial.IPv4.DVA1, 1, on80))
 		program := u.Program(u.Stack, "APPA")
 		candidate := program.Listens("a", at(trial.IPv4.DVA1, 80))
 		holder := program.Listens("b", at(trial.IPv4.DVA1, 0))
 		of := func(m contract.SRVSTAT) contract.SRVSTAT { m.Epoch = 2; return m }
-		Expect(mvs3.Tell(trial.Clustered(trial.IPv4.DVA1, 2, on80))).To(ConsistOf(
+		Expect(mvs3.Tell(trial.IPv4.Clustered(trial.IPv4.DVA1, 2, on80))).To(ConsistOf(
 			of(u.Shared(candidate, true)), of(u.Unique(holder, true)), contract.EndOfList{}))
 
 		// And one that leaves the stack out hears of the unique port alone (I16).
-		others := trial.On(trial.To(2, 3), trial.Only(80))
-		Expect(mvs3.Tell(trial.Clustered(trial.IPv4.DVA1, 2, others))).To(ContainElements(of(u.Unique(holder, true)), contract.EndOfList{}))
-		Expect(mvs3.Tell(trial.Clustered(trial.IPv4.DVA1, 2, others))).To(ConsistOf(of(u.Unique(holder, true)), contract.EndOfList{}))
+		others := trial.On(trial.IPv4.To(2, 3), trial.Only(80))
+		Expect(mvs3.Tell(trial.IPv4.Clustered(trial.IPv4.DVA1, 2, others))).To(ContainElements(of(u.Unique(holder, true)), contract.EndOfList{}))
+		Expect(mvs3.Tell(trial.IPv4.Clustered(trial.IPv4.DVA1, 2, others))).To(ConsistOf(of(u.Unique(holder, true)), contract.EndOfList{}))
 	})
 })

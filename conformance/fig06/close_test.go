@@ -57,7 +57,7 @@ var _ = Describe("a listening socket that is closed", func() {
 	// (612): with the embodiment that goes by enumeration alone, a port that is not enumerated, of an
 	// address without cluster-wide ports.
 	It("on a port that is neither tells nobody", requirements.Covers("fig06/612-no->end", "fig06/604-no->606"), func() {
-		plain := trial.Owned(trial.IPv4.DVB1, 1, trial.On(trial.ToAll, trial.Only(80)))
+		plain := trial.IPv4.Owned(trial.IPv4.DVB1, 1, trial.On(trial.ToAll, trial.Only(80)))
 		t := newTarget(impl.EnumeratedOnly, clustered, plain)
 		t.program.Listens("a", at(trial.IPv4.DVB1, 8080))
 		t.mvs2.Passed()

@@ -16,7 +16,7 @@ func TestFigure06(t *testing.T) { trial.Suite(t, "fig06", impl.ClusterPorts) }
 var at = trial.At
 
 // clustered has MVS2 own DVA1 with cluster-wide ports, port 80 distributed to every stack.
-var clustered = trial.Clustered(trial.IPv4.DVA1, 1, trial.On(trial.ToAll, trial.Only(80)))
+var clustered = trial.IPv4.Clustered(trial.IPv4.DVA1, 1, trial.On(trial.ToAll, trial.Only(80)))
 
 // A target is a stack under test that is a target of what MVS2 owns, and a program on it.
 type target struct {

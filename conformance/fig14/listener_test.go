@@ -12,8 +12,8 @@ import (
 )
 
 var (
-	clustered = trial.Clustered(trial.IPv4.DVA1, 1, trial.On(trial.ToAll, trial.Only(80)))
-	plain     = trial.Owned(trial.IPv4.DVB1, 1, trial.ToAll)
+	clustered = trial.IPv4.Clustered(trial.IPv4.DVA1, 1, trial.On(trial.ToAll, trial.Only(80)))
+	plain     = trial.IPv4.Owned(trial.IPv4.DVB1, 1, trial.ToAll)
 )
 
 // whole is the way of a listener whose port the coupling facility knows.

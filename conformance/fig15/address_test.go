@@ -47,7 +47,7 @@ var _ = Describe("blocks 210 to 224: the address of a bind", func() {
 	It("is a DVIPA that is not configured on the stack",
 		requirements.Covers("fig15/216-no->218", "fig15/218->end", "I8"), func() {
 			s := newStack(trial.UnitConfig{Inside: true}, clustered)
-			s.mvs2.Tell(clustered, trial.Clustered(trial.IPv4.DVB1, 1, trial.To(2)))
+			s.mvs2.Tell(clustered, trial.IPv4.Clustered(trial.IPv4.DVB1, 1, trial.IPv4.To(2)))
 			s.ExpectPath("fig15", "200-yes->203 203-no->204 204-yes->208 208->210 210-yes->216 216-no->218 218->end", func() {
 				s.program.Refused(unix.EADDRNOTAVAIL, at(trial.IPv4.DVB1, 5000))
 			})
@@ -59,7 +59,7 @@ var _ = Describe("blocks 210 to 224: the address of a bind", func() {
 	It("is a DVIPA that the stack backs up and does not have",
 		requirements.Covers("fig15/220-no->222", "fig15/222-no->218", "I8"), func() {
 			s := newStack(trial.UnitConfig{Profile: "VIPADYNAMIC VIPABACKUP 10 DVA1 ENDVIPADYNAMIC"},
-				trial.Clustered(trial.IPv4.DVA1, 1, trial.To(2)))
+				trial.IPv4.Clustered(trial.IPv4.DVA1, 1, trial.IPv4.To(2)))
 			s.ExpectPath("fig15", "200-yes->203 203-no->204 204-yes->208 208->210 210-yes->216 216-yes->220 220-no->222 222-no->218 218->end", func() {
 				s.program.Refused(unix.EADDRNOTAVAIL, at(trial.IPv4.DVA1, 5000))
 			})

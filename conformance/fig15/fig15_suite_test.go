@@ -36,7 +36,7 @@ const owner = `
 	ENDVIPADYNAMIC`
 
 // clustered is what MVS2 lists in place of that, where the stack under test is a target.
-var clustered = trial.Clustered(trial.IPv4.DVA1, 1, trial.On(trial.ToAll, trial.Only(80)))
+var clustered = trial.IPv4.Clustered(trial.IPv4.DVA1, 1, trial.On(trial.ToAll, trial.Only(80)))
 
 // A stack is the one under test with a program on it, MVS2 as its partner and the port file.
 type stack struct {

@@ -20,7 +20,7 @@ var _ = Describe("the lock of the coupling facility", func() {
 	// "Access to the structure is locked": a holder that stops inside an update keeps it. That delays
 	// a bind for a stated time and no longer, with "try again", and concerns no other DVIPA (I23).
 	It("delays nobody for long", requirements.Covers("I23", "fig15/206->end"), func() {
-		second := trial.Clustered(trial.IPv4.DVB1, 1, trial.ToAll)
+		second := trial.IPv4.Clustered(trial.IPv4.DVB1, 1, trial.ToAll)
 		s := newStack(trial.UnitConfig{Inside: true}, clustered, second)
 		other := s.Program(s.Stack, "APPB")
 		s.program.Do("socket a")

@@ -64,7 +64,7 @@ var _ = Describe("blocks 203 to 208: the port of a bind", func() {
 
 	// A port of one DVIPA is none of another (T43): there is an entry for each.
 	It("is that of its DVIPA alone", requirements.Covers("T43", "fig15/204-yes->208"), func() {
-		second := trial.Clustered(trial.IPv4.DVB1, 1, trial.On(trial.ToAll, trial.Only(80)))
+		second := trial.IPv4.Clustered(trial.IPv4.DVB1, 1, trial.On(trial.ToAll, trial.Only(80)))
 		s := newStack(trial.UnitConfig{Inside: true}, clustered, second)
 		s.Tenant(2).Take(trial.IPv4.DVA1, true, 5000)
 		s.program.Refused(unix.EADDRINUSE, at(trial.IPv4.DVA1, 5000))
@@ -126,7 +126,7 @@ var _ = Describe("block 205: port 0", func() {
 	// a server may come for (I15). When nothing is left "the bind request fails" (I13).
 	It("is refused when no port is left, and served when one is again",
 		requirements.Covers("fig15/205-none->206", "fig15/206->end", "I13", "I15"), func() {
-			list := trial.Clustered(trial.IPv4.DVA1, 1, trial.On(trial.ToAll, trial.Only(5002)))
+			list := trial.IPv4.Clustered(trial.IPv4.DVA1, 1, trial.On(trial.ToAll, trial.Only(5002)))
 			s := newStack(trial.UnitConfig{Inside: true, ClusterPorts: pool}, list)
 			mvs2 := s.Tenant(2)
 			mvs2.Take(trial.IPv4.DVA1, true, 5000)

@@ -98,7 +98,7 @@ var _ = Describe("block 222: a DVIPA within a VIPARange", func() {
 	// What another stack defines is none to this one: a bind moves what a bind activated, nothing else.
 	It("is not activated where another stack defines it", requirements.Covers("fig15/222-no->218", "I8"), func() {
 		s := newStack(trial.UnitConfig{Profile: ranged("CLUSTERPORTS")})
-		theirs := trial.Clustered(inRange, 1, contract.Distribution{})
+		theirs := trial.IPv4.Clustered(inRange, 1, contract.Distribution{})
 		theirs.Distribution = nil
 		s.mvs2.Tell(theirs)
 		s.program.Refused(unix.EADDRNOTAVAIL, at(inRange, 5000))

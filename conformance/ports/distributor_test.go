@@ -177,7 +177,7 @@ var _ = Describe("a stack that asks the owner for ports", func() {
 	It("tells a new owner what it holds", requirements.Covers("T35", "I24"), func() {
 		s := target()
 		claims(s, 6000, contract.PortAnswer{Outcome: contract.PortGranted, Port: 6000})
-		answers := s.mvs2.Tell(trial.Clustered(trial.IPv4.DVA1, 2, trial.On(trial.ToAll, trial.Only(80))))
+		answers := s.mvs2.Tell(trial.IPv4.Clustered(trial.IPv4.DVA1, 2, trial.On(trial.ToAll, trial.Only(80))))
 		Expect(answers).To(ContainElement(contract.PortsHeld{DVIPA: trial.IPv4.DVA1, XCF: trial.IPv4.XCF(1), Unique: []uint16{6000}, Epoch: 2}))
 		Expect(answers[len(answers)-1]).To(Equal(contract.EndOfList{}))
 	})

@@ -88,7 +88,7 @@ var _ = Describe("CLUSTERPORTS added at run time", func() {
 
 	// A target that hears of it marks what it holds itself.
 	It("marks what a target has in use", requirements.Covers("T21"), func() {
-		plain := trial.Owned(trial.IPv4.DVA1, 1, trial.On(trial.ToAll, trial.Only(80)))
+		plain := trial.IPv4.Owned(trial.IPv4.DVA1, 1, trial.On(trial.ToAll, trial.Only(80)))
 		s := newTarget(trial.UnitConfig{})
 		s.mvs2.TellAll(contract.VIPAList{DVIPAs: []contract.DVIPA{plain}})
 		s.program.Binds("a", at(trial.IPv4.DVA1, 7000))

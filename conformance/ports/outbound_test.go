@@ -174,7 +174,7 @@ var _ = Describe("SOURCEIPA", func() {
 	// a stack that has no profile (I26).
 	It("chooses by the most specific rule, on a stack without a profile", requirements.Covers("I26", "T25", "profile/SOURCEIPA"), func() {
 		s := newTarget(trial.UnitConfig{})
-		second := trial.Clustered(trial.IPv4.DVB1, 1, trial.ToAll)
+		second := trial.IPv4.Clustered(trial.IPv4.DVB1, 1, trial.ToAll)
 		s.mvs2.TellAll(contract.VIPAList{DVIPAs: []contract.DVIPA{clustered, second}, SourceIPAs: []contract.SourceIPA{
 			{Address: trial.IPv4.DVA1, Application: "AP*"},
 			{Address: trial.IPv4.DVB1, Application: "APP*"},

@@ -47,7 +47,7 @@ func owner(more ...string) string {
 }
 
 // clustered is what MVS2 lists where it is the owner, with rules for sources.
-var clustered = trial.Clustered(trial.IPv4.DVA1, 1, trial.On(trial.ToAll, trial.Only(80)))
+var clustered = trial.IPv4.Clustered(trial.IPv4.DVA1, 1, trial.On(trial.ToAll, trial.Only(80)))
 
 // A stack is the one under test, with a program on it.
 type stack struct {
