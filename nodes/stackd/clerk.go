@@ -15,8 +15,12 @@ import (
 )
 
 // again is how long the clerk waits before it tries once more what could not be done: ports that
-// remnants still use, a coupling facility that is not there.
-const again = 250 * time.Millisecond
+// remnants still use, a coupling facility that is not there. A lock that was not to be had is tried
+// for sooner, with pauses that grow from afterBusy to again: whoever holds it may give it back at any time.
+const (
+	again     = 250 * time.Millisecond
+	afterBusy = 10 * time.Millisecond
+)
 
 // gatherReleases is how long a port that is to be given back waits for others. Asking the kernel which
 // ports have sockets takes as long for one as for all, and keeps the processor from binds meanwhile.
@@ -38,6 +42,7 @@ type clerk struct {
 	unused map[netip.Addr]map[uint16]bool // ports to be given back, with their rest
 	gone   map[netip.Addr]contract.Member // stacks to be reclaimed, by XCF address
 	told   map[string]bool                // failures that the log has, until the same succeeds
+	busy   bool                           // a lock was not to be had in this try
 }
 
 // clerkConfig is what a clerk works with.
@@ -85,10 +90,12 @@ func (c *clerk) nudge() {
 
 // run works until ctx ends.
 func (c *clerk) run(ctx context.Context) {
-	retry := time.NewTicker(again)
-	defer retry.Stop()
+	retry := newRetry()
+	defer retry.timer.Stop()
 	var gathered <-chan time.Time // nil while nothing is gathered
 	for {
+		c.busy = false
+		fired := false
 		select {
 		case <-ctx.Done():
 			return
@@ -101,10 +108,12 @@ func (c *clerk) run(ctx context.Context) {
 		case <-gathered:
 			gathered = nil
 			c.giveBack(ctx)
-		case <-retry.C:
+		case <-retry.timer.C:
+			fired = true
 			c.work(ctx)
 			c.giveBack(ctx)
 		}
+		retry.next(c.busy, fired)
 	}
 }
 
@@ -280,6 +289,7 @@ func (c *clerk) report(what string, err error) bool {
 		delete(c.told, what)
 		return true
 	}
+	c.busy = c.busy || errors.As(err, new(*cf.BusyError))
 	if !c.told[what] {
 		c.told[what] = true
 		c.log.Warn("coupling facility: will be tried again", "what", what, "error", err)

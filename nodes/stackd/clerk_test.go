@@ -27,6 +27,7 @@ type table struct {
 	locked  func()                   // is called when the entry is locked to release
 	lost    uint16                   // a port that nobody holds
 	broken  error
+	busy    int // how many times Release finds the lock taken
 }
 
 func (f *table) Mark(_ context.Context, _, holder netip.Addr, ports []cf.Held) ([]cf.Conflict, error) {
@@ -41,6 +42,10 @@ func (f *table) Release(_ context.Context, _ netip.Addr, ports []cf.Release, unu
 	defer f.mu.Unlock()
 	if f.broken != nil {
 		return nil, f.broken
+	}
+	if f.busy > 0 {
+		f.busy--
+		return nil, &cf.BusyError{What: "the entry", Holder: "MVS9"}
 	}
 	var numbers []uint16
 	for _, r := range ports {
@@ -87,7 +92,11 @@ func (k *ports) portsInUse(netip.Addr) (map[uint16]bool, error) {
 	return used, nil
 }
 
-func (k *ports) routed(netip.Addr) (map[netip.Addr][]uint16, error) { return k.routes, nil }
+func (k *ports) routed(netip.Addr) (map[netip.Addr][]uint16, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.routes, nil
+}
 
 func (k *ports) close(port uint16) {
 	k.mu.Lock()
@@ -190,6 +199,40 @@ func TestWhatIsInUseAlreadyIsMarked(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, o.facility.held, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 		t.Errorf("marked, by holder (-want +got):\n%s", diff)
+	}
+}
+
+// A lock that was not to be had is tried for again long before what else could not be done.
+func TestAfterABusyLockPortsAreGivenBackSoon(t *testing.T) {
+	o := newOffice(t)
+	o.facility.set(func() { o.facility.busy = 3 })
+	began := time.Now()
+	o.ask(vipa.ReleasePorts{DVIPA: dvipa.Addr(), Ports: []vipa.Release{{Port: 5000}}})
+	o.expect(t, vipa.PortsReleased{DVIPA: dvipa.Addr(), Ports: []uint16{5000}})
+	if took := time.Since(began); took >= 3*again {
+		t.Errorf("given back after %v, want less than three of the pauses of %v", took, again)
+	}
+}
+
+func TestThePausesAfterABusyLockGrow(t *testing.T) {
+	r := newRetry()
+	defer r.timer.Stop()
+	var got []time.Duration
+	for range 7 {
+		r.next(true, true)
+		got = append(got, r.pause)
+	}
+	const ms = time.Millisecond
+	if diff := cmp.Diff([]time.Duration{10 * ms, 20 * ms, 40 * ms, 80 * ms, 160 * ms, again, again}, got); diff != "" {
+		t.Errorf("pauses (-want +got):\n%s", diff)
+	}
+	due := r.due
+	if r.next(true, false); r.due != due {
+		t.Error("another busy lock puts off the retry that is due")
+	}
+	r.next(false, true)
+	if r.next(true, false); r.pause != afterBusy {
+		t.Errorf("after a lock that was to be had the first pause is %v, want %v", r.pause, afterBusy)
 	}
 }
 
