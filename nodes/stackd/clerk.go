@@ -39,6 +39,7 @@ type clerk struct {
 
 	// What is left to be done, of run alone.
 	marks  map[netip.Addr]vipa.MarkPorts
+	behalf behalf
 	unused map[netip.Addr]map[uint16]bool // ports to be given back, with their rest
 	gone   map[netip.Addr]contract.Member // stacks to be reclaimed, by XCF address
 	told   map[string]bool                // failures that the log has, until the same succeeds
@@ -51,6 +52,9 @@ type clerkConfig struct {
 	kernel   kernel
 	ranges   ranges
 	self     netip.Addr // XCF address
+	// replaced tells that a coupling facility that was damaged has been replaced (cf.File.Replaced); nil: it
+	// never is.
+	replaced <-chan struct{}
 	use      func(netip.AddrPort) vipa.Use
 	post     func(vipa.Event)
 	log      *slog.Logger
@@ -68,7 +72,7 @@ func newClerk(c clerkConfig) *clerk {
 	return &clerk{
 		clerkConfig: c, wake: make(chan struct{}, 1),
 		marks: map[netip.Addr]vipa.MarkPorts{}, unused: map[netip.Addr]map[uint16]bool{},
-		gone: map[netip.Addr]contract.Member{}, told: map[string]bool{},
+		gone: map[netip.Addr]contract.Member{}, told: map[string]bool{}, behalf: behalf{},
 	}
 }
 
@@ -108,6 +112,9 @@ func (c *clerk) run(ctx context.Context) {
 		case <-gathered:
 			gathered = nil
 			c.giveBack(ctx)
+		case <-c.replaced:
+			c.behalf.lost()
+			c.work(ctx)
 		case <-retry.timer.C:
 			fired = true
 			c.work(ctx)
@@ -168,6 +175,7 @@ func (c *clerk) work(ctx context.Context) {
 			delete(c.marks, dvipa)
 		}
 	}
+	c.report("mark ports of other stacks again", c.markAgain(ctx))
 	for xcf, member := range c.gone {
 		err := c.facility.Reclaim(ctx, member)
 		// One that lives and was only lost on XCF keeps its ports until its process ends.
@@ -252,6 +260,7 @@ func (c *clerk) mark(ctx context.Context, m vipa.MarkPorts) error {
 			if target == c.self {
 				continue
 			}
+			c.behalf.note(m.DVIPA, target, ports)
 			if _, err := c.markFor(ctx, m.DVIPA, target, ports); err != nil {
 				return err
 			}

@@ -109,6 +109,7 @@ type office struct {
 	*clerk
 	facility *table
 	kernel   *ports
+	replaced chan struct{}
 	events   chan vipa.Event
 }
 
@@ -116,10 +117,11 @@ func newOffice(t *testing.T) *office {
 	o := &office{
 		facility: &table{held: map[netip.Addr][]cf.Held{}},
 		kernel:   &ports{used: map[uint16]bool{}},
+		replaced: make(chan struct{}),
 		events:   make(chan vipa.Event, 16),
 	}
 	o.clerk = newClerk(clerkConfig{
-		facility: o.facility, kernel: o.kernel, self: self.XCF, log: slog.New(slog.DiscardHandler),
+		facility: o.facility, replaced: o.replaced, kernel: o.kernel, self: self.XCF, log: slog.New(slog.DiscardHandler),
 		post: func(e vipa.Event) { o.events <- e },
 		use: func(service netip.AddrPort) vipa.Use {
 			if service.Port() == 60 {
@@ -233,6 +235,36 @@ func TestThePausesAfterABusyLockGrow(t *testing.T) {
 	r.next(false, true)
 	if r.next(true, false); r.pause != afterBusy {
 		t.Errorf("after a lock that was to be had the first pause is %v, want %v", r.pause, afterBusy)
+	}
+}
+
+// With a coupling facility that was damaged, what was marked on behalf of others is lost. What the CRT has
+// no connections of any more stays so.
+func TestWhatWasMarkedForOthersIsMarkedAgain(t *testing.T) {
+	o := newOffice(t)
+	o.kernel.routes = map[netip.Addr][]uint16{target.XCF: {60, 7000, 7001}}
+	o.ask(vipa.MarkPorts{DVIPA: dvipa.Addr(), Targets: true})
+	o.expect(t, vipa.PortsMarked{DVIPA: dvipa.Addr()})
+	o.kernel.mu.Lock()
+	o.kernel.routes = map[netip.Addr][]uint16{target.XCF: {60, 7001, 7002}}
+	o.kernel.mu.Unlock()
+	o.facility.set(func() {
+		o.facility.held = map[netip.Addr][]cf.Held{}
+		o.facility.broken = errors.New("the stack has not come back")
+	})
+	o.replaced <- struct{}{}
+	held := func() (ports []cf.Held) {
+		o.facility.set(func() { ports = o.facility.held[target.XCF] })
+		return ports
+	}
+	until(t, "it is tried", func() bool { return held() != nil })
+	o.facility.set(func() {
+		o.facility.held = map[netip.Addr][]cf.Held{}
+		o.facility.broken = nil
+	})
+	until(t, "it is marked", func() bool { return held() != nil })
+	if diff := cmp.Diff([]cf.Held{{Port: 60, Use: cf.Shared}, {Port: 7001, Use: cf.Unique}}, held()); diff != "" {
+		t.Errorf("marked again (-want +got):\n%s", diff)
 	}
 }
 
