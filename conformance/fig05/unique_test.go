@@ -33,41 +33,40 @@ type server struct {
 }
 
 // target starts a stack that is a target of DVA1, which MVS2 owns with cluster-wide ports.
-func target(variant impl.Variant, d contract.Distribution) (*trial.UnitTrial, *trial.Partner, *trial.PortFile) {
+func target(f trial.Family, variant impl.Variant, d contract.Distribution) (*trial.UnitTrial, *trial.Partner, *trial.PortFile) {
 	GinkgoHelper()
-	u := trial.IPv4.Unit(trial.UnitConfig{Inside: true, Partners: []int{2}, Variant: variant})
+	u := f.Unit(trial.UnitConfig{Inside: true, Partners: []int{2}, Variant: variant})
 	mvs2 := u.Join(2)
-	mvs2.Tell(trial.Clustered(trial.IPv4.DVA1, 1, d))
+	mvs2.Tell(f.Clustered(f.DVA1, 1, d))
 	ports := u.PortFile()
-	ports.Activate(trial.IPv4.DVA1)
+	ports.Activate(f.DVA1)
 	return u, mvs2, ports
 }
 
 // opens has a program open the servers one after the other.
-func opens(variant impl.Variant, d contract.Distribution, servers ...server) {
+func opens(f trial.Family, variant impl.Variant, d contract.Distribution, servers ...server) {
 	GinkgoHelper()
-	u, mvs2, ports := target(variant, d)
+	u, mvs2, ports := target(f, variant, d)
 	program := u.Program(u.Stack, "APPA")
 	for i, s := range servers {
 		mvs2.Passed()
 		var local netip.AddrPort
 		u.ExpectPath("fig05", s.path, func() { local = program.Listens(string(rune('a'+i)), at(s.address, s.port)) })
-		service := at(trial.IPv4.DVA1, local.Port())
+		service := f.At(local.Port())
 		ports.Expect(service, s.state)
 		if !s.told {
-			Expect(trial.Services(mvs2.Tell(trial.Clustered(trial.IPv4.DVA1, 1, d)))).NotTo(ContainElement(service.String()))
+			Expect(trial.Services(mvs2.Tell(f.Clustered(f.DVA1, 1, d)))).NotTo(ContainElement(service.String()))
 			continue
 		}
 		want := u.Shared(service, true)
 		want.Unique = s.path == unique
 		mvs2.ExpectMessage(peer.Is(want))
 	}
-	ports.ExpectClean(trial.IPv4.DVA1)
+	ports.ExpectClean(f.DVA1)
 }
 
-var _ = Describe("a listening socket where ports are assigned cluster-wide", func() {
+var _ = trial.DescribeFamilies("a listening socket where ports are assigned cluster-wide", func(f trial.Family) {
 	on80 := trial.On(trial.ToAll, trial.Only(80))
-	anyIPv4 := netip.IPv4Unspecified()
 
 	// "If cluster-wide port assignment is provided ... the common storage is accessed to select an
 	// unused port", which is marked used "so that other data processing systems will not select the
@@ -77,29 +76,29 @@ var _ = Describe("a listening socket where ports are assigned cluster-wide", fun
 	It("takes its port from the common storage unless that is distributed: specified-address-bypass",
 		requirements.Covers("fig05/502-yes->504", "fig05/504->506", "fig05/506->end", "fig05/502-no->514", "fig05/502-no->508",
 			"fig05/512-yes->514", "fig05/512-no->510", "I15"), func() {
-			opens(impl.SpecifiedAddressBypass, on80,
-				server{trial.IPv4.DVA1, 5000, "unique MVS1", unique, true},
-				server{trial.IPv4.DVA1, 0, "unique MVS1", unique, true},
-				server{trial.IPv4.DVA1, 80, "shared MVS1", bypassed, true},
-				server{anyIPv4, 8080, "available", notEnumerated, false})
+			opens(f, impl.SpecifiedAddressBypass, on80,
+				server{f.DVA1, 5000, "unique MVS1", unique, true},
+				server{f.DVA1, 0, "unique MVS1", unique, true},
+				server{f.DVA1, 80, "shared MVS1", bypassed, true},
+				server{f.Any, 8080, "available", notEnumerated, false})
 		})
 
 	It("takes its port from the common storage unless that is distributed: enumerated-only",
 		requirements.Covers("fig05/502-yes->504", "fig05/504->506", "fig05/506->end", "fig05/502-no->508", "fig05/508-yes->512",
 			"fig05/512-yes->514", "I15"), func() {
-			opens(impl.EnumeratedOnly, on80,
-				server{trial.IPv4.DVA1, 5000, "unique MVS1", unique, true},
-				server{trial.IPv4.DVA1, 0, "unique MVS1", unique, true},
-				server{trial.IPv4.DVA1, 80, "shared MVS1", enumerated, true})
+			opens(f, impl.EnumeratedOnly, on80,
+				server{f.DVA1, 5000, "unique MVS1", unique, true},
+				server{f.DVA1, 0, "unique MVS1", unique, true},
+				server{f.DVA1, 80, "shared MVS1", enumerated, true})
 		})
 
 	// Where none is enumerated every port that is bound by number is distributed, and shared; only a
 	// port that nobody named is unique (I15).
 	DescribeTable("shares every port that is named where none is enumerated",
 		func(variant impl.Variant, path string) {
-			opens(variant, trial.ToAll,
-				server{trial.IPv4.DVA1, 5000, "shared MVS1", path, true},
-				server{trial.IPv4.DVA1, 0, "unique MVS1", unique, true})
+			opens(f, variant, trial.ToAll,
+				server{f.DVA1, 5000, "shared MVS1", path, true},
+				server{f.DVA1, 0, "unique MVS1", unique, true})
 		},
 		Entry("specified-address-bypass", requirements.Covers("fig05/502-no->514", "fig05/502-yes->504", "I15"), impl.SpecifiedAddressBypass, bypassed),
 		Entry("enumerated-only", requirements.Covers("fig05/508-no->514", "fig05/502-yes->504", "I15"), impl.EnumeratedOnly, anyPort),
@@ -109,32 +108,32 @@ var _ = Describe("a listening socket where ports are assigned cluster-wide", fun
 	// (I17), and the common storage knows nothing of its port, unique or not.
 	It("on the unspecified address leaves the common storage alone",
 		requirements.Covers("fig05/502-no->508", "fig05/512-no->510", "I17", "I15"), func() {
-			opens(impl.SpecifiedAddressBypass, on80,
-				server{anyIPv4, 80, "available", enumerated, true},
-				server{anyIPv4, 5000, "available", notEnumerated, false})
+			opens(f, impl.SpecifiedAddressBypass, on80,
+				server{f.Any, 80, "available", enumerated, true},
+				server{f.Any, 5000, "available", notEnumerated, false})
 		})
 
 	// An address that is no common one, on a stack that has one with cluster-wide ports.
 	It("on another address is opened conventionally", requirements.Covers("fig05/500-no->510", "fig05/510->end"), func() {
-		opens(impl.SpecifiedAddressBypass, on80, server{trial.IPv4.XCF(1), 5000, "available", "500-no->510 510->end", false})
+		opens(f, impl.SpecifiedAddressBypass, on80, server{f.XCF(1), 5000, "available", "500-no->510 510->end", false})
 	})
 
 	// A new owner hears of holders of unique ports as of candidates, each by its kind, before the list
 	// is answered whole.
 	It("is told again to whoever owns the address later", requirements.Covers("fig05/506->end", "I15", "I16"), func() {
-		u := trial.IPv4.Unit(trial.UnitConfig{Inside: true, Partners: []int{2, 3}})
+		u := f.Unit(trial.UnitConfig{Inside: true, Partners: []int{2, 3}})
 		mvs2, mvs3 := u.Join(2), u.Join(3)
-		mvs2.Tell(trial.Clustered(trial.IPv4.DVA1, 1, on80))
+		mvs2.Tell(f.Clustered(f.DVA1, 1, on80))
 		program := u.Program(u.Stack, "APPA")
-		candidate := program.Listens("a", at(trial.IPv4.DVA1, 80))
-		holder := program.Listens("b", at(trial.IPv4.DVA1, 0))
+		candidate := program.Listens("a", f.At(80))
+		holder := program.Listens("b", f.At(0))
 		of := func(m contract.SRVSTAT) contract.SRVSTAT { m.Epoch = 2; return m }
-		Expect(mvs3.Tell(trial.Clustered(trial.IPv4.DVA1, 2, on80))).To(ConsistOf(
+		Expect(mvs3.Tell(f.Clustered(f.DVA1, 2, on80))).To(ConsistOf(
 			of(u.Shared(candidate, true)), of(u.Unique(holder, true)), contract.EndOfList{}))
 
 		// And one that leaves the stack out hears of the unique port alone (I16).
-		others := trial.On(trial.To(2, 3), trial.Only(80))
-		Expect(mvs3.Tell(trial.Clustered(trial.IPv4.DVA1, 2, others))).To(ContainElements(of(u.Unique(holder, true)), contract.EndOfList{}))
-		Expect(mvs3.Tell(trial.Clustered(trial.IPv4.DVA1, 2, others))).To(ConsistOf(of(u.Unique(holder, true)), contract.EndOfList{}))
+		others := trial.On(f.To(2, 3), trial.Only(80))
+		Expect(mvs3.Tell(f.Clustered(f.DVA1, 2, others))).To(ContainElements(of(u.Unique(holder, true)), contract.EndOfList{}))
+		Expect(mvs3.Tell(f.Clustered(f.DVA1, 2, others))).To(ConsistOf(of(u.Unique(holder, true)), contract.EndOfList{}))
 	})
 })

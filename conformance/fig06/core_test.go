@@ -11,14 +11,14 @@ import (
 )
 
 // The ways through Figure 6 of an implementation without cluster-wide ports: 604 is always left by no.
-var _ = Describe("a listening socket that is closed, without cluster-wide ports", func() {
-	enumerated := trial.Owned(trial.IPv4.DVA1, 1, trial.On(trial.ToAll, trial.Only(80)))
+var _ = trial.DescribeFamilies("a listening socket that is closed, without cluster-wide ports", func(f trial.Family) {
+	enumerated := f.Owned(f.DVA1, 1, trial.On(trial.ToAll, trial.Only(80)))
 
 	// start starts a stack that is a target of DVA1, port 80 of which MVS2 distributes.
 	start := func(variant impl.Variant) (*trial.UnitTrial, *trial.Partner, *trial.Program) {
 		GinkgoHelper()
 		trial.Needs(impl.Core)
-		u := trial.IPv4.Unit(trial.UnitConfig{Inside: true, Partners: []int{2}, Variant: variant})
+		u := f.Unit(trial.UnitConfig{Inside: true, Partners: []int{2}, Variant: variant})
 		mvs2 := u.Join(2)
 		mvs2.Tell(enumerated)
 		return u, mvs2, u.Program(u.Stack, "APPA")
@@ -27,7 +27,7 @@ var _ = Describe("a listening socket that is closed, without cluster-wide ports"
 	// "If the address is not a common IP address, operations may terminate" (602).
 	It("on another address is nobody's business", requirements.Covers("fig06/600->602", "fig06/602-no->end"), func() {
 		u, mvs2, program := start("")
-		program.Listens("a", at(trial.IPv4.XCF(1), 5000))
+		program.Listens("a", at(f.XCF(1), 5000))
 		mvs2.Passed()
 		u.ExpectPath("fig06", "600->602 602-no->end", func() { program.Do("close a") })
 		Expect(mvs2.Tell(enumerated)).To(HaveLen(1), "END_OF_LIST and nothing else")
@@ -38,7 +38,7 @@ var _ = Describe("a listening socket that is closed, without cluster-wide ports"
 	It("on a distributed port tells the owner", requirements.Covers("fig06/602-yes->604", "fig06/604-no->606",
 		"fig06/606->612", "fig06/612-yes->610", "fig06/610->end"), func() {
 		u, mvs2, program := start("")
-		service := program.Listens("a", at(trial.IPv4.DVA1, 80))
+		service := program.Listens("a", at(f.DVA1, 80))
 		mvs2.ExpectMessage(peer.Is(u.Shared(service, true)))
 		u.ExpectPath("fig06", "600->602 602-yes->604 604-no->606 606->612 612-yes->610 610->end", func() {
 			program.Do("close a")
@@ -51,7 +51,7 @@ var _ = Describe("a listening socket that is closed, without cluster-wide ports"
 	// A port that is not enumerated, with the embodiment that goes by enumeration alone (612).
 	It("on any other port tells nobody", requirements.Covers("fig06/604-no->606", "fig06/612-no->end"), func() {
 		u, mvs2, program := start(impl.EnumeratedOnly)
-		program.Listens("a", at(trial.IPv4.DVA1, 8080))
+		program.Listens("a", at(f.DVA1, 8080))
 		mvs2.Passed()
 		u.ExpectPath("fig06", "600->602 602-yes->604 604-no->606 606->612 612-no->end", func() { program.Do("close a") })
 		Expect(mvs2.Tell(enumerated)).To(HaveLen(1), "END_OF_LIST and nothing else")

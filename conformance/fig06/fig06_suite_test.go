@@ -16,26 +16,29 @@ func TestFigure06(t *testing.T) { trial.Suite(t, "fig06") }
 var at = trial.At
 
 // clustered has MVS2 own DVA1 with cluster-wide ports, port 80 distributed to every stack.
-var clustered = trial.Clustered(trial.IPv4.DVA1, 1, trial.On(trial.ToAll, trial.Only(80)))
+func clustered(f trial.Family) contract.DVIPA {
+	return f.Clustered(f.DVA1, 1, trial.On(trial.ToAll, trial.Only(80)))
+}
 
 // A target is a stack under test that is a target of what MVS2 owns, and a program on it.
 type target struct {
 	*trial.UnitTrial
+	f       trial.Family
 	mvs2    *trial.Partner
 	program *trial.Program
 	ports   *trial.PortFile
 }
 
 // newTarget starts a stack that is a target of addresses with cluster-wide ports.
-func newTarget(variant impl.Variant, dvipas ...contract.DVIPA) *target {
+func newTarget(f trial.Family, variant impl.Variant, dvipas ...contract.DVIPA) *target {
 	GinkgoHelper()
 	trial.Needs(impl.ClusterPorts)
-	u := trial.IPv4.Unit(trial.UnitConfig{Inside: true, Partners: []int{2}, Variant: variant})
-	t := &target{UnitTrial: u, mvs2: u.Join(2)}
+	u := f.Unit(trial.UnitConfig{Inside: true, Partners: []int{2}, Variant: variant})
+	t := &target{UnitTrial: u, f: f, mvs2: u.Join(2)}
 	t.mvs2.Tell(dvipas...)
 	t.program = u.Program(u.Stack, "APPA")
 	t.ports = u.PortFile()
-	t.ports.Activate(trial.IPv4.DVA1)
+	t.ports.Activate(f.DVA1)
 	return t
 }
 
@@ -43,7 +46,7 @@ func newTarget(variant impl.Variant, dvipas ...contract.DVIPA) *target {
 // closed before has been dealt with.
 func (t *target) passes() {
 	GinkgoHelper()
-	marker := t.program.Binds("marker", at(trial.IPv4.DVA1, 0))
+	marker := t.program.Binds("marker", t.f.At(0))
 	t.ports.Expect(marker, "unique MVS1")
 	t.program.Do("close marker")
 	t.ports.Eventually(marker, "available")

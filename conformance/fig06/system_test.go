@@ -9,18 +9,18 @@ import (
 	"github.com/plexlab-dev/plexlab/harness/impl"
 )
 
-var _ = Describe("in the Sysplex of Figure 9", SpecPriority(1), func() {
+var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family) {
 	// A server of MVS3 with a port of its own ends; then MVS2 may have that very port, and requests
 	// to it reach MVS2. The servers that share port 60 of the same address are not concerned until
 	// one of them ends.
 	It("a port goes from one stack to another", requirements.Covers("fig06/604-yes->608", "fig06/608->610", "fig06/612-yes->610", "I15"), func() {
 		trial.Needs(impl.ClusterPorts)
-		s := trial.IPv4.System("figure9.yaml", nil)
-		appB := at(trial.IPv4.DVB1, 60)
+		s := f.System("figure9.yaml", nil)
+		appB := at(f.DVB1, 60)
 		s.EventuallyTargets("MVS5", appB, "MVS2", "MVS3", "MVS5")
 		ports := s.PortFile()
 		first, second, client := s.Program("MVS3", "APPC"), s.Program("MVS2", "APPC"), s.Program(s.Client, "")
-		service := first.Listens("a", at(trial.IPv4.DVB1, 5000))
+		service := first.Listens("a", at(f.DVB1, 5000))
 		s.EventuallyConnects(client, "a", service)
 		client.Do("close a")
 		first.Kill()
@@ -37,4 +37,4 @@ var _ = Describe("in the Sysplex of Figure 9", SpecPriority(1), func() {
 		ports.Eventually(appB, "shared MVS2 MVS5")
 		Expect(s.Answers(appB, 4)).To(Equal(map[string]int{"MVS2": 2, "MVS5": 2}))
 	})
-})
+}, SpecPriority(1))

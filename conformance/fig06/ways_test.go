@@ -45,24 +45,24 @@ func (t *target) ends(w way, lives func()) {
 	t.program.Do(w.last)
 }
 
-var _ = Describe("the port of a socket", func() {
+var _ = trial.DescribeFamilies("the port of a socket", func(f trial.Family) {
 	// "The socket is closed" (600) when nobody has it any more: its process ended, or the last of
 	// several descriptors of it is closed, in whatever process. Until then the port stays in use, and
 	// then it is available, with nobody told of a socket that never listened.
 	DescribeTable("that is bound is given back when the socket ends",
 		func(w way) {
-			t := newTarget("", clustered)
+			t := newTarget(f, "", clustered(f))
 			if w.before != "" {
 				t.program.Do(w.before)
 			}
-			service := t.program.Binds("a", at(trial.IPv4.DVA1, 0))
+			service := t.program.Binds("a", f.At(0))
 			t.ports.Expect(service, "unique MVS1")
 			t.ends(w, func() {
 				t.passes()
 				t.ports.Expect(service, "unique MVS1")
 			})
 			t.ports.Eventually(service, "available")
-			t.ports.ExpectClean(trial.IPv4.DVA1)
+			t.ports.ExpectClean(f.DVA1)
 		},
 		Entry("closed", requirements.Covers("fig06/600->602", "I18"), closed),
 		Entry("by the end of its process", requirements.Covers("fig06/600->602", "I18"), killed),
@@ -77,11 +77,11 @@ var _ = Describe("the port of a socket", func() {
 	// end; with it end the route and the port.
 	DescribeTable("that listens is given back when the socket ends, and the owner is told",
 		func(w way) {
-			t := newTarget("", clustered)
+			t := newTarget(f, "", clustered(f))
 			if w.before != "" {
 				t.program.Do(w.before)
 			}
-			service := t.program.Listens("a", at(trial.IPv4.DVA1, 0))
+			service := t.program.Listens("a", f.At(0))
 			t.mvs2.ExpectMessage(peer.Is(t.Unique(service, true)))
 			visitor := t.mvs2.Visitor()
 			next := uint16(20000)
@@ -105,8 +105,8 @@ var _ = Describe("the port of a socket", func() {
 	// its connection, and after that what the kernel remembers of it in TIME_WAIT. The route ended
 	// with the listener.
 	It("is given back when its last connection has gone", requirements.Covers("I18", "fig06/604-yes->608"), func() {
-		t := newTarget("", clustered)
-		service := t.program.Listens("a", at(trial.IPv4.DVA1, 0))
+		t := newTarget(f, "", clustered(f))
+		service := t.program.Listens("a", f.At(0))
 		conn, err := t.mvs2.Visitor().Dial(t.Soon(), 20000, service)
 		verdict.Stimulus(err, "a connection to %s", service)
 		t.program.Do("accept a b", "close a")

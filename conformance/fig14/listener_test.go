@@ -11,33 +11,36 @@ import (
 	"github.com/plexlab-dev/plexlab/nodes/contract"
 )
 
-var (
-	clustered = trial.Clustered(trial.IPv4.DVA1, 1, trial.On(trial.ToAll, trial.Only(80)))
-	plain     = trial.Owned(trial.IPv4.DVB1, 1, trial.ToAll)
-)
-
 // whole is the way of a listener whose port the coupling facility knows.
 const whole = "180-yes->184 184->186 186-yes->188 188->190 190->192 192->194 194->end"
 
-// target starts a target of MVS2, which owns DVA1 with cluster-wide ports and DVB1 without.
-func target() (*trial.UnitTrial, *trial.Partner, *trial.Program) {
+// lists is how MVS2 owns DVA1 with cluster-wide ports and DVB1 without.
+func lists(f trial.Family) []contract.DVIPA {
+	return []contract.DVIPA{
+		f.Clustered(f.DVA1, 1, trial.On(trial.ToAll, trial.Only(80))),
+		f.Owned(f.DVB1, 1, trial.ToAll),
+	}
+}
+
+// target starts a target of MVS2.
+func target(f trial.Family) (*trial.UnitTrial, *trial.Partner, *trial.Program) {
 	GinkgoHelper()
-	u := trial.IPv4.Unit(trial.UnitConfig{Inside: true, Partners: []int{2}})
+	u := f.Unit(trial.UnitConfig{Inside: true, Partners: []int{2}})
 	mvs2 := u.Join(2)
-	mvs2.Tell(clustered, plain)
-	u.PortFile().Activate(trial.IPv4.DVA1)
+	mvs2.Tell(lists(f)...)
+	u.PortFile().Activate(f.DVA1)
 	return u, mvs2, u.Program(u.Stack, "APPA")
 }
 
-var _ = Describe("a listening socket that is terminated", func() {
+var _ = trial.DescribeFamilies("a listening socket that is terminated", func(f trial.Family) {
 	// "If not, conventional termination operations may be utilized" (180, 182).
 	It("on another address is so conventionally", requirements.Covers("fig14/180-no->182", "fig14/182->end"), func() {
-		u, mvs2, program := target()
-		program.Listens("a", at(trial.IPv4.XCF(1), 5000))
-		u.PortFile().ExpectUnchanged(trial.IPv4.DVA1, func() {
+		u, mvs2, program := target(f)
+		program.Listens("a", at(f.XCF(1), 5000))
+		u.PortFile().ExpectUnchanged(f.DVA1, func() {
 			u.ExpectPath("fig14", "180-no->182 182->end", func() { program.Do("close a") })
 		})
-		Expect(mvs2.Tell(clustered, plain)).To(HaveExactElements(contract.EndOfList{}))
+		Expect(mvs2.Tell(lists(f)...)).To(HaveExactElements(contract.EndOfList{}))
 	})
 
 	// "... appropriate tables are updated as would be the case with a conventional DVIPA" (184); "if
@@ -45,14 +48,14 @@ var _ = Describe("a listening socket that is terminated", func() {
 	// an address without CLUSTERPORTS, neither at the beginning nor at the end.
 	It("on a DVIPA without cluster-wide ports leaves the coupling facility alone",
 		requirements.Covers("fig14/180-yes->184", "fig14/184->186", "fig14/186-no->end"), func() {
-			u, mvs2, program := target()
-			service := program.Listens("a", at(trial.IPv4.DVB1, 5000))
+			u, mvs2, program := target(f)
+			service := program.Listens("a", at(f.DVB1, 5000))
 			mvs2.ExpectMessage(peer.Is(u.Shared(service, true)))
 			u.ExpectPath("fig14", "180-yes->184 184->186 186-no->end", func() {
 				program.Do("close a")
 				mvs2.ExpectMessage(peer.Is(u.Shared(service, false)))
 			})
-			Expect(u.PortFile().HasEntry(trial.IPv4.DVB1)).To(BeFalse(), "an entry for %s", trial.IPv4.DVB1)
+			Expect(u.PortFile().HasEntry(f.DVB1)).To(BeFalse(), "an entry for %s", f.DVB1)
 		})
 
 	// The structures are retrieved and locked (188), "updated to identify the port of the socket which
@@ -62,9 +65,9 @@ var _ = Describe("a listening socket that is terminated", func() {
 	// is open (I18).
 	DescribeTable("on a DVIPA with cluster-wide ports gives the port back",
 		func(port uint16, end func(*trial.Program)) {
-			u, mvs2, program := target()
+			u, mvs2, program := target(f)
 			ports := u.PortFile()
-			service := program.Listens("a", at(trial.IPv4.DVA1, port))
+			service := program.Listens("a", f.At(port))
 			Expect(ports.State(service)).To(BeElementOf("unique MVS1", "shared MVS1"))
 			u.ExpectEdges("fig14", whole, func() {
 				end(program)
@@ -73,8 +76,8 @@ var _ = Describe("a listening socket that is terminated", func() {
 				}))
 				ports.Eventually(service, "available")
 			})
-			ports.ExpectClean(trial.IPv4.DVA1)
-			u.PortFile().Freeze(trial.IPv4.DVA1)() // nobody has kept the lock
+			ports.ExpectClean(f.DVA1)
+			u.PortFile().Freeze(f.DVA1)() // nobody has kept the lock
 		},
 		Entry("a unique one, by close", requirements.Covers("fig14/186-yes->188", "fig14/188->190", "fig14/190->192", "fig14/192->194",
 			"fig14/194->end", "fig14/180-yes->184", "fig14/184->186"), uint16(0), func(p *trial.Program) { p.Do("close a") }),
@@ -87,11 +90,11 @@ var _ = Describe("a listening socket that is terminated", func() {
 	// Several sockets of one stack may listen on one unique port (SO_REUSEPORT). The route ends with
 	// the last of them, and the port is given back then (I9, I18).
 	It("is one of several on its port until the last", requirements.Covers("I18", "fig14/192->194", "I9"), func() {
-		u, mvs2, program := target()
+		u, mvs2, program := target(f)
 		ports := u.PortFile()
-		service := program.Listens("a", at(trial.IPv4.DVA1, 0), "shared")
+		service := program.Listens("a", f.At(0), "shared")
 		program.Listens("b", service, "shared")
-		marker := program.Listens("c", at(trial.IPv4.DVA1, 0))
+		marker := program.Listens("c", f.At(0))
 		mvs2.ExpectMessage(peer.Is(u.Unique(marker, true)))
 		program.Do("close a", "close c")
 		mvs2.ExpectMessage(peer.Is(u.Unique(marker, false)))
@@ -106,9 +109,9 @@ var _ = Describe("a listening socket that is terminated", func() {
 	// shutdown() ends listening and leaves the socket: the route goes, the port stays with the socket
 	// (I18).
 	It("by shutdown keeps its port until it is closed", requirements.Covers("I18", "fig14/180-yes->184"), func() {
-		u, mvs2, program := target()
+		u, mvs2, program := target(f)
 		ports := u.PortFile()
-		service := program.Listens("a", at(trial.IPv4.DVA1, 0))
+		service := program.Listens("a", f.At(0))
 		mvs2.ExpectMessage(peer.Is(u.Unique(service, true)))
 		program.Do("shutdown a")
 		mvs2.ExpectMessage(peer.Is(u.Unique(service, false)))
@@ -121,14 +124,14 @@ var _ = Describe("a listening socket that is terminated", func() {
 	// refused, for a port that is distributed and one that is unique; the others go on.
 	DescribeTable("leaves the tables of the routing stack",
 		func(port uint16) {
-			u := trial.IPv4.Unit(trial.UnitConfig{Profile: `
+			u := f.Unit(trial.UnitConfig{Profile: `
 				VIPADYNAMIC
-				VIPADEFINE CLUSTERPORTS 255.255.255.0 DVA1
+				VIPADEFINE CLUSTERPORTS MASK DVA1
 				VIPADISTRIBUTE DVA1 PORT 80 DESTIP ALL
 				ENDVIPADYNAMIC`})
 			program := u.Program(u.Stack, "APPA")
-			service := program.Listens("a", at(trial.IPv4.DVA1, port))
-			other := program.Listens("b", at(trial.IPv4.DVA1, 0))
+			service := program.Listens("a", f.At(port))
+			other := program.Listens("b", f.At(0))
 			u.EventuallyServed(service)
 			u.EventuallyServed(other)
 			program.Do("close a")

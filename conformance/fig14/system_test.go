@@ -7,12 +7,12 @@ import (
 	"github.com/plexlab-dev/plexlab/conformance/trial"
 )
 
-var _ = Describe("in the Sysplex of Figure 9", SpecPriority(1), func() {
+var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family) {
 	// "... for example, by termination of an application": a web server of MVS3, unmodified, ends, and
 	// with it its share of the connections and its mark in the coupling facility.
 	It("the application ends", requirements.Covers("fig14/180-yes->184", "fig14/190->192", "fig14/192->194"), func() {
-		s := trial.IPv4.System("figure9.yaml", nil)
-		appB := at(trial.IPv4.DVB1, 60)
+		s := f.System("figure9.yaml", nil)
+		appB := at(f.DVB1, 60)
 		s.EventuallyTargets("MVS5", appB, "MVS2", "MVS3", "MVS5")
 		ports := s.PortFile()
 		ports.Expect(appB, "shared MVS2 MVS3 MVS5")
@@ -21,6 +21,6 @@ var _ = Describe("in the Sysplex of Figure 9", SpecPriority(1), func() {
 			ports.Eventually(appB, step.left)
 		}
 		s.EventuallyTargets("MVS5", appB)
-		ports.ExpectClean(trial.IPv4.DVB1)
+		ports.ExpectClean(f.DVB1)
 	})
-})
+}, SpecPriority(1))

@@ -12,7 +12,7 @@ import (
 	"github.com/plexlab-dev/plexlab/nodes/contract"
 )
 
-var _ = Describe("blocks 210 to 224: the address of a bind", func() {
+var _ = trial.DescribeFamilies("blocks 210 to 224: the address of a bind", func(f trial.Family) {
 	// "If the specified address is not a DVIPA, it is determined if the specified address has
 	// previously been defined for the communication protocol stack" (212): then "the bind operation is
 	// completed" (214), else "an error code may be returned" (218). The coupling facility knows
@@ -20,12 +20,12 @@ var _ = Describe("blocks 210 to 224: the address of a bind", func() {
 	It("is one of the stack's own, or none",
 		requirements.Covers("fig15/200-no->210", "fig15/210-no->212", "fig15/212-yes->214", "fig15/214->end",
 			"fig15/212-no->218", "fig15/218->end"), func() {
-			s := newStack(trial.UnitConfig{Inside: true}, clustered)
-			s.ports.ExpectUnchanged(trial.IPv4.DVA1, func() {
-				s.binds("a", at(trial.IPv4.XCF(1), 5000), conventional)
-				Expect(s.binds("b", at(trial.IPv4.XCF(1), 0), conventional).Port()).NotTo(BeZero())
+			s := newStack(f, trial.UnitConfig{Inside: true}, clustered(f))
+			s.ports.ExpectUnchanged(f.DVA1, func() {
+				s.binds("a", at(f.XCF(1), 5000), conventional)
+				Expect(s.binds("b", at(f.XCF(1), 0), conventional).Port()).NotTo(BeZero())
 				s.ExpectPath("fig15", "200-no->210 210-no->212 212-no->218 218->end", func() {
-					s.program.Refused(unix.EADDRNOTAVAIL, at(netip.MustParseAddr("10.9.9.9"), 5000))
+					s.program.Refused(unix.EADDRNOTAVAIL, at(f.Nowhere, 5000))
 				})
 			})
 		})
@@ -34,11 +34,11 @@ var _ = Describe("blocks 210 to 224: the address of a bind", func() {
 	// it, with CLUSTERPORTS and without.
 	It("is a DVIPA that the stack owns",
 		requirements.Covers("fig15/200-no->210", "fig15/210-yes->216", "fig15/216-yes->220", "fig15/220-yes->224", "fig15/224->228"), func() {
-			s := newStack(trial.UnitConfig{Profile: owner})
-			s.binds("a", at(trial.IPv4.DVB1, 5000), plain)
-			Expect(s.ports.HasEntry(trial.IPv4.DVB1)).To(BeFalse(), "an entry for a DVIPA without cluster-wide ports")
-			s.binds("b", at(trial.IPv4.DVA1, 5000), named)
-			s.ports.Expect(at(trial.IPv4.DVA1, 5000), "unique MVS1")
+			s := newStack(f, trial.UnitConfig{Profile: owner})
+			s.binds("a", at(f.DVB1, 5000), plain)
+			Expect(s.ports.HasEntry(f.DVB1)).To(BeFalse(), "an entry for a DVIPA without cluster-wide ports")
+			s.binds("b", f.At(5000), named)
+			s.ports.Expect(f.At(5000), "unique MVS1")
 		})
 
 	// Configured on a stack is what it defines, backs up or has been made a target of (I8): of a DVIPA
@@ -46,89 +46,92 @@ var _ = Describe("blocks 210 to 224: the address of a bind", func() {
 	// coupling facility stays as it was: it is updated "if the bind operation is successful".
 	It("is a DVIPA that is not configured on the stack",
 		requirements.Covers("fig15/216-no->218", "fig15/218->end", "I8"), func() {
-			s := newStack(trial.UnitConfig{Inside: true}, clustered)
-			s.mvs2.Tell(clustered, trial.Clustered(trial.IPv4.DVB1, 1, trial.To(2)))
+			s := newStack(f, trial.UnitConfig{Inside: true}, clustered(f))
+			s.mvs2.Tell(clustered(f), f.Clustered(f.DVB1, 1, f.To(2)))
 			s.ExpectPath("fig15", "200-yes->203 203-no->204 204-yes->208 208->210 210-yes->216 216-no->218 218->end", func() {
-				s.program.Refused(unix.EADDRNOTAVAIL, at(trial.IPv4.DVB1, 5000))
+				s.program.Refused(unix.EADDRNOTAVAIL, at(f.DVB1, 5000))
 			})
-			Expect(s.ports.State(at(trial.IPv4.DVB1, 5000))).To(BeElementOf("available", "no entry"))
+			Expect(s.ports.State(at(f.DVB1, 5000))).To(BeElementOf("available", "no entry"))
 		})
 
 	// A backup is configured, and as long as another stack owns the DVIPA it is not active there
 	// (220, 222).
 	It("is a DVIPA that the stack backs up and does not have",
 		requirements.Covers("fig15/220-no->222", "fig15/222-no->218", "I8"), func() {
-			s := newStack(trial.UnitConfig{Profile: "VIPADYNAMIC VIPABACKUP 10 DVA1 ENDVIPADYNAMIC"},
-				trial.Clustered(trial.IPv4.DVA1, 1, trial.To(2)))
+			s := newStack(f, trial.UnitConfig{Profile: "VIPADYNAMIC VIPABACKUP 10 DVA1 ENDVIPADYNAMIC"},
+				f.Clustered(f.DVA1, 1, f.To(2)))
 			s.ExpectPath("fig15", "200-yes->203 203-no->204 204-yes->208 208->210 210-yes->216 216-yes->220 220-no->222 222-no->218 218->end", func() {
-				s.program.Refused(unix.EADDRNOTAVAIL, at(trial.IPv4.DVA1, 5000))
+				s.program.Refused(unix.EADDRNOTAVAIL, f.At(5000))
 			})
-			Expect(s.ports.State(at(trial.IPv4.DVA1, 5000))).To(BeElementOf("available", "no entry"))
+			Expect(s.ports.State(f.At(5000))).To(BeElementOf("available", "no entry"))
 		})
 
 	// An application may fail for reasons that are its own; the port it named is then as free as it
 	// was, also where the coupling facility had been asked.
 	It("fails in the kernel, and the coupling facility is as it was", requirements.Covers("fig15/224->228", "fig15/218->end"), func() {
-		s := newStack(trial.UnitConfig{Inside: true}, clustered)
-		s.program.Binds("a", at(trial.IPv4.DVA1, 5000))
-		s.program.Listens("w", at(netip.IPv4Unspecified(), 5001))
-		s.mvs2.ExpectMessage(trial.Holder(at(trial.IPv4.DVA1, 5000)))
-		s.ports.ExpectUnchanged(trial.IPv4.DVA1, func() {
-			Expect(s.program.Try("bind a 192.168.44.10:5002").Errno).To(Equal(unix.EINVAL), "bind of a socket that is bound")
-			s.program.Refused(unix.EADDRINUSE, at(trial.IPv4.DVA1, 5001))
+		s := newStack(f, trial.UnitConfig{Inside: true}, clustered(f))
+		s.program.Binds("a", f.At(5000))
+		s.program.Listens("w", at(f.Any, 5001))
+		s.mvs2.ExpectMessage(trial.Holder(f.At(5000)))
+		s.ports.ExpectUnchanged(f.DVA1, func() {
+			Expect(s.program.Try("bind a "+f.At(5002).String()).Errno).To(Equal(unix.EINVAL), "bind of a socket that is bound")
+			s.program.Refused(unix.EADDRINUSE, f.At(5001))
 		})
-		for _, m := range trial.Told[contract.SRVSTAT](s.mvs2.Tell(clustered)) {
-			Expect(m.Service).To(Equal(at(trial.IPv4.DVA1, 5000)), "the port that was bound")
+		for _, m := range trial.Told[contract.SRVSTAT](s.mvs2.Tell(clustered(f))) {
+			Expect(m.Service).To(Equal(f.At(5000)), "the port that was bound")
 		}
-	})
-
-	// A DVIPA in the form of IPv6 is the same DVIPA.
-	It("is a DVIPA of a dual-stack socket", requirements.Covers("fig15/220-yes->224", "fig15/204-yes->208"), func() {
-		s := newStack(trial.UnitConfig{Inside: true}, clustered)
-		mapped := netip.AddrFrom16(trial.IPv4.DVA1.As16())
-		s.binds("a", at(mapped, 5000), named, "ipv6")
-		s.ports.Expect(at(trial.IPv4.DVA1, 5000), "unique MVS1")
-		s.mvs2.ExpectMessage(trial.Holder(at(trial.IPv4.DVA1, 5000)))
 	})
 })
 
-var _ = Describe("a DVIPA with cluster-wide ports that becomes active", func() {
+// A DVIPA of IPv4 in the form of IPv6 is the same DVIPA; one of IPv6 has no other form.
+var _ = Describe("block 210: the mapped address of a dual-stack socket", func() {
+	It("is the DVIPA", requirements.Covers("fig15/220-yes->224", "fig15/204-yes->208"), func() {
+		f := trial.IPv4
+		s := newStack(f, trial.UnitConfig{Inside: true}, clustered(f))
+		mapped := netip.AddrFrom16(f.DVA1.As16())
+		s.binds("a", at(mapped, 5000), named)
+		s.ports.Expect(f.At(5000), "unique MVS1")
+		s.mvs2.ExpectMessage(trial.Holder(f.At(5000)))
+	})
+})
+
+var _ = trial.DescribeFamilies("a DVIPA with cluster-wide ports that becomes active", func(f trial.Family) {
 	// "... a corresponding structure is created in the coupling facility if it does not already
 	// exist, and an entry is created for the DVIPA if such an entry does not already exist" (T20): with
 	// whichever statement it was given cluster-wide ports, under either name of the keyword (T23).
 	DescribeTable("has an entry before anybody binds",
 		func(profile string, want ...netip.Addr) {
-			u := trial.IPv4.Unit(trial.UnitConfig{Profile: profile, Partners: []int{2}})
+			u := f.Unit(trial.UnitConfig{Profile: profile, Partners: []int{2}})
 			ports := u.PortFile()
 			for _, dvipa := range want {
 				Eventually(func() bool { return ports.HasEntry(dvipa) }).Should(BeTrue(), "an entry for %s", dvipa)
 				ports.ExpectClean(dvipa)
 				ports.Expect(at(dvipa, 5000), "available")
 			}
-			for _, dvipa := range []netip.Addr{trial.IPv4.DVA1, trial.IPv4.DVB1} {
+			for _, dvipa := range []netip.Addr{f.DVA1, f.DVB1} {
 				Expect(ports.HasEntry(dvipa)).To(Equal(len(want) > 0 && (dvipa == want[0] || dvipa == want[len(want)-1])), "an entry for %s", dvipa)
 			}
 		},
 		Entry("CLUSTERPORTS in VIPADEFine", requirements.Covers("T20", "T23"),
-			"VIPADYNAMIC VIPADEFINE CLUSTERPORTS 255.255.255.0 DVA1 VIPADEFINE 255.255.255.0 DVB1 ENDVIPADYNAMIC", trial.IPv4.DVA1),
+			"VIPADYNAMIC VIPADEFINE CLUSTERPORTS MASK DVA1 VIPADEFINE MASK DVB1 ENDVIPADYNAMIC", f.DVA1),
 		Entry("SYSPLEXPORTS in VIPADEFine, of two", requirements.Covers("T20", "T23", "T43"),
-			"VIPADYNAMIC VIPADEFINE SYSPLEXPORTS 255.255.255.0 DVA1 DVB1 ENDVIPADYNAMIC", trial.IPv4.DVA1, trial.IPv4.DVB1),
+			"VIPADYNAMIC VIPADEFINE SYSPLEXPORTS MASK DVA1 DVB1 ENDVIPADYNAMIC", f.DVA1, f.DVB1),
 		Entry("CLUSTERPORTS in VIPADISTribute", requirements.Covers("T20", "T23"), `
 			VIPADYNAMIC
-			VIPADEFINE 255.255.255.0 DVA1 DVB1
+			VIPADEFINE MASK DVA1 DVB1
 			VIPADISTRIBUTE CLUSTERPORTS DVB1 PORT 80 DESTIP ALL
-			ENDVIPADYNAMIC`, trial.IPv4.DVB1),
+			ENDVIPADYNAMIC`, f.DVB1),
 	)
 
 	// A target makes the entry as well: who comes first makes it, and who comes second finds it with
 	// what is in use.
 	It("has an entry on a target, the one that is there", requirements.Covers("T20"), func() {
-		s := newStack(trial.UnitConfig{Inside: true}, clustered)
-		s.Tenant(2).Take(trial.IPv4.DVA1, true, 5000)
+		s := newStack(f, trial.UnitConfig{Inside: true}, clustered(f))
+		s.Tenant(2).Take(f.DVA1, true, 5000)
 		s.mvs2.Tell()
-		s.mvs2.Tell(clustered)
-		s.ports.Expect(at(trial.IPv4.DVA1, 5000), "unique MVS2")
-		s.program.Refused(unix.EADDRINUSE, at(trial.IPv4.DVA1, 5000))
+		s.mvs2.Tell(clustered(f))
+		s.ports.Expect(f.At(5000), "unique MVS2")
+		s.program.Refused(unix.EADDRINUSE, f.At(5000))
 	})
 })
 

@@ -30,13 +30,15 @@ const (
 // DVB1 without.
 const owner = `
 	VIPADYNAMIC
-	VIPADEFINE CLUSTERPORTS 255.255.255.0 DVA1
-	VIPADEFINE 255.255.255.0 DVB1
+	VIPADEFINE CLUSTERPORTS MASK DVA1
+	VIPADEFINE MASK DVB1
 	VIPADISTRIBUTE DVA1 PORT 80 DESTIP ALL
 	ENDVIPADYNAMIC`
 
 // clustered is what MVS2 lists in place of that, where the stack under test is a target.
-var clustered = trial.Clustered(trial.IPv4.DVA1, 1, trial.On(trial.ToAll, trial.Only(80)))
+func clustered(f trial.Family) contract.DVIPA {
+	return f.Clustered(f.DVA1, 1, trial.On(trial.ToAll, trial.Only(80)))
+}
 
 // A stack is the one under test with a program on it, MVS2 as its partner and the port file.
 type stack struct {
@@ -47,10 +49,10 @@ type stack struct {
 }
 
 // newStack starts a stack; with a list it is a target of MVS2.
-func newStack(c trial.UnitConfig, list ...contract.DVIPA) *stack {
+func newStack(f trial.Family, c trial.UnitConfig, list ...contract.DVIPA) *stack {
 	GinkgoHelper()
 	c.Partners = []int{2}
-	u := trial.IPv4.Unit(c)
+	u := f.Unit(c)
 	s := &stack{UnitTrial: u, mvs2: u.Join(2)}
 	s.program = u.Program(u.Stack, "APPA")
 	s.ports = u.PortFile()
@@ -66,8 +68,8 @@ func newStack(c trial.UnitConfig, list ...contract.DVIPA) *stack {
 }
 
 // binds expects that a bind succeeds on one way through the figure.
-func (s *stack) binds(name string, to netip.AddrPort, path string, options ...string) (bound netip.AddrPort) {
+func (s *stack) binds(name string, to netip.AddrPort, path string) (bound netip.AddrPort) {
 	GinkgoHelper()
-	s.ExpectPath("fig15", path, func() { bound = s.program.Binds(name, to, options...) })
+	s.ExpectPath("fig15", path, func() { bound = s.program.Binds(name, to) })
 	return bound
 }

@@ -15,15 +15,9 @@ import (
 	"github.com/plexlab-dev/plexlab/nodes/contract"
 )
 
-// inRange is an address of the VIPARange of the specs here, beyond it one that is not.
-var (
-	inRange = netip.MustParseAddr("192.168.44.70")
-	beyond  = netip.MustParseAddr("192.168.44.80")
-)
-
 // ranged is the profile of a stack with a VIPARange, with a keyword or without.
-func ranged(keyword string) string {
-	return fmt.Sprintf("VIPADYNAMIC VIPARANGE %s 255.255.255.240 192.168.44.64 ENDVIPADYNAMIC", keyword)
+func ranged(f trial.Family, keyword string) string {
+	return fmt.Sprintf("VIPADYNAMIC %s ENDVIPADYNAMIC", f.VIPARange(keyword))
 }
 
 // expectRange waits for a list that has the DVIPA of a range, or has it no more.
@@ -34,13 +28,15 @@ func (s *stack) expectRange(address netip.Addr, there bool) {
 	}))
 }
 
-var _ = Describe("block 222: a DVIPA within a VIPARange", func() {
+var _ = trial.DescribeFamilies("block 222: a DVIPA within a VIPARange", func(f trial.Family) {
+	inRange, beyond := f.InRange(6), f.InRange(16)
+
 	// "If the DVIPA is within a range of a VIPARANGE statement for the communication protocol stack,
 	// the DVIPA is activated (226) and the bind operation is completed": the others hear of it in the
 	// list, the network finds it here, and with cluster-wide ports it has an entry.
 	It("is activated by the bind",
 		requirements.Covers("fig15/222-yes->226", "fig15/226->224", "fig15/220-no->222", "I8", "T20", "T23"), func() {
-			s := newStack(trial.UnitConfig{Profile: ranged("CLUSTERPORTS")})
+			s := newStack(f, trial.UnitConfig{Profile: ranged(f, "CLUSTERPORTS")})
 			s.mvs2.Passed()
 			service := at(inRange, 5000)
 			s.binds("a", service, "200-yes->203 203-no->204 204-yes->208 208->210 210-yes->216 216-yes->220 220-no->222 "+
@@ -55,7 +51,7 @@ var _ = Describe("block 222: a DVIPA within a VIPARange", func() {
 	// Without cluster-wide ports all the same; and an address outside the range is nobody's.
 	It("is activated without cluster-wide ports, and no other is",
 		requirements.Covers("fig15/222-yes->226", "fig15/212-no->218"), func() {
-			s := newStack(trial.UnitConfig{Profile: ranged("")})
+			s := newStack(f, trial.UnitConfig{Profile: ranged(f, "")})
 			s.binds("a", at(inRange, 5000), "200-no->210 210-yes->216 216-yes->220 220-no->222 222-yes->226 226->224 224->228 228->end")
 			s.expectRange(inRange, true)
 			s.program.Refused(unix.EADDRNOTAVAIL, at(beyond, 5000))
@@ -65,7 +61,7 @@ var _ = Describe("block 222: a DVIPA within a VIPARange", func() {
 	// bind brings it back.
 	DescribeTable("is withdrawn with its last socket",
 		func(end func(*trial.Program)) {
-			s := newStack(trial.UnitConfig{Profile: ranged("CLUSTERPORTS")})
+			s := newStack(f, trial.UnitConfig{Profile: ranged(f, "CLUSTERPORTS")})
 			first := s.program.Binds("a", at(inRange, 0))
 			s.expectRange(inRange, true)
 			second := s.Program(s.Stack, "APPB")
@@ -85,8 +81,8 @@ var _ = Describe("block 222: a DVIPA within a VIPARange", func() {
 
 	// A bind that fails after all has activated nothing for good.
 	It("is not kept by a bind that failed", requirements.Covers("I31", "fig15/226->224"), func() {
-		s := newStack(trial.UnitConfig{Profile: ranged("CLUSTERPORTS")})
-		s.program.Listens("w", at(netip.IPv4Unspecified(), 5000))
+		s := newStack(f, trial.UnitConfig{Profile: ranged(f, "CLUSTERPORTS")})
+		s.program.Listens("w", at(f.Any, 5000))
 		s.program.Refused(unix.EADDRINUSE, at(inRange, 5000))
 		Expect(s.ports.State(at(inRange, 5000))).To(BeElementOf("available", "no entry"))
 		s.program.Binds("a", at(inRange, 5001))
@@ -97,8 +93,8 @@ var _ = Describe("block 222: a DVIPA within a VIPARange", func() {
 
 	// What another stack defines is none to this one: a bind moves what a bind activated, nothing else.
 	It("is not activated where another stack defines it", requirements.Covers("fig15/222-no->218", "I8"), func() {
-		s := newStack(trial.UnitConfig{Profile: ranged("CLUSTERPORTS")})
-		theirs := trial.Clustered(inRange, 1, contract.Distribution{})
+		s := newStack(f, trial.UnitConfig{Profile: ranged(f, "CLUSTERPORTS")})
+		theirs := f.Clustered(inRange, 1, contract.Distribution{})
 		theirs.Distribution = nil
 		s.mvs2.Tell(theirs)
 		s.program.Refused(unix.EADDRNOTAVAIL, at(inRange, 5000))

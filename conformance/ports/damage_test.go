@@ -13,20 +13,20 @@ import (
 	"github.com/plexlab-dev/plexlab/nodes/contract/portfile"
 )
 
-// A tenancy is a stack with things to lose: a port in use, a server, and a connection to it.
+// A tenancy is a stack with things to lose: a port in use, a s.server, and a connection to it.
 type tenancy struct {
 	*stack
 	client *segment.Conn
 }
 
 // newTenancy starts a stack that owns DVA1 and DVB1, both with cluster-wide ports.
-func newTenancy() *tenancy {
+func newTenancy(f trial.Family) *tenancy {
 	GinkgoHelper()
-	s := newOwner(trial.UnitConfig{Profile: owner("VIPADEFINE CLUSTERPORTS 255.255.255.0 DVB1")})
-	s.program.Binds("a", at(trial.IPv4.DVA1, 5000))
-	s.program.Listens("l", at(trial.IPv4.DVA1, 80))
-	client, err := s.Client().Dial(s.Soon(), 30000, at(trial.IPv4.DVA1, 80))
-	verdict.Stimulus(err, "a connection to %s", at(trial.IPv4.DVA1, 80))
+	s := newOwner(f, trial.UnitConfig{Profile: owner("VIPADEFINE CLUSTERPORTS MASK DVB1")})
+	s.program.Binds("a", f.At(5000))
+	s.program.Listens("l", f.At(80))
+	client, err := s.Client().Dial(s.Soon(), 30000, f.At(80))
+	verdict.Stimulus(err, "a connection to %s", f.At(80))
 	s.program.Do("accept l c")
 	return &tenancy{stack: s, client: client}
 }
@@ -48,56 +48,67 @@ func (t *tenancy) recovers() {
 	GinkgoHelper()
 	t.EventuallyPorts(t.Stack, control.PortsOK)
 	ports := t.PortFile()
-	ports.Eventually(at(trial.IPv4.DVA1, 5000), "unique MVS1")
-	ports.Eventually(at(trial.IPv4.DVA1, 80), "shared MVS1")
-	ports.ExpectClean(trial.IPv4.DVA1, trial.IPv4.DVB1)
+	ports.Eventually(t.f.At(5000), "unique MVS1")
+	ports.Eventually(t.f.At(80), "shared MVS1")
+	ports.ExpectClean(t.f.DVA1, t.f.DVB1)
 	Eventually(func() portfile.FileState { return ports.Header().State }).Should(Equal(portfile.Settled), "state of the file")
-	ports.Expect(t.program.Binds("z", at(trial.IPv4.DVA1, 0)), "unique MVS1")
+	ports.Expect(t.program.Binds("z", t.f.At(0)), "unique MVS1")
 	t.goesOn()
 }
 
 // version is where the version of the layout stands in the file.
 const version = 8
 
-var _ = Describe("a port file that is damaged", func() {
+// ofTheFile are damages of the file as a whole. They concern DVIPAs of either family alike: with IPv6 one has to do.
+func ofTheFile(f trial.Family) []TableEntry {
+	all := []TableEntry{
+		Entry("truncated to nothing", requirements.Covers("I24"), func(p *trial.PortFile) { p.Truncate(0) }),
+		Entry("truncated within its entries", requirements.Covers("I24"), func(p *trial.PortFile) { p.Truncate(portfile.EntriesOffset) }),
+		Entry("of another version", requirements.Covers("I24"), func(p *trial.PortFile) { p.Overwrite(version, []byte{99}) }),
+		Entry("that is none", requirements.Covers("I24"), func(p *trial.PortFile) { p.Overwrite(0, make([]byte, portfile.HeaderSize)) }),
+	}
+	if f.DVA1.Is6() {
+		return all[:1]
+	}
+	return all
+}
+
+var _ = trial.DescribeFamilies("a port file that is damaged", func(f trial.Family) {
 	// Binds that need the file fail with a clear error, in the log too; what is open goes on; the
 	// stack says that it is degraded and what to do: remove the file, and the stacks make it anew
 	// and fill it with what they hold (I24).
 	DescribeTable("fails binds, and nothing else",
 		func(damage func(*trial.PortFile)) {
-			t := newTenancy()
+			t := newTenancy(f)
 			ports := t.PortFile()
 			damage(ports)
 			told := t.EventuallyPorts(t.Stack, control.PortsDegraded)
 			Expect(told.Problem).NotTo(BeEmpty(), "what the stack says of the damage")
-			t.program.Refused(unix.EIO, at(trial.IPv4.DVA1, 0))
-			t.program.Refused(unix.EIO, at(trial.IPv4.DVB1, 5000))
-			t.program.Binds("free", at(trial.IPv4.XCF(1), 0))
+			t.program.Refused(unix.EIO, f.At(0))
+			t.program.Refused(unix.EIO, at(f.DVB1, 5000))
+			t.program.Binds("free", at(f.XCF(1), 0))
 			t.EventuallyLogged(t.Stack, "/ports")
 			t.goesOn()
 			ports.Unlink()
 			t.recovers()
 		},
-		Entry("truncated to nothing", requirements.Covers("I24"), func(p *trial.PortFile) { p.Truncate(0) }),
-		Entry("truncated within its entries", requirements.Covers("I24"), func(p *trial.PortFile) { p.Truncate(portfile.EntriesOffset) }),
-		Entry("of another version", requirements.Covers("I24"), func(p *trial.PortFile) { p.Overwrite(version, []byte{99}) }),
-		Entry("that is none", requirements.Covers("I24"), func(p *trial.PortFile) { p.Overwrite(0, make([]byte, portfile.HeaderSize)) }),
+		ofTheFile(f),
 	)
 
 	// Damage to one entry is that of one DVIPA.
 	It("in one entry fails binds to that DVIPA", requirements.Covers("I24", "T43"), func() {
-		t := newTenancy()
+		t := newTenancy(f)
 		ports := t.PortFile()
-		ports.DamageEntry(trial.IPv4.DVA1)
-		t.program.Refused(unix.EIO, at(trial.IPv4.DVA1, 0))
-		ports.Expect(t.program.Binds("b", at(trial.IPv4.DVB1, 0)), "unique MVS1")
+		ports.DamageEntry(f.DVA1)
+		t.program.Refused(unix.EIO, f.At(0))
+		ports.Expect(t.program.Binds("b", at(f.DVB1, 0)), "unique MVS1")
 		Eventually(func() map[string]string {
 			states := map[string]string{}
 			for _, d := range t.Ports(t.Stack).DVIPAs {
 				states[d.DVIPA.String()] = d.State
 			}
 			return states
-		}).Should(Equal(map[string]string{trial.IPv4.DVA1.String(): control.PortsDegraded, trial.IPv4.DVB1.String(): control.PortsOK}))
+		}).Should(Equal(map[string]string{f.DVA1.String(): control.PortsDegraded, f.DVB1.String(): control.PortsOK}))
 		t.goesOn()
 		ports.Unlink()
 		t.recovers()
@@ -105,7 +116,7 @@ var _ = Describe("a port file that is damaged", func() {
 
 	// A file that is not there any more is made anew without anybody's help.
 	It("by being unlinked is made anew and filled", requirements.Covers("I24", "T20"), func() {
-		t := newTenancy()
+		t := newTenancy(f)
 		before := t.PortFile()
 		id := before.Header().ID
 		before.Unlink()
@@ -116,13 +127,13 @@ var _ = Describe("a port file that is damaged", func() {
 	// Until every stack that lived in the old file has told what it holds nothing is given out of the
 	// new one, since it could be somebody's: MVS2 lives and does not register.
 	It("is not used before every stack has filled it", requirements.Covers("I24"), func() {
-		t := newTenancy()
+		t := newTenancy(f)
 		tenant := t.Tenant(2)
-		tenant.Take(trial.IPv4.DVA1, true, 5001)
+		tenant.Take(f.DVA1, true, 5001)
 		tenant.Unlink()
 		t.EventuallyPorts(t.Stack, control.PortsFilling)
 		Eventually(func() string { return t.Ports(t.Stack).Problem }).Should(ContainSubstring("MVS2"), "whom the stack waits for")
-		t.program.Refused(unix.EAGAIN, at(trial.IPv4.DVA1, 5001))
+		t.program.Refused(unix.EAGAIN, f.At(5001))
 		t.goesOn()
 		tenant.End()
 		t.mvs2.Close()
@@ -131,11 +142,11 @@ var _ = Describe("a port file that is damaged", func() {
 
 	// A full disk: nothing new can be made, what there is goes on.
 	It("for want of room fails binds, and nothing else", requirements.Covers("I24"), func() {
-		t := newTenancy()
+		t := newTenancy(f)
 		drain := t.FillDisk(t.Stack)
 		t.PortFile().Unlink()
 		t.EventuallyPorts(t.Stack, control.PortsDegraded)
-		t.program.Refused(unix.ENOSPC, at(trial.IPv4.DVA1, 0))
+		t.program.Refused(unix.ENOSPC, f.At(0))
 		t.goesOn()
 		drain()
 		t.recovers()

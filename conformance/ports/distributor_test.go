@@ -22,91 +22,91 @@ import (
 var byOwner = topo.ClusterPorts{First: 5000, Last: 5003, Sharing: topo.SharingDistributor}
 
 // asks has a partner claim a port of DVA1 and returns what the owner answers.
-func asks(p *trial.Partner, id uint64, port uint16, unique bool) contract.PortAnswer {
+func asks(f trial.Family, p *trial.Partner, id uint64, port uint16, unique bool) contract.PortAnswer {
 	GinkgoHelper()
-	p.Say(contract.PortClaim{ID: id, DVIPA: trial.IPv4.DVA1, XCF: p.XCF, Port: port, Unique: unique, Epoch: p.Epoch(trial.IPv4.DVA1)})
+	p.Say(contract.PortClaim{ID: id, DVIPA: f.DVA1, XCF: p.XCF, Port: port, Unique: unique, Epoch: p.Epoch(f.DVA1)})
 	return p.ExpectMessage(peer.Of(fmt.Sprintf("of claim %d", id), func(a contract.PortAnswer) bool { return a.ID == id })).(contract.PortAnswer)
 }
 
 // releases has a partner give ports of DVA1 back.
-func releases(p *trial.Partner, rest bool, ports ...uint16) {
+func releases(f trial.Family, p *trial.Partner, rest bool, ports ...uint16) {
 	GinkgoHelper()
-	p.Say(contract.PortRelease{DVIPA: trial.IPv4.DVA1, XCF: p.XCF, Ports: ports, Rest: rest, Epoch: p.Epoch(trial.IPv4.DVA1)})
+	p.Say(contract.PortRelease{DVIPA: f.DVA1, XCF: p.XCF, Ports: ports, Rest: rest, Epoch: p.Epoch(f.DVA1)})
 }
 
-var _ = Describe("the owner of a DVIPA that keeps its table of ports", func() {
+var _ = trial.DescribeFamilies("the owner of a DVIPA that keeps its table of ports", func(f trial.Family) {
 	// "The processors could ... transmit the information to the distributing processor which could
 	// maintain port information for each common IP address for which it had distribution
 	// responsibilities" (T35), with equal assignments: a unique port has one holder, a distributed
 	// one any number, and what is given back is available.
 	It("gives each port one holder", requirements.Covers("T35", "I15", "I18"), func() {
-		s := newOwner(trial.UnitConfig{Profile: owner(), ClusterPorts: byOwner})
-		own := s.program.Binds("a", at(trial.IPv4.DVA1, 0))
-		Expect(asks(s.mvs2, 1, own.Port(), true)).To(Equal(contract.PortAnswer{ID: 1, Outcome: contract.PortInUse, Holder: "MVS1"}))
-		Expect(asks(s.mvs2, 2, 6000, true)).To(Equal(contract.PortAnswer{ID: 2, Outcome: contract.PortGranted, Port: 6000}))
-		Expect(asks(s.mvs2, 3, 6000, true).Outcome).To(Equal(contract.PortGranted), "what the sender holds itself")
-		s.program.Refused(unix.EADDRINUSE, at(trial.IPv4.DVA1, 6000))
-		Expect(asks(s.mvs2, 4, 80, false).Outcome).To(Equal(contract.PortGranted))
-		s.program.Binds("b", at(trial.IPv4.DVA1, 80))
+		s := newOwner(f, trial.UnitConfig{Profile: owner(), ClusterPorts: byOwner})
+		own := s.program.Binds("a", f.At(0))
+		Expect(asks(f, s.mvs2, 1, own.Port(), true)).To(Equal(contract.PortAnswer{ID: 1, Outcome: contract.PortInUse, Holder: "MVS1"}))
+		Expect(asks(f, s.mvs2, 2, 6000, true)).To(Equal(contract.PortAnswer{ID: 2, Outcome: contract.PortGranted, Port: 6000}))
+		Expect(asks(f, s.mvs2, 3, 6000, true).Outcome).To(Equal(contract.PortGranted), "what the sender holds itself")
+		s.program.Refused(unix.EADDRINUSE, f.At(6000))
+		Expect(asks(f, s.mvs2, 4, 80, false).Outcome).To(Equal(contract.PortGranted))
+		s.program.Binds("b", f.At(80))
 
-		releases(s.mvs2, false, 6000)
-		s.EventuallyBinds(s.program, "c", at(trial.IPv4.DVA1, 6000))
+		releases(f, s.mvs2, false, 6000)
+		s.EventuallyBinds(s.program, "c", f.At(6000))
 		s.program.Do("close a")
-		Eventually(func() contract.PortOutcome { return asks(s.mvs2, nextID(), own.Port(), true).Outcome }).Should(Equal(contract.PortGranted))
+		Eventually(func() contract.PortOutcome { return asks(f, s.mvs2, nextID(), own.Port(), true).Outcome }).Should(Equal(contract.PortGranted))
 	})
 
 	// Port 0 goes round the pool here too, and the same claim that comes again is the same claim (I29).
 	It("gives ports of the pool in turn until none is left", requirements.Covers("T35", "I29", "I13"), func() {
-		s := newOwner(trial.UnitConfig{Profile: owner(), ClusterPorts: byOwner})
+		s := newOwner(f, trial.UnitConfig{Profile: owner(), ClusterPorts: byOwner})
 		got := map[uint16]bool{}
 		for id := uint64(1); id <= 4; id++ {
-			answer := asks(s.mvs2, id, 0, true)
+			answer := asks(f, s.mvs2, id, 0, true)
 			Expect(answer.Outcome).To(Equal(contract.PortGranted))
 			got[answer.Port] = true
-			Expect(asks(s.mvs2, id, 0, true)).To(Equal(answer), "the answer to a claim that comes again")
+			Expect(asks(f, s.mvs2, id, 0, true)).To(Equal(answer), "the answer to a claim that comes again")
 		}
 		Expect(got).To(HaveLen(4), "ports of four claims")
-		Expect(asks(s.mvs2, 5, 0, true).Outcome).To(Equal(contract.PortNoneLeft))
-		s.program.Refused(unix.EADDRINUSE, at(trial.IPv4.DVA1, 0))
-		releases(s.mvs2, false, 5002)
-		Expect(s.EventuallyBinds(s.program, "a", at(trial.IPv4.DVA1, 0))).To(Equal(at(trial.IPv4.DVA1, 5002)))
+		Expect(asks(f, s.mvs2, 5, 0, true).Outcome).To(Equal(contract.PortNoneLeft))
+		s.program.Refused(unix.EADDRINUSE, f.At(0))
+		releases(f, s.mvs2, false, 5002)
+		Expect(s.EventuallyBinds(s.program, "a", f.At(0))).To(Equal(f.At(5002)))
 	})
 
 	// A port that is released with rest is given by number only (I22).
 	It("lets a port rest", requirements.Covers("T35", "I22"), func() {
-		s := newOwner(trial.UnitConfig{Profile: owner(), ClusterPorts: byOwner})
+		s := newOwner(f, trial.UnitConfig{Profile: owner(), ClusterPorts: byOwner})
 		for id := uint64(1); id <= 4; id++ {
-			asks(s.mvs2, id, 0, true)
+			asks(f, s.mvs2, id, 0, true)
 		}
-		releases(s.mvs2, true, 5001)
-		Expect(asks(s.mvs2, 5, 0, true).Outcome).To(Equal(contract.PortNoneLeft))
-		Expect(asks(s.mvs2, 6, 5001, true).Outcome).To(Equal(contract.PortGranted))
+		releases(f, s.mvs2, true, 5001)
+		Expect(asks(f, s.mvs2, 5, 0, true).Outcome).To(Equal(contract.PortNoneLeft))
+		Expect(asks(f, s.mvs2, 6, 5001, true).Outcome).To(Equal(contract.PortGranted))
 	})
 
 	// What a lost stack held is free (I30).
 	It("frees the ports of a stack that is lost", requirements.Covers("T35", "I30"), func() {
-		s := newOwner(trial.UnitConfig{Profile: owner(), ClusterPorts: byOwner})
-		asks(s.mvs2, 1, 6000, true)
-		s.program.Refused(unix.EADDRINUSE, at(trial.IPv4.DVA1, 6000))
+		s := newOwner(f, trial.UnitConfig{Profile: owner(), ClusterPorts: byOwner})
+		asks(f, s.mvs2, 1, 6000, true)
+		s.program.Refused(unix.EADDRINUSE, f.At(6000))
 		s.mvs2.Close()
-		s.EventuallyBinds(s.program, "a", at(trial.IPv4.DVA1, 6000))
+		s.EventuallyBinds(s.program, "a", f.At(6000))
 	})
 
 	// A new owner learns from every living stack what that holds before it gives out anything (I24).
 	It("waits until every stack has told what it holds", requirements.Covers("T35", "I24"), func() {
-		u := trial.IPv4.Unit(trial.UnitConfig{Profile: owner(), Partners: []int{2}, ClusterPorts: byOwner})
+		u := f.Unit(trial.UnitConfig{Profile: owner(), Partners: []int{2}, ClusterPorts: byOwner})
 		mvs2 := u.Introduce(2, nil)
 		mvs2.WaitMember()
 		mvs2.ExpectList()
-		Expect(asks(mvs2, 1, 6000, true)).To(HaveField("Outcome", contract.PortBusy))
+		Expect(asks(f, mvs2, 1, 6000, true)).To(HaveField("Outcome", contract.PortBusy))
 		program := u.Program(u.Stack, "APPA")
-		program.Refused(unix.EAGAIN, at(trial.IPv4.DVA1, 0))
+		program.Refused(unix.EAGAIN, f.At(0))
 		mvs2.Say(contract.PortsHeld{
-			DVIPA: trial.IPv4.DVA1, XCF: mvs2.XCF, Shared: []uint16{80}, Unique: []uint16{5000}, Epoch: mvs2.Epoch(trial.IPv4.DVA1),
+			DVIPA: f.DVA1, XCF: mvs2.XCF, Shared: []uint16{80}, Unique: []uint16{5000}, Epoch: mvs2.Epoch(f.DVA1),
 		}, contract.EndOfList{})
-		u.EventuallyBinds(program, "a", at(trial.IPv4.DVA1, 0))
-		program.Refused(unix.EADDRINUSE, at(trial.IPv4.DVA1, 5000))
-		program.Binds("b", at(trial.IPv4.DVA1, 80))
+		u.EventuallyBinds(program, "a", f.At(0))
+		program.Refused(unix.EADDRINUSE, f.At(5000))
+		program.Binds("b", f.At(80))
 	})
 })
 
@@ -116,14 +116,14 @@ var nextID = func() func() uint64 {
 	return func() uint64 { id++; return id }
 }()
 
-var _ = Describe("a stack that asks the owner for ports", func() {
-	target := func() *stack { return newTarget(trial.UnitConfig{ClusterPorts: byOwner}) }
+var _ = trial.DescribeFamilies("a stack that asks the owner for ports", func(f trial.Family) {
+	target := func() *stack { return newTarget(f, trial.UnitConfig{ClusterPorts: byOwner}) }
 
 	// claims has the program bind and answers the claim of its stack.
 	claims := func(s *stack, port uint16, answer contract.PortAnswer) (contract.PortClaim, unix.Errno, netip.AddrPort) {
 		GinkgoHelper()
-		s.program.Do("socket a")
-		s.program.Begin("bind a " + at(trial.IPv4.DVA1, port).String())
+		s.program.Do(trial.SocketOrder("a", s.server))
+		s.program.Begin("bind a " + f.At(port).String())
 		claim := s.mvs2.ExpectMessage(peer.Of[contract.PortClaim]("", nil)).(contract.PortClaim)
 		answer.ID = claim.ID
 		s.mvs2.Say(answer)
@@ -137,11 +137,11 @@ var _ = Describe("a stack that asks the owner for ports", func() {
 		func(port, granted uint16, unique bool) {
 			s := target()
 			claim, errno, local := claims(s, port, contract.PortAnswer{Outcome: contract.PortGranted, Port: granted})
-			Expect(claim).To(Equal(contract.PortClaim{ID: claim.ID, DVIPA: trial.IPv4.DVA1, XCF: trial.IPv4.XCF(1), Port: port, Unique: unique, Epoch: 1}))
+			Expect(claim).To(Equal(contract.PortClaim{ID: claim.ID, DVIPA: f.DVA1, XCF: f.XCF(1), Port: port, Unique: unique, Epoch: 1}))
 			Expect(errno).To(BeZero())
-			Expect(local).To(Equal(at(trial.IPv4.DVA1, granted)))
+			Expect(local).To(Equal(f.At(granted)))
 			s.program.Do("close a")
-			s.mvs2.ExpectMessage(peer.Is(contract.PortRelease{DVIPA: trial.IPv4.DVA1, XCF: trial.IPv4.XCF(1), Ports: []uint16{granted}, Epoch: 1}))
+			s.mvs2.ExpectMessage(peer.Is(contract.PortRelease{DVIPA: f.DVA1, XCF: f.XCF(1), Ports: []uint16{granted}, Epoch: 1}))
 		},
 		Entry("a port it names", requirements.Covers("T35", "I15"), uint16(6000), uint16(6000), true),
 		Entry("a port that is distributed", requirements.Covers("T35", "I15"), uint16(80), uint16(80), false),
@@ -163,8 +163,8 @@ var _ = Describe("a stack that asks the owner for ports", func() {
 	// late is given back (I23).
 	It("does not wait for the owner for long", requirements.Covers("T35", "I23"), func() {
 		s := target()
-		s.program.Do("socket a")
-		s.program.Begin("bind a " + at(trial.IPv4.DVA1, 6000).String())
+		s.program.Do(trial.SocketOrder("a", s.server))
+		s.program.Begin("bind a " + f.At(6000).String())
 		claim := s.mvs2.ExpectMessage(peer.Of[contract.PortClaim]("", nil)).(contract.PortClaim)
 		answer := s.program.Answer()
 		Expect(answer.Errno).To(Equal(unix.EAGAIN))
@@ -178,25 +178,25 @@ var _ = Describe("a stack that asks the owner for ports", func() {
 	It("tells a new owner what it holds", requirements.Covers("T35", "I24"), func() {
 		s := target()
 		claims(s, 6000, contract.PortAnswer{Outcome: contract.PortGranted, Port: 6000})
-		answers := s.mvs2.Tell(trial.Clustered(trial.IPv4.DVA1, 2, trial.On(trial.ToAll, trial.Only(80))))
-		Expect(answers).To(ContainElement(contract.PortsHeld{DVIPA: trial.IPv4.DVA1, XCF: trial.IPv4.XCF(1), Unique: []uint16{6000}, Epoch: 2}))
+		answers := s.mvs2.Tell(f.Clustered(f.DVA1, 2, trial.On(trial.ToAll, trial.Only(80))))
+		Expect(answers).To(ContainElement(contract.PortsHeld{DVIPA: f.DVA1, XCF: f.XCF(1), Unique: []uint16{6000}, Epoch: 2}))
 		Expect(answers[len(answers)-1]).To(Equal(contract.EndOfList{}))
 	})
 
 	// Outbound connections ask in the same way, and their ports rest (I22).
 	It("releases the port of an outbound connection with rest", requirements.Covers("T35", "I22", "T31"), func() {
 		s := target()
-		s.program.Do("socket a")
+		s.program.Do(trial.SocketOrder("a", s.server))
 		since := s.Capture.Mark()
-		s.program.Begin("connect a " + server.String())
+		s.program.Begin("connect a " + s.server.String())
 		claim := s.mvs2.ExpectMessage(peer.Of[contract.PortClaim]("", nil)).(contract.PortClaim)
 		s.mvs2.Say(contract.PortAnswer{ID: claim.ID, Outcome: contract.PortGranted, Port: 5002})
-		Expect(s.acknowledge().Local).To(Equal(at(trial.IPv4.DVA1, 5002)))
+		Expect(s.acknowledge().Local).To(Equal(f.At(5002)))
 		syn := s.outgoing(since)
 		s.reply(syn.Answer(segment.SYN, 5000))
 		Expect(s.program.Answer().Errno).To(BeZero())
 		s.reset(connection{local: syn.Src, next: 5001})
 		s.program.Do("close a")
-		s.mvs2.ExpectMessage(peer.Is(contract.PortRelease{DVIPA: trial.IPv4.DVA1, XCF: trial.IPv4.XCF(1), Ports: []uint16{5002}, Rest: true, Epoch: 1}))
+		s.mvs2.ExpectMessage(peer.Is(contract.PortRelease{DVIPA: f.DVA1, XCF: f.XCF(1), Ports: []uint16{5002}, Rest: true, Epoch: 1}))
 	})
 })

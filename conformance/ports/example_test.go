@@ -13,23 +13,17 @@ import (
 	"github.com/plexlab-dev/plexlab/topo"
 )
 
-// external is a server on network 46, which instances of APPB connect to.
-var external = netip.MustParseAddrPort("192.168.46.10:9000")
-
 // appB are the stacks that have an instance of APPB.
 var appB = []string{"MVS2", "MVS3", "MVS5"}
 
-// request is a SYN to the external server.
-var request = segment.Pattern{Dst: external, Has: segment.SYN, Lacks: segment.ACK}
-
 // dialling starts an instance of APPB on each stack and has all connect to the external server at
 // once; nobody waits for the outcome.
-func dialling(s *trial.SystemTrial) []*trial.Program {
+func dialling(external netip.AddrPort, s *trial.SystemTrial) []*trial.Program {
 	GinkgoHelper()
 	var instances []*trial.Program
 	for _, stack := range appB {
 		p := s.Program(stack, "APPB")
-		p.Do("socket a")
+		p.Do(trial.SocketOrder("a", external))
 		instances = append(instances, p)
 	}
 	for _, p := range instances {
@@ -38,22 +32,26 @@ func dialling(s *trial.SystemTrial) []*trial.Program {
 	return instances
 }
 
-var _ = Describe("instances of one application that connect to one server", SpecPriority(1), func() {
+var _ = trial.DescribeFamilies("instances of one application that connect to one server", func(f trial.Family) {
+	// external is a server on network 46, request a SYN to it.
+	external := f.OfClient(9000)
+	request := segment.Pattern{Dst: external, Has: segment.SYN, Lacks: segment.ACK}
+
 	both(func(sharing string) {
 		// "Collaboration among cluster communication protocol stacks may be needed to ensure unique
 		// connection 4-tuples when multiple instances of the same application, running on multiple
 		// stacks, connect to the same external server" (T24). The network sees one address and a port
 		// for each (T25), and what comes back reaches the instance that it is for (T31).
 		It("have one source address and a port each", requirements.Covers("T24", "T25", "T31", "I25", "T35"), func() {
-			s := plex(sharing)
+			s := plex(f, sharing)
 			server := s.Program(s.Client, "")
 			server.Listens("l", external)
 			begin := s.Capture.Mark()
 			ports := map[uint16]bool{}
-			for _, p := range dialling(s) {
+			for _, p := range dialling(external, s) {
 				answer := p.Answer()
 				Expect(answer.Errno).To(BeZero(), "connect from %s", p.Stack)
-				Expect(answer.Local.Addr()).To(Equal(trial.IPv4.DVB1), "source on %s", p.Stack)
+				Expect(answer.Local.Addr()).To(Equal(f.DVB1), "source on %s", p.Stack)
 				ports[answer.Local.Port()] = true
 				p.Do("send a "+p.Stack, "shutdown a")
 			}
@@ -64,7 +62,7 @@ var _ = Describe("instances of one application that connect to one server", Spec
 				for _, link := range []string{"MVS1/ext0", "MVS5/ext0"} {
 					for _, packet := range s.Capture.On(link).Sent().After(begin).Matching(request) {
 						syn := packet.Decode().Segment
-						Expect(syn.Src.Addr()).To(Equal(trial.IPv4.DVB1), "source of a request that the network sees")
+						Expect(syn.Src.Addr()).To(Equal(f.DVB1), "source of a request that the network sees")
 						seen[syn.Src.Port()] = true
 					}
 				}
@@ -84,7 +82,7 @@ var _ = Describe("instances of one application that connect to one server", Spec
 	// same connection 4-tuple" (T40). With one ephemeral port on each stack it is certain: the network
 	// sees one 4-tuple from two stacks.
 	It("collide where ports are not assigned cluster-wide", requirements.Covers("T40"), func() {
-		s := trial.IPv4.System("figure9.yaml", func(t *topo.Topology) {
+		s := f.System("figure9.yaml", func(t *topo.Topology) {
 			for i := range t.Stacks {
 				t.Stacks[i].Profile = strings.ReplaceAll(t.Stacks[i].Profile, "CLUSTERPORTS", "")
 			}
@@ -94,32 +92,32 @@ var _ = Describe("instances of one application that connect to one server", Spec
 		}
 		s.Program(s.Client, "").Listens("l", external)
 		begin := s.Capture.Mark()
-		dialling(s)
+		dialling(external, s)
 		for _, stack := range []string{"MVS2", "MVS3"} {
 			packet, err := s.Capture.On(stack+"/xcf0").Sent().After(begin).Await(s.Soon(), request)
 			Expect(err).NotTo(HaveOccurred())
-			Expect(packet.Decode().Segment.Src).To(Equal(at(trial.IPv4.DVB1, 40000)), "source of the request of %s", stack)
+			Expect(packet.Decode().Segment.Src).To(Equal(at(f.DVB1, 40000)), "source of the request of %s", stack)
 		}
 	})
-})
+}, SpecPriority(1))
 
-var _ = Describe("in the worked example", SpecPriority(1), func() {
+var _ = trial.DescribeFamilies("in the worked example", func(f trial.Family) {
 	both(func(sharing string) {
 		// "When APPB binds to a cluster-wide port of DVB1, routing communication protocol stack 38 is
 		// notified. When a SYN message to a cluster-wide port of DVB1 is received ... the current and
 		// subsequent messages ... will also be routed" there (T42), while port 60 is distributed.
 		It("a server with a port of its own gets every request to it", requirements.Covers("T42", "T5", "T6", "T35"), func() {
-			s := plex(sharing)
+			s := plex(f, sharing)
 			program, client := s.Program("MVS2", "APPC"), s.Program(s.Client, "")
-			own := program.Listens("l", at(trial.IPv4.DVB1, 0))
+			own := program.Listens("l", at(f.DVB1, 0))
 			for _, name := range []string{"a", "b", "c"} {
 				s.EventuallyConnects(client, name, own)
 				client.Do("send " + name + " " + name)
 				program.Do("accept l " + name)
 				Expect(program.Do("receive " + name).Text).To(Equal(name))
 			}
-			s.EventuallyTargets("MVS5", at(trial.IPv4.DVB1, 60), "MVS2", "MVS3", "MVS5")
-			Expect(s.Answers(at(trial.IPv4.DVB1, 60), 3)).To(Equal(map[string]int{"MVS2": 1, "MVS3": 1, "MVS5": 1}))
+			s.EventuallyTargets("MVS5", at(f.DVB1, 60), "MVS2", "MVS3", "MVS5")
+			Expect(s.Answers(at(f.DVB1, 60), 3)).To(Equal(map[string]int{"MVS2": 1, "MVS3": 1, "MVS5": 1}))
 		})
 	})
-})
+}, SpecPriority(1))

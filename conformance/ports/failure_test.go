@@ -13,69 +13,69 @@ import (
 	"github.com/plexlab-dev/plexlab/topo"
 )
 
-var _ = Describe("the ports of a stack that fails", func() {
+var _ = trial.DescribeFamilies("the ports of a stack that fails", func(f trial.Family) {
 	// "The stack specific port information may be used in the event of the failure of a stack to
 	// update the cluster-wide port availability structure to make the ports of the failed stack
 	// available for use" (T32). What carried connections may rest: whoever names it has it at once.
 	// What others hold stays.
 	It("become available", requirements.Covers("T32", "I30"), func() {
-		s := newOwner(trial.UnitConfig{Profile: owner()})
-		own := s.program.Binds("a", at(trial.IPv4.DVA1, 6000))
-		s.program.Binds("b", at(trial.IPv4.DVA1, 80))
+		s := newOwner(f, trial.UnitConfig{Profile: owner()})
+		own := s.program.Binds("a", f.At(6000))
+		s.program.Binds("b", f.At(80))
 		tenant := s.Tenant(2)
-		tenant.Take(trial.IPv4.DVA1, true, 5000, 5001)
-		tenant.Take(trial.IPv4.DVA1, false, 80)
-		s.mvs2.Say(s.mvs2.Unique(at(trial.IPv4.DVA1, 5000), true))
-		s.EventuallyForwarded(at(trial.IPv4.DVA1, 5000), s.mvs2)
+		tenant.Take(f.DVA1, true, 5000, 5001)
+		tenant.Take(f.DVA1, false, 80)
+		s.mvs2.Say(s.mvs2.Unique(f.At(5000), true))
+		s.EventuallyForwarded(f.At(5000), s.mvs2)
 		tenant.End()
 		s.mvs2.Close()
 
 		ports := s.PortFile()
-		ports.EventuallyFree(at(trial.IPv4.DVA1, 5000))
-		ports.EventuallyFree(at(trial.IPv4.DVA1, 5001))
-		ports.Eventually(at(trial.IPv4.DVA1, 80), "shared MVS1")
+		ports.EventuallyFree(f.At(5000))
+		ports.EventuallyFree(f.At(5001))
+		ports.Eventually(f.At(80), "shared MVS1")
 		ports.Expect(own, "unique MVS1")
-		ports.ExpectClean(trial.IPv4.DVA1)
-		s.EventuallyReset(at(trial.IPv4.DVA1, 5000))
-		s.program.Binds("c", at(trial.IPv4.DVA1, 5000))
+		ports.ExpectClean(f.DVA1)
+		s.EventuallyReset(f.At(5000))
+		s.program.Binds("c", f.At(5000))
 	})
 
 	// A stack that is merely not heard lives, as the lock of its slot tells: its ports are its own
 	// until it ends.
 	It("stay its own while it lives", requirements.Covers("I30", "T32"), func() {
-		s := newOwner(trial.UnitConfig{Profile: owner()})
+		s := newOwner(f, trial.UnitConfig{Profile: owner()})
 		tenant := s.Tenant(2)
-		tenant.Take(trial.IPv4.DVA1, true, 5000)
+		tenant.Take(f.DVA1, true, 5000)
 		s.mvs2.Close()
 		s.EventuallyWithout(s.Stack, "MVS2")
-		s.program.Refused(unix.EADDRINUSE, at(trial.IPv4.DVA1, 5000))
-		s.PortFile().Expect(at(trial.IPv4.DVA1, 5000), "unique MVS2")
+		s.program.Refused(unix.EADDRINUSE, f.At(5000))
+		s.PortFile().Expect(f.At(5000), "unique MVS2")
 		tenant.End()
-		s.PortFile().EventuallyFree(at(trial.IPv4.DVA1, 5000))
+		s.PortFile().EventuallyFree(f.At(5000))
 	})
 
 	// One that comes back before the others have noticed frees itself what it left, and takes ports
 	// anew: those are not taken from it when they do notice (incarnations).
 	It("are its own when it comes back at that moment", requirements.Covers("I30"), func() {
-		s := newOwner(trial.UnitConfig{Profile: owner()})
+		s := newOwner(f, trial.UnitConfig{Profile: owner()})
 		tenant := s.Tenant(2)
-		tenant.Take(trial.IPv4.DVA1, true, 5000, 5001)
+		tenant.Take(f.DVA1, true, 5000, 5001)
 		tenant.End()
-		back := tenant.Return(trial.IPv4.DVA1)
-		back.Take(trial.IPv4.DVA1, true, 5001)
+		back := tenant.Return(f.DVA1)
+		back.Take(f.DVA1, true, 5001)
 		s.mvs2.Close()
 		s.EventuallyWithout(s.Stack, "MVS2")
-		s.program.Binds("a", at(trial.IPv4.DVA1, 5000))
-		s.program.Refused(unix.EADDRINUSE, at(trial.IPv4.DVA1, 5001))
-		s.PortFile().Expect(at(trial.IPv4.DVA1, 5001), "unique MVS2")
-		s.PortFile().ExpectClean(trial.IPv4.DVA1)
+		s.program.Binds("a", f.At(5000))
+		s.program.Refused(unix.EADDRINUSE, f.At(5001))
+		s.PortFile().Expect(f.At(5001), "unique MVS2")
+		s.PortFile().ExpectClean(f.DVA1)
 	})
 })
 
 // plex starts the Sysplex of Figure 9 with a sharing technique.
-func plex(sharing string) *trial.SystemTrial {
+func plex(f trial.Family, sharing string) *trial.SystemTrial {
 	GinkgoHelper()
-	return started(trial.IPv4.System, sharing)
+	return started(f.System, sharing)
 }
 
 // started is the Sysplex of Figure 9, started in one of the ways of trial.
@@ -95,23 +95,23 @@ func started(start func(string, func(*topo.Topology)) *trial.SystemTrial, sharin
 }
 
 // takes has a program hold ports of DVB1.
-func takes(p *trial.Program, names ...string) []netip.AddrPort {
+func takes(f trial.Family, p *trial.Program, names ...string) []netip.AddrPort {
 	GinkgoHelper()
 	var held []netip.AddrPort
 	for _, name := range names {
-		held = append(held, p.Binds(name, at(trial.IPv4.DVB1, 0)))
+		held = append(held, p.Binds(name, at(f.DVB1, 0)))
 	}
 	return held
 }
 
-var _ = Describe("in the Sysplex of Figure 9", SpecPriority(1), func() {
+var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family) {
 	both(func(sharing string) {
 		// All survivors notice at once, and the ports are given back once: each can then be had by one
 		// stack again, and by one alone.
 		It("the ports of a stack that dies are given back", requirements.Covers("I30", "T32", "T35"), func() {
-			s := plex(sharing)
+			s := plex(f, sharing)
 			mvs2, mvs5 := s.Program("MVS2", "APPC"), s.Program("MVS5", "APPC")
-			held := takes(s.Program("MVS3", "APPC"), "a", "b", "c")
+			held := takes(f, s.Program("MVS3", "APPC"), "a", "b", "c")
 			verdict.Engine(s.Lab.Kill(s.Context(), "MVS3"), "kill MVS3")
 			for i, port := range held {
 				name := string(rune('a' + i))
@@ -125,8 +125,8 @@ var _ = Describe("in the Sysplex of Figure 9", SpecPriority(1), func() {
 		// It dies and comes back at once, before the others have had time to notice, and takes one of its
 		// ports again.
 		It("the ports of a stack that comes back at once are its own", requirements.Covers("I30", "T35"), func() {
-			s := plex(sharing)
-			held := takes(s.Program("MVS3", "APPC"), "a", "b")
+			s := plex(f, sharing)
+			held := takes(f, s.Program("MVS3", "APPC"), "a", "b")
 			verdict.Engine(s.Lab.Kill(s.Context(), "MVS3"), "kill MVS3")
 			verdict.Engine(s.Lab.StartStack(s.Context(), "MVS3"), "start MVS3")
 			back := s.Program("MVS3", "APPC")
@@ -141,18 +141,18 @@ var _ = Describe("in the Sysplex of Figure 9", SpecPriority(1), func() {
 		// The routing stack itself dies and comes back: what the others hold is theirs still, and nobody
 		// else is given it.
 		It("the ports of a DVIPA outlive its owner", requirements.Covers("I24", "T35", "T20"), func() {
-			s := plex(sharing)
+			s := plex(f, sharing)
 			mvs2 := s.Program("MVS2", "APPC")
-			held := takes(mvs2, "a")[0]
+			held := takes(f, mvs2, "a")[0]
 			verdict.Engine(s.Lab.Kill(s.Context(), "MVS5"), "kill MVS5")
 			s.EventuallyWithout("MVS2", "MVS5")
 			verdict.Engine(s.Lab.StartStack(s.Context(), "MVS5"), "start MVS5")
 			mvs5 := s.Program("MVS5", "APPC")
-			s.EventuallyBinds(mvs5, "a", at(trial.IPv4.DVB1, 0))
+			s.EventuallyBinds(mvs5, "a", at(f.DVB1, 0))
 			mvs5.Refused(unix.EADDRINUSE, held)
 			s.Program("MVS3", "APPC").Refused(unix.EADDRINUSE, held)
 			mvs2.Do("close a")
 			s.EventuallyBinds(mvs5, "b", held)
 		})
 	})
-})
+}, SpecPriority(1))

@@ -24,13 +24,20 @@ import (
 
 // What each process does. The ports that it asks for by number are none of the pool.
 const (
-	processes = 16
-	lives     = 2
 	steps     = 12
 	burst     = 16
 	firstPort = 6000
 	numbers   = 4
 )
+
+// crowd is how many processes there are, and how many lives each has, one after the other. Who has which
+// port is decided by numbers alone, whatever the family of the DVIPA: with IPv6 one of each stack does.
+func crowd(f trial.Family) (processes, lives int) {
+	if f.DVA1.Is6() {
+		return 4, 1
+	}
+	return 16, 2
+}
 
 // giveBack is the most that a stack may take to give a port back while all others want its lock too, on a
 // machine that is loaded. That every port is given back is found in the end, within trial.Limit.
@@ -44,6 +51,7 @@ const deadMS = 30000
 // A life is that of one process, which binds and closes at random until it is killed.
 type life struct {
 	*trial.Program
+	f       trial.Family
 	by      tenure.Program
 	history *tenure.History
 	sharing string
@@ -96,7 +104,7 @@ func (l *life) closed(t tenant, answer puppet.Answer) {
 // bind keeps what it gets.
 func (l *life) bind(name string, port uint16) {
 	GinkgoHelper()
-	l.Do("socket " + name)
+	l.Do(l.socket(name))
 	if got, ok := l.bound(port, l.Try(l.order(name, port))); ok {
 		l.held[name] = got
 	} else {
@@ -104,8 +112,12 @@ func (l *life) bind(name string, port uint16) {
 	}
 }
 
+func (l *life) socket(name string) string {
+	return trial.SocketOrder(name, at(l.f.DVB1, 0))
+}
+
 func (l *life) order(name string, port uint16) string {
-	return fmt.Sprintf("bind %s %s", name, at(trial.IPv4.DVB1, port))
+	return fmt.Sprintf("bind %s %s", name, at(l.f.DVB1, port))
 }
 
 // rush binds and closes as fast as the process can: the orders are there before it needs them. It keeps
@@ -116,7 +128,7 @@ func (l *life) rush(port uint16) {
 	var pauses [burst][2]int
 	for i := range pauses {
 		pauses[i] = [2]int{l.random.IntN(4), l.random.IntN(16)}
-		l.Begin("socket r")
+		l.Begin(l.socket("r"))
 		l.Begin(l.order("r", port))
 		l.beginPauses(pauses[i][0])
 		l.Begin("close r")
@@ -137,8 +149,8 @@ func (l *life) rush(port uint16) {
 func (l *life) beginPauses(n int) {
 	GinkgoHelper()
 	for range n {
-		l.Begin("socket p")
-		l.Begin("bind p 127.0.0.1:0")
+		l.Begin(l.socket("p"))
+		l.Begin("bind p " + at(l.f.Loopback, 0).String())
 		l.Begin("close p")
 	}
 }
@@ -175,7 +187,7 @@ func (l *life) die(port uint16) {
 	began := probe.Now()
 	binds := l.random.IntN(2) == 0 && !l.has(port)
 	if binds {
-		l.Do("socket last")
+		l.Do(l.socket("last"))
 		l.Begin(l.order("last", port))
 	}
 	killed := probe.Now()
@@ -189,14 +201,15 @@ func (l *life) die(port uint16) {
 	}
 }
 
-var _ = Describe("sixteen processes of four stacks", SpecPriority(1), func() {
+var _ = trial.DescribeFamilies("processes of four stacks", func(f trial.Family) {
 	both(func(sharing string) {
 		// They bind, close and die as they like. Whatever they saw can be put in one order in which no
 		// port has two owners (T32, I30): the history is linearizable. In the end nothing is in use.
 		It("see one order of owners for each port", requirements.Covers("T33", "T32", "I15", "I18", "T35"), func() {
-			s := started(trial.IPv4.Busy, sharing, func(t *topo.Topology) { t.Timers.DeadMS = deadMS })
+			s := started(f.Busy, sharing, func(t *topo.Topology) { t.Timers.DeadMS = deadMS })
 			stacks := []string{"MVS1", "MVS2", "MVS3", "MVS4"}
 			history := tenure.NewHistory(giveBack())
+			processes, lives := crowd(f)
 			var all sync.WaitGroup
 			for n := range processes {
 				all.Go(func() {
@@ -205,7 +218,7 @@ var _ = Describe("sixteen processes of four stacks", SpecPriority(1), func() {
 					for i := range lives {
 						program := s.Program(stacks[n%len(stacks)], fmt.Sprintf("APP%d", n))
 						by := tenure.Program{Stack: program.Stack, Number: 1 + n + i*processes}
-						l := &life{program, by, history, sharing, random, map[string]tenant{}}
+						l := &life{program, f, by, history, sharing, random, map[string]tenant{}}
 						l.run()
 					}
 				})
@@ -216,19 +229,19 @@ var _ = Describe("sixteen processes of four stacks", SpecPriority(1), func() {
 
 			last := s.Program("MVS5", "APPZ")
 			for n := range uint16(numbers) {
-				s.EventuallyBinds(last, fmt.Sprintf("s%d", n), at(trial.IPv4.DVB1, firstPort+n))
+				s.EventuallyBinds(last, fmt.Sprintf("s%d", n), at(f.DVB1, firstPort+n))
 			}
 			last.Kill()
 			if sharing == topo.SharingPortFile {
 				ports := s.PortFile()
 				for port := uint16(firstPort); port < firstPort+numbers; port++ {
-					ports.EventuallyFree(at(trial.IPv4.DVB1, port))
+					ports.EventuallyFree(at(f.DVB1, port))
 				}
-				ports.ExpectClean(trial.IPv4.DVB1)
+				ports.ExpectClean(f.DVB1)
 			}
 		})
 	})
-})
+}, SpecPriority(1))
 
 // checkLimit is the most that the search for an order takes; it takes milliseconds.
 const checkLimit = 20 * time.Second

@@ -39,12 +39,12 @@ func withClusterPorts(d contract.DVIPA) bool { return d.ClusterPorts }
 // inUse starts a stack that owns and distributes DVA1 without cluster-wide ports, with connections: one
 // of its own server at port 80, one that MVS2 serves there, one at its port 7000, and one that MVS2
 // has opened from port 7001. It has listeners too, at 80 and at 7002.
-func inUse() *stack {
+func inUse(f trial.Family) *stack {
 	GinkgoHelper()
-	s := newOwner(trial.UnitConfig{Profile: block("VIPADEFINE 255.255.255.0 DVA1 VIPADISTRIBUTE DVA1 PORT 80 DESTIP ALL")})
+	s := newOwner(f, trial.UnitConfig{Profile: block("VIPADEFINE MASK DVA1 VIPADISTRIBUTE DVA1 PORT 80 DESTIP ALL")})
 	for _, port := range []uint16{80, 7000} {
-		s.program.Listens("l", at(trial.IPv4.DVA1, port))
-		_, err := s.Client().Dial(s.Soon(), 30000+port, at(trial.IPv4.DVA1, port))
+		s.program.Listens("l", f.At(port))
+		_, err := s.Client().Dial(s.Soon(), 30000+port, f.At(port))
 		verdict.Stimulus(err, "a connection to port %d", port)
 		if port == 7000 {
 			s.program.Do("accept l c", "close l")
@@ -52,16 +52,16 @@ func inUse() *stack {
 			s.program.Do("dup l kept", "close l")
 		}
 	}
-	s.program.Listens("idle", at(trial.IPv4.DVA1, 7002))
+	s.program.Listens("idle", f.At(7002))
 	s.mvs2.Say(s.mvs2.NEWCONN(
-		contract.Connection{Remote: at(trial.IPv4.Client, 9000), Local: at(trial.IPv4.DVA1, 80)},
-		contract.Connection{Remote: at(trial.IPv4.Client, 9000), Local: at(trial.IPv4.DVA1, 7001)}))
+		contract.Connection{Remote: at(f.Client, 9000), Local: f.At(80)},
+		contract.Connection{Remote: at(f.Client, 9000), Local: f.At(7001)}))
 	s.Settled(s.mvs2)
 	return s
 }
 
-var _ = Describe("CLUSTERPORTS added at run time", func() {
-	const added = "VIPADEFINE CLUSTERPORTS 255.255.255.0 DVA1"
+var _ = trial.DescribeFamilies("CLUSTERPORTS added at run time", func(f trial.Family) {
+	const added = "VIPADEFINE CLUSTERPORTS MASK DVA1"
 
 	// "The stack will scan the connection table, and indicate as in use all port numbers that are
 	// already used as local ports in a connection using the DVIPA. If this DVIPA is also a Distributed
@@ -69,61 +69,79 @@ var _ = Describe("CLUSTERPORTS added at run time", func() {
 	// coupling facility entry on behalf of all target stacks" (T21). From then on nobody else gets
 	// them, and they come back when they are used no more.
 	It("marks the ports that are in use", requirements.Covers("T21", "T20", "T19", "I15"), func() {
-		s := inUse()
-		Expect(s.PortFile().HasEntry(trial.IPv4.DVA1)).To(BeFalse(), "an entry before")
+		s := inUse(f)
+		Expect(s.PortFile().HasEntry(f.DVA1)).To(BeFalse(), "an entry before")
 		s.Tenant(2)
 		s.mvs2.Passed()
 		s.Obeys(block(added))
-		s.listed(trial.IPv4.DVA1, "one with cluster-wide ports", withClusterPorts)
+		s.listed(f.DVA1, "one with cluster-wide ports", withClusterPorts)
 		ports := s.PortFile()
-		ports.Eventually(at(trial.IPv4.DVA1, 80), "shared MVS1 MVS2")
-		ports.Eventually(at(trial.IPv4.DVA1, 7000), "unique MVS1")
-		ports.Eventually(at(trial.IPv4.DVA1, 7001), "unique MVS2")
-		ports.Eventually(at(trial.IPv4.DVA1, 7002), "unique MVS1")
-		ports.ExpectClean(trial.IPv4.DVA1)
-		s.program.Refused(unix.EADDRINUSE, at(trial.IPv4.DVA1, 7001))
+		ports.Eventually(f.At(80), "shared MVS1 MVS2")
+		ports.Eventually(f.At(7000), "unique MVS1")
+		ports.Eventually(f.At(7001), "unique MVS2")
+		ports.Eventually(f.At(7002), "unique MVS1")
+		ports.ExpectClean(f.DVA1)
+		s.program.Refused(unix.EADDRINUSE, f.At(7001))
 		s.program.Do("close idle")
-		ports.Eventually(at(trial.IPv4.DVA1, 7002), "available")
+		ports.Eventually(f.At(7002), "available")
+	})
+
+	// What was marked on behalf of a target, which may not know of it, is lost with a file that is
+	// damaged, and marked again in the next one as soon as the target is there (I24).
+	It("marks the ports of targets again where the common storage was damaged", requirements.Covers("T21", "I24"), func() {
+		s := inUse(f)
+		tenant := s.Tenant(2)
+		s.Obeys(block(added))
+		tenant.Eventually(f.At(7001), "unique MVS2")
+		tenant.Truncate(0)
+		s.EventuallyPorts(s.Stack, control.PortsDegraded)
+		tenant.End()
+		tenant.Unlink()
+		ports := s.Tenant(2)
+		ports.Eventually(f.At(7001), "unique MVS2")
+		ports.Eventually(f.At(80), "shared MVS1 MVS2")
+		ports.Eventually(f.At(7002), "unique MVS1")
+		ports.ExpectClean(f.DVA1)
 	})
 
 	// A target that hears of it marks what it holds itself.
 	It("marks what a target has in use", requirements.Covers("T21"), func() {
-		plain := trial.Owned(trial.IPv4.DVA1, 1, trial.On(trial.ToAll, trial.Only(80)))
-		s := newTarget(trial.UnitConfig{})
+		plain := f.Owned(f.DVA1, 1, trial.On(trial.ToAll, trial.Only(80)))
+		s := newTarget(f, trial.UnitConfig{})
 		s.mvs2.TellAll(contract.VIPAList{DVIPAs: []contract.DVIPA{plain}})
-		s.program.Binds("a", at(trial.IPv4.DVA1, 7000))
-		s.program.Binds("b", at(trial.IPv4.DVA1, 80))
+		s.program.Binds("a", f.At(7000))
+		s.program.Binds("b", f.At(80))
 		s.tell()
 		ports := s.PortFile()
-		ports.Eventually(at(trial.IPv4.DVA1, 7000), "unique MVS1")
-		ports.Eventually(at(trial.IPv4.DVA1, 80), "shared MVS1")
+		ports.Eventually(f.At(7000), "unique MVS1")
+		ports.Eventually(f.At(80), "shared MVS1")
 	})
 
 	// A dry run says what would change in the plex, and changes nothing (I28): neither the list nor the
 	// coupling facility.
 	It("is only told of by a dry run", requirements.Covers("I28"), func() {
-		s := inUse()
+		s := inUse(f)
 		s.mvs2.Passed()
 		answer, err := s.Obey(block(added), true)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(answer.Applied).To(BeFalse())
 		Expect(answer.Changes).To(ContainElement(HaveField("Statement", ContainSubstring("CLUSTERPORTS"))))
 		s.unchanged()
-		Expect(s.PortFile().HasEntry(trial.IPv4.DVA1)).To(BeFalse(), "an entry after a dry run")
+		Expect(s.PortFile().HasEntry(f.DVA1)).To(BeFalse(), "an entry after a dry run")
 	})
 
 	// Two stacks that use one port which is to be unique are a conflict: a dry run names it, and the
 	// statement marks the port for both.
 	It("conflicts where two stacks use one port", requirements.Covers("I28", "T21"), func() {
-		s := inUse()
+		s := inUse(f)
 		s.Tenant(2)
-		s.mvs2.Say(s.mvs2.NEWCONN(contract.Connection{Remote: at(trial.IPv4.Client, 9001), Local: at(trial.IPv4.DVA1, 7000)}))
+		s.mvs2.Say(s.mvs2.NEWCONN(contract.Connection{Remote: at(f.Client, 9001), Local: f.At(7000)}))
 		s.Settled(s.mvs2)
 		dry, err := s.Obey(block(added), true)
 		Expect(err).NotTo(HaveOccurred())
 		Expect(dry.Conflicts).To(ContainElement(HaveField("Text", ContainSubstring("7000"))))
 		Expect(s.Obeys(block(added)).Conflicts).To(ContainElement(HaveField("Text", ContainSubstring("7000"))))
-		s.PortFile().Eventually(at(trial.IPv4.DVA1, 7000), "unique MVS1 MVS2")
+		s.PortFile().Eventually(f.At(7000), "unique MVS1 MVS2")
 	})
 })
 
@@ -136,32 +154,32 @@ func (s *stack) unchanged() {
 	}
 }
 
-var _ = Describe("statements at run time", func() {
+var _ = trial.DescribeFamilies("statements at run time", func(f trial.Family) {
 	// With one mistake none of them takes effect, and the place of it is told (I28).
 	DescribeTable("change nothing where there is an error",
 		func(text string, line, column int) {
-			s := newOwner(trial.UnitConfig{Profile: block("VIPADEFINE 255.255.255.0 DVA1")})
+			s := newOwner(f, trial.UnitConfig{Profile: block("VIPADEFINE MASK DVA1")})
 			_, err := s.Obey(text, false)
 			var refused *control.StatusError
 			Expect(errors.As(err, &refused)).To(BeTrue(), "an answer that refuses: %v", err)
 			Expect(refused.Status).To(Equal(http.StatusBadRequest))
 			Expect(refused.Errors).To(ContainElement(And(HaveField("File", "obey.profile"), HaveField("Line", line), HaveField("Column", column))))
 			s.unchanged()
-			s.program.Refused(unix.EADDRNOTAVAIL, at(trial.IPv4.DVB1, 5000))
+			s.program.Refused(unix.EADDRNOTAVAIL, at(f.DVB1, 5000))
 		},
-		Entry("of the language", requirements.Covers("I28"), "VIPADYNAMIC VIPADEFINE 255.255.255.0 DVB1\nVIPADEFFFINE ENDVIPADYNAMIC", 2, 1),
+		Entry("of the language", requirements.Covers("I28"), "VIPADYNAMIC VIPADEFINE MASK DVB1\nVIPADEFFFINE ENDVIPADYNAMIC", 2, 1),
 		Entry("of what the statements add up to", requirements.Covers("I28", "I14"),
-			"VIPADYNAMIC VIPADEFINE 255.255.255.0 DVB1\nVIPADISTRIBUTE 192.168.44.99 DESTIP ALL ENDVIPADYNAMIC", 2, 16),
+			"VIPADYNAMIC VIPADEFINE MASK DVB1\nVIPADISTRIBUTE "+f.Nowhere.String()+" DESTIP ALL ENDVIPADYNAMIC", 2, 16),
 	)
 
 	// What is added is in force at once: a new DVIPA, and the distribution of it, which the partners
 	// hear in the complete list (T19).
 	It("are in force at once", requirements.Covers("I28", "T19"), func() {
-		s := newOwner(trial.UnitConfig{Profile: owner()})
+		s := newOwner(f, trial.UnitConfig{Profile: owner()})
 		s.mvs2.Passed()
-		s.Obeys(block("VIPADEFINE CLUSTERPORTS 255.255.255.0 DVB1 VIPADISTRIBUTE DVB1 PORT 60 DESTIP XCF1, XCF2"))
-		s.listed(trial.IPv4.DVB1, "distributed", func(d contract.DVIPA) bool { return d.ClusterPorts && d.Distribution != nil && d.Owner })
-		service := s.program.Listens("a", at(trial.IPv4.DVB1, 60))
+		s.Obeys(block("VIPADEFINE CLUSTERPORTS MASK DVB1 VIPADISTRIBUTE DVB1 PORT 60 DESTIP XCF1, XCF2"))
+		s.listed(f.DVB1, "distributed", func(d contract.DVIPA) bool { return d.ClusterPorts && d.Distribution != nil && d.Owner })
+		service := s.program.Listens("a", at(f.DVB1, 60))
 		s.EventuallyServed(service)
 		s.mvs2.Say(s.mvs2.SRVSTAT(service, true))
 		s.EventuallyForwarded(service, s.mvs2)
@@ -171,43 +189,39 @@ var _ = Describe("statements at run time", func() {
 	// A statement replaces what its kind said of the address before: without CLUSTERPORTS the coupling
 	// facility is not asked any more.
 	It("replace what was said before", requirements.Covers("I28", "T19"), func() {
-		s := newOwner(trial.UnitConfig{Profile: block("VIPADEFINE CLUSTERPORTS 255.255.255.0 DVA1")})
-		s.Tenant(2).Take(trial.IPv4.DVA1, true, 5000)
-		s.program.Refused(unix.EADDRINUSE, at(trial.IPv4.DVA1, 5000))
+		s := newOwner(f, trial.UnitConfig{Profile: block("VIPADEFINE CLUSTERPORTS MASK DVA1")})
+		s.Tenant(2).Take(f.DVA1, true, 5000)
+		s.program.Refused(unix.EADDRINUSE, f.At(5000))
 		s.mvs2.Passed()
-		s.Obeys(block("VIPADEFINE 255.255.255.0 DVA1"))
-		s.listed(trial.IPv4.DVA1, "one without cluster-wide ports", func(d contract.DVIPA) bool { return !d.ClusterPorts })
-		s.program.Binds("a", at(trial.IPv4.DVA1, 5000))
+		s.Obeys(block("VIPADEFINE MASK DVA1"))
+		s.listed(f.DVA1, "one without cluster-wide ports", func(d contract.DVIPA) bool { return !d.ClusterPorts })
+		s.program.Binds("a", f.At(5000))
 	})
 
 	// A rule for sources that is added concerns connections from then on.
 	It("choose the source of later connections", requirements.Covers("I26", "I28"), func() {
-		s := newOwner(trial.UnitConfig{Profile: owner()})
-		s.opens(source{"APPB", self}, nil)
+		s := newOwner(f, trial.UnitConfig{Profile: owner()})
+		s.opens(source{"APPB", s.self}, nil)
 		s.Obeys(block("SOURCEIPA DVA1 APPB"))
-		s.opens(source{"APPB", trial.IPv4.DVA1}, nil)
+		s.opens(source{"APPB", f.DVA1}, nil)
 	})
 })
 
-// Addresses of the ranges of the specs here.
-var (
-	firstOfRange  = netip.MustParseAddr("192.168.44.70")
-	secondOfRange = netip.MustParseAddr("192.168.44.71")
-)
+var _ = trial.DescribeFamilies("VIPARange at run time", func(f trial.Family) {
+	first, second := f.InRange(6), f.InRange(7)
 
-var _ = Describe("VIPARange at run time", func() {
 	// "When a VIPARANGE configuration statement with the CLUSTERPORTS keyword is processed, the
 	// communication protocol stack searches its list of IP addresses to find active ones within the
 	// designated range. For each such IP address, the connection table is searched" (T22).
 	It("with CLUSTERPORTS marks the ports of every active address in it", requirements.Covers("T22", "T20"), func() {
-		s := newOwner(trial.UnitConfig{Profile: block("VIPARANGE 255.255.255.240 192.168.44.64")})
-		for name, dvipa := range map[string]netip.Addr{"a": firstOfRange, "b": secondOfRange} {
+		s := newOwner(f, trial.UnitConfig{Profile: block(f.VIPARange(""))})
+		for name, dvipa := range map[string]netip.Addr{"a": first, "b": second} {
 			s.program.Listens(name, at(dvipa, 7000))
 			s.EventuallyServed(at(dvipa, 7000))
 		}
-		s.Obeys(block("VIPARANGE CLUSTERPORTS 255.255.255.240 192.168.44.64"))
+		s.Obeys(block(f.VIPARange("CLUSTERPORTS")))
 		ports := s.PortFile()
-		for _, dvipa := range []netip.Addr{firstOfRange, secondOfRange} {
+		for _, dvipa := range []netip.Addr{first, second} {
 			ports.Eventually(at(dvipa, 7000), "unique MVS1")
 			ports.ExpectClean(dvipa)
 		}
@@ -217,25 +231,25 @@ var _ = Describe("VIPARange at run time", func() {
 	// does not affect dynamic VIPAs created under the range before the keyword DISTribute was added"
 	// (T18).
 	It("with DISTribute concerns later addresses alone", requirements.Covers("T18"), func() {
-		s := newOwner(trial.UnitConfig{Profile: block("VIPARANGE 255.255.255.240 192.168.44.64")})
+		s := newOwner(f, trial.UnitConfig{Profile: block(f.VIPARange(""))})
 		s.mvs2.Passed()
-		s.program.Listens("a", at(firstOfRange, 80))
+		s.program.Listens("a", at(first, 80))
 		distributed := func(want bool) func(contract.DVIPA) bool {
 			return func(d contract.DVIPA) bool { return (d.Distribution != nil) == want }
 		}
-		s.listed(firstOfRange, "not distributed", distributed(false))
-		s.Obeys(block("VIPARANGE DISTRIBUTE 255.255.255.240 192.168.44.64"))
-		second := s.program.Listens("b", at(secondOfRange, 80))
-		s.listed(secondOfRange, "distributed", distributed(true))
-		s.mvs2.Say(s.mvs2.SRVSTAT(second, true))
-		s.EventuallyForwarded(second, s.mvs2)
+		s.listed(first, "not distributed", distributed(false))
+		s.Obeys(block(f.VIPARange("DISTRIBUTE")))
+		later := s.program.Listens("b", at(second, 80))
+		s.listed(second, "distributed", distributed(true))
+		s.mvs2.Say(s.mvs2.SRVSTAT(later, true))
+		s.EventuallyForwarded(later, s.mvs2)
 
 		var last contract.VIPAList
 		for _, l := range trial.Told[contract.VIPAList](s.mvs2.Said()) {
 			last = l
 		}
 		Expect(last.DVIPAs).To(ContainElement(And(
-			HaveField("Prefix.Addr()", firstOfRange), HaveField("Distribution", BeNil()))))
-		s.ExpectServed(segment.NewSYN(s.From(), at(firstOfRange, 80)))
+			HaveField("Prefix.Addr()", first), HaveField("Distribution", BeNil()))))
+		s.ExpectServed(segment.NewSYN(s.From(), at(first, 80)))
 	})
 })

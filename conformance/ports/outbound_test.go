@@ -10,27 +10,25 @@ import (
 	"github.com/plexlab-dev/plexlab/conformance/requirements"
 	"github.com/plexlab-dev/plexlab/conformance/trial"
 	"github.com/plexlab-dev/plexlab/harness/peer"
+	"github.com/plexlab-dev/plexlab/harness/puppet"
 	"github.com/plexlab-dev/plexlab/harness/segment"
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 	"github.com/plexlab-dev/plexlab/nodes/contract"
 	"github.com/plexlab-dev/plexlab/topo"
 )
 
-// self is the stack's own address on network 44.
-var self = netip.MustParseAddr("192.168.44.101")
-
-var _ = Describe("a connection that an application opens", func() {
+var _ = trial.DescribeFamilies("a connection that an application opens", func(f trial.Family) {
 	// "Programs initiating outbound connections seldom specify source IP address, and almost never
 	// specify the port" (T39): they get the DVIPA of their rule (T25) and a port of it that nobody
 	// else in the plex has. What comes back reaches the application.
 	It("gets source address and port from its stack", requirements.Covers("T39", "T25", "I15", "T9", "profile/SOURCEIPA"), func() {
-		s := newOwner(trial.UnitConfig{Profile: owner("SOURCEIPA DVA1 APPA")})
+		s := newOwner(f, trial.UnitConfig{Profile: owner("SOURCEIPA DVA1 APPA")})
 		c := s.connects("a")
-		Expect(c.local.Addr()).To(Equal(trial.IPv4.DVA1))
+		Expect(c.local.Addr()).To(Equal(f.DVA1))
 		s.PortFile().Expect(c.local, "unique MVS1")
-		s.reply(segment.NewData(server, c.local, c.next, segment.InitialSequence, []byte("hello")))
+		s.reply(segment.NewData(s.server, c.local, c.next, segment.InitialSequence, []byte("hello")))
 		s.program.Do("send a request")
-		_, err := s.Capture.On(s.OutsideLink).Sent().Await(s.Soon(), segment.Pattern{Src: c.local, Dst: server, Payload: []byte("request")})
+		_, err := s.Capture.On(s.OutsideLink).Sent().Await(s.Soon(), segment.Pattern{Src: c.local, Dst: s.server, Payload: []byte("request")})
 		Expect(err).NotTo(HaveOccurred())
 	})
 
@@ -40,64 +38,64 @@ var _ = Describe("a connection that an application opens", func() {
 	// finds the way.
 	DescribeTable("is told to the routing stack before its SYN leaves",
 		func(local netip.AddrPort) {
-			s := newTarget(trial.UnitConfig{})
-			s.program.Do("socket a")
+			s := newTarget(f, trial.UnitConfig{})
+			s.program.Do(trial.SocketOrder("a", s.server))
 			if local.IsValid() {
 				s.program.Do("bind a " + local.String())
 			}
 			since := s.Capture.Mark()
-			s.program.Begin("connect a " + server.String())
-			told := s.mvs2.ExpectMessage(newconn).(contract.NEWCONN)
+			s.program.Begin("connect a " + s.server.String())
+			told := s.mvs2.ExpectMessage(newconn(s.server)).(contract.NEWCONN)
 			Expect(told).To(And(
-				HaveField("DVIPA", trial.IPv4.DVA1), HaveField("XCF", trial.IPv4.XCF(1)), HaveField("Epoch", uint64(1))))
+				HaveField("DVIPA", f.DVA1), HaveField("XCF", f.XCF(1)), HaveField("Epoch", uint64(1))))
 			connection := told.Connections[0]
 			// Whatever had left with the message would have left before the answer to this.
-			stray := segment.NewACK(s.From(), at(self, trial.MarkerPort), 1, 1)
+			stray := segment.NewACK(s.From(), at(s.self, trial.MarkerPort), 1, 1)
 			s.Send(stray)
 			marker := segment.Pattern{Src: stray.Dst, Dst: stray.Src, Has: segment.RST}
-			Expect(s.Capture.On(s.OutsideLink).Sent().After(since).NoneBefore(s.Soon(), toServer, marker)).To(Succeed())
+			Expect(s.Capture.On(s.OutsideLink).Sent().After(since).NoneBefore(s.Soon(), s.toServer(), marker)).To(Succeed())
 
 			s.mvs2.Say(contract.NEWCONNAck{Acknowledge: told.Acknowledge})
 			syn := s.outgoing(since)
 			Expect(syn.Src).To(Equal(connection.Local))
 			s.reply(syn.Answer(segment.SYN, 5000))
-			Expect(s.program.Answer().Errno).To(BeZero(), "connect to %s", server)
+			Expect(s.program.Answer().Errno).To(BeZero(), "connect to %s", s.server)
 		},
 		Entry("without a bind", requirements.Covers("T31", "I25", "T39"), netip.AddrPort{}),
-		Entry("bound to port 0", requirements.Covers("T31", "I25"), at(trial.IPv4.DVA1, 0)),
-		Entry("bound to a port", requirements.Covers("T31", "I25"), at(trial.IPv4.DVA1, 5000)),
-		Entry("bound to a port that is distributed", requirements.Covers("T31", "I25"), at(trial.IPv4.DVA1, 80)),
+		Entry("bound to port 0", requirements.Covers("T31", "I25"), f.At(0)),
+		Entry("bound to a port", requirements.Covers("T31", "I25"), f.At(5000)),
+		Entry("bound to a port that is distributed", requirements.Covers("T31", "I25"), f.At(80)),
 	)
 
 	// "When either of the connections ends, the VIPA distribution function sends a TERMCONN message"
 	// (T41). The port is given back, and rests: for 60 s unless the plex says otherwise nobody gets
 	// it who does not name it (I22).
 	It("ends with TERMCONN, and its port rests", requirements.Covers("T41", "I22", "T31"), func() {
-		s := newTarget(trial.UnitConfig{})
+		s := newTarget(f, trial.UnitConfig{})
 		c := s.connects("a")
 		s.PortFile().Expect(c.local, "unique MVS1")
 		s.reset(c)
 		s.mvs2.ExpectMessage(peer.Is(contract.TERMCONN{
-			DVIPA: trial.IPv4.DVA1, XCF: trial.IPv4.XCF(1), Epoch: 1,
-			Connections: []contract.Connection{{Remote: server, Local: c.local}},
+			DVIPA: f.DVA1, XCF: f.XCF(1), Epoch: 1,
+			Connections: []contract.Connection{{Remote: s.server, Local: c.local}},
 		}))
 		s.program.Do("close a")
 		s.PortFile().Eventually(c.local, "resting")
-		s.PortFile().ExpectClean(trial.IPv4.DVA1)
+		s.PortFile().ExpectClean(f.DVA1)
 	})
 
 	// A connection that does not come about ends as well: refused, or given up by a program that dies
 	// while it waits. The owner hears of its end, and with the socket its port is not held any more.
 	DescribeTable("that fails returns its port",
 		func(fail func(s *stack, syn segment.Segment)) {
-			s := newTarget(trial.UnitConfig{})
-			s.program.Do("socket a")
+			s := newTarget(f, trial.UnitConfig{})
+			s.program.Do(trial.SocketOrder("a", s.server))
 			since := s.Capture.Mark()
-			s.program.Begin("connect a " + server.String())
+			s.program.Begin("connect a " + s.server.String())
 			connection := s.acknowledge()
 			fail(s, s.outgoing(since))
 			s.mvs2.ExpectMessage(peer.Is(contract.TERMCONN{
-				DVIPA: trial.IPv4.DVA1, XCF: trial.IPv4.XCF(1), Epoch: 1, Connections: []contract.Connection{connection},
+				DVIPA: f.DVA1, XCF: f.XCF(1), Epoch: 1, Connections: []contract.Connection{connection},
 			}))
 			s.PortFile().EventuallyFree(connection.Local)
 		},
@@ -112,20 +110,20 @@ var _ = Describe("a connection that an application opens", func() {
 	// Where nothing is left connect fails, as it does where the ephemeral ports of one machine are used
 	// up, with "address not available" (I27); no SYN leaves.
 	It("is refused when no port is left", requirements.Covers("I27"), func() {
-		s := newTarget(trial.UnitConfig{ClusterPorts: topo.ClusterPorts{First: 5000, Last: 5001}})
-		s.Tenant(2).Take(trial.IPv4.DVA1, true, 5000, 5001)
+		s := newTarget(f, trial.UnitConfig{ClusterPorts: topo.ClusterPorts{First: 5000, Last: 5001}})
+		s.Tenant(2).Take(f.DVA1, true, 5000, 5001)
 		since := s.Capture.Mark()
-		s.program.Do("socket a")
-		Expect(s.program.Try("connect a " + server.String()).Errno).To(Equal(unix.EADDRNOTAVAIL))
-		Expect(s.Capture.On(s.OutsideLink).Sent().After(since).Matching(toServer)).To(BeEmpty())
+		s.program.Do(trial.SocketOrder("a", s.server))
+		Expect(s.program.Try("connect a " + s.server.String()).Errno).To(Equal(unix.EADDRNOTAVAIL))
+		Expect(s.Capture.On(s.OutsideLink).Sent().After(since).Matching(s.toServer())).To(BeEmpty())
 	})
 
 	// The port that a program bound itself stays its own through any number of failed attempts.
 	It("keeps the port that the program bound", requirements.Covers("I18", "T41"), func() {
-		s := newTarget(trial.UnitConfig{})
-		local := s.program.Binds("a", at(trial.IPv4.DVA1, 0))
+		s := newTarget(f, trial.UnitConfig{})
+		local := s.program.Binds("a", f.At(0))
 		since := s.Capture.Mark()
-		s.program.Begin("connect a " + server.String())
+		s.program.Begin("connect a " + s.server.String())
 		connection := s.acknowledge()
 		s.reply(s.outgoing(since).Answer(segment.RST, 0))
 		Expect(s.program.Answer().Errno).To(Equal(unix.ECONNREFUSED))
@@ -137,12 +135,12 @@ var _ = Describe("a connection that an application opens", func() {
 	// MSG_FASTOPEN would connect past everybody who watches connect; the answer is that of a kernel that
 	// has it off.
 	It("is not opened by sending", requirements.Covers("T31"), func() {
-		s := newTarget(trial.UnitConfig{})
+		s := newTarget(f, trial.UnitConfig{})
 		since := s.Capture.Mark()
-		s.program.Do("socket a")
-		Expect(s.program.Try("fastopen a " + server.String()).Errno).To(Equal(unix.EOPNOTSUPP))
+		s.program.Do(trial.SocketOrder("a", s.server))
+		Expect(s.program.Try("fastopen a " + s.server.String()).Errno).To(Equal(unix.EOPNOTSUPP))
 		s.connect("a")
-		Expect(s.Capture.On(s.OutsideLink).Sent().After(since).Matching(toServer)).To(HaveLen(1))
+		Expect(s.Capture.On(s.OutsideLink).Sent().After(since).Matching(s.toServer())).To(HaveLen(1))
 	})
 })
 
@@ -157,10 +155,10 @@ func (s *stack) opens(src source, from *trial.Partner) {
 	GinkgoHelper()
 	program := s.Program(s.Stack, src.application)
 	since := s.Capture.Mark()
-	program.Do("socket a nonblocking")
-	program.Begin("connect a " + server.String())
-	if src.want != self && from != nil {
-		m := from.ExpectMessage(newconn).(contract.NEWCONN)
+	program.Do(trial.SocketOrder("a", s.server, puppet.Nonblocking))
+	program.Begin("connect a " + s.server.String())
+	if src.want != s.self && from != nil {
+		m := from.ExpectMessage(newconn(s.server)).(contract.NEWCONN)
 		Expect(m.DVIPA).To(Equal(src.want), "source of %s", src.application)
 		from.Say(contract.NEWCONNAck{Acknowledge: m.Acknowledge})
 	}
@@ -169,68 +167,68 @@ func (s *stack) opens(src source, from *trial.Partner) {
 	program.Kill()
 }
 
-var _ = Describe("SOURCEIPA", func() {
+var _ = trial.DescribeFamilies("SOURCEIPA", func(f trial.Family) {
 	// "SOURCEIPA DVB1 APPB": by application, the most specific rule first; the list takes the rules to
 	// a stack that has no profile (I26).
 	It("chooses by the most specific rule, on a stack without a profile", requirements.Covers("I26", "T25", "profile/SOURCEIPA"), func() {
-		s := newTarget(trial.UnitConfig{})
-		second := trial.Clustered(trial.IPv4.DVB1, 1, trial.ToAll)
-		s.mvs2.TellAll(contract.VIPAList{DVIPAs: []contract.DVIPA{clustered, second}, SourceIPAs: []contract.SourceIPA{
-			{Address: trial.IPv4.DVA1, Application: "AP*"},
-			{Address: trial.IPv4.DVB1, Application: "APP*"},
-			{Address: trial.IPv4.DVA1, Application: "APPB"},
+		s := newTarget(f, trial.UnitConfig{})
+		second := f.Clustered(f.DVB1, 1, trial.ToAll)
+		s.mvs2.TellAll(contract.VIPAList{DVIPAs: []contract.DVIPA{clustered(f), second}, SourceIPAs: []contract.SourceIPA{
+			{Address: f.DVA1, Application: "AP*"},
+			{Address: f.DVB1, Application: "APP*"},
+			{Address: f.DVA1, Application: "APPB"},
 		}})
-		for _, src := range []source{{"APPB", trial.IPv4.DVA1}, {"APPC", trial.IPv4.DVB1}, {"APX", trial.IPv4.DVA1}, {"OTHER", self}} {
+		for _, src := range []source{{"APPB", f.DVA1}, {"APPC", f.DVB1}, {"APX", f.DVA1}, {"OTHER", s.self}} {
 			s.opens(src, s.mvs2)
 		}
-		s.mvs2.TellAll(contract.VIPAList{DVIPAs: []contract.DVIPA{clustered, second}, SourceIPAs: []contract.SourceIPA{
-			{Address: trial.IPv4.DVB1, Application: "*"},
+		s.mvs2.TellAll(contract.VIPAList{DVIPAs: []contract.DVIPA{clustered(f), second}, SourceIPAs: []contract.SourceIPA{
+			{Address: f.DVB1, Application: "*"},
 		}})
-		s.opens(source{"OTHER", trial.IPv4.DVB1}, s.mvs2)
+		s.opens(source{"OTHER", f.DVB1}, s.mvs2)
 	})
 
 	// A rule of the own profile comes before what others say, and a rule whose address is not active
 	// here is none.
 	It("of the own profile comes first, of an address that is not active never", requirements.Covers("I26", "T25"), func() {
-		s := newOwner(trial.UnitConfig{Profile: `
+		s := newOwner(f, trial.UnitConfig{Profile: `
 			VIPADYNAMIC
-			VIPADEFINE CLUSTERPORTS 255.255.255.0 DVB1
+			VIPADEFINE CLUSTERPORTS MASK DVB1
 			SOURCEIPA DVB1 APPA
 			ENDVIPADYNAMIC`})
-		s.tell(contract.SourceIPA{Address: trial.IPv4.DVA1, Application: "APPA"}, contract.SourceIPA{Address: trial.IPv4.DVA1, Application: "APPB"})
-		s.opens(source{"APPA", trial.IPv4.DVB1}, nil)
-		s.opens(source{"APPB", trial.IPv4.DVA1}, s.mvs2)
-		s.mvs2.TellAll(contract.VIPAList{SourceIPAs: []contract.SourceIPA{{Address: trial.IPv4.DVA1, Application: "APPB"}}})
-		s.opens(source{"APPB", self}, nil)
+		s.tell(contract.SourceIPA{Address: f.DVA1, Application: "APPA"}, contract.SourceIPA{Address: f.DVA1, Application: "APPB"})
+		s.opens(source{"APPA", f.DVB1}, nil)
+		s.opens(source{"APPB", f.DVA1}, s.mvs2)
+		s.mvs2.TellAll(contract.VIPAList{SourceIPAs: []contract.SourceIPA{{Address: f.DVA1, Application: "APPB"}}})
+		s.opens(source{"APPB", s.self}, nil)
 	})
 
 	// It is about connections to the network: neither those to the stacks, nor those within the stack,
 	// nor those that the application has bound to another address.
 	It("leaves other connections alone", requirements.Covers("I26"), func() {
-		s := newTarget(trial.UnitConfig{})
-		listener := s.program.Listens("l", at(netip.IPv4Unspecified(), 7000))
-		for name, to := range map[string]netip.Addr{"own": self, "loopback": netip.MustParseAddr("127.0.0.1")} {
+		s := newTarget(f, trial.UnitConfig{})
+		listener := s.program.Listens("l", at(f.Any, 7000))
+		for name, to := range map[string]netip.Addr{"own": s.self, "loopback": f.Loopback} {
 			local := s.program.Connects(name, at(to, listener.Port()))
 			Expect(local.Addr()).To(Equal(to), "source of a connection to %s", to)
 		}
-		theirs, err := s.Lab.Listen(s.Context(), "MVS2", "tcp", at(trial.IPv4.XCF(2), 7000))
+		theirs, err := s.Lab.Listen(s.Context(), "MVS2", "tcp", at(f.XCF(2), 7000))
 		verdict.Engine(err, "listen on MVS2")
 		DeferCleanup(func() { theirs.Close() })
-		Expect(s.program.Connects("xcf", at(trial.IPv4.XCF(2), 7000)).Addr()).To(Equal(trial.IPv4.XCF(1)), "source of a connection to a stack")
+		Expect(s.program.Connects("xcf", at(f.XCF(2), 7000)).Addr()).To(Equal(f.XCF(1)), "source of a connection to a stack")
 
-		s.program.Do("socket b nonblocking", "bind b "+at(self, 0).String())
+		s.program.Do(trial.SocketOrder("b", s.server, puppet.Nonblocking), "bind b "+at(s.self, 0).String())
 		since := s.Capture.Mark()
-		Expect(s.program.Try("connect b " + server.String()).Errno).To(Equal(unix.EINPROGRESS))
-		Expect(s.outgoing(since).Src.Addr()).To(Equal(self))
+		Expect(s.program.Try("connect b " + s.server.String()).Errno).To(Equal(unix.EINPROGRESS))
+		Expect(s.outgoing(since).Src.Addr()).To(Equal(s.self))
 		Expect(trial.Told[contract.NEWCONN](s.mvs2.Said())).To(BeEmpty())
 	})
 })
 
-var _ = Describe("a port that carried an outbound connection", func() {
+var _ = trial.DescribeFamilies("a port that carried an outbound connection", func(f trial.Family) {
 	// It could meet the remains of the connection at the other end: until it has rested nobody is given
 	// it who does not name it; who names it has it at once (I22).
 	It("rests unless it is asked for", requirements.Covers("I22", "I29"), func() {
-		s := newOwner(trial.UnitConfig{
+		s := newOwner(f, trial.UnitConfig{
 			Profile: owner("SOURCEIPA DVA1 APPA"), ClusterPorts: topo.ClusterPorts{First: 5000, Last: 5001},
 		})
 		ports := s.PortFile()
@@ -239,9 +237,9 @@ var _ = Describe("a port that carried an outbound connection", func() {
 		s.program.Do("close a")
 		ports.Eventually(first.local, "resting")
 
-		other := s.program.Binds("b", at(trial.IPv4.DVA1, 0))
+		other := s.program.Binds("b", f.At(0))
 		Expect(other).NotTo(Equal(first.local))
-		s.program.Refused(unix.EADDRINUSE, at(trial.IPv4.DVA1, 0))
+		s.program.Refused(unix.EADDRINUSE, f.At(0))
 		s.program.Binds("c", first.local)
 		ports.Expect(first.local, "unique MVS1")
 		s.program.Do("close c")
@@ -249,31 +247,31 @@ var _ = Describe("a port that carried an outbound connection", func() {
 	})
 
 	It("is given out again when it has rested", requirements.Covers("I22"), func() {
-		s := newOwner(trial.UnitConfig{
+		s := newOwner(f, trial.UnitConfig{
 			Profile: owner("SOURCEIPA DVA1 APPA"), ClusterPorts: topo.ClusterPorts{First: 5000, Last: 5000, RestS: new(2)},
 		})
 		first := s.connects("a")
 		s.reset(first)
 		s.program.Do("close a")
 		s.PortFile().Eventually(first.local, "resting")
-		s.program.Refused(unix.EADDRINUSE, at(trial.IPv4.DVA1, 0))
+		s.program.Refused(unix.EADDRINUSE, f.At(0))
 		s.PortFile().Eventually(first.local, "available")
-		Expect(s.program.Binds("b", at(trial.IPv4.DVA1, 0))).To(Equal(first.local))
+		Expect(s.program.Binds("b", f.At(0))).To(Equal(first.local))
 	})
 
 	// The end that closes first is in TIME_WAIT. Where that is the stack's own, the port is still in
 	// use (I18), and it rests afterwards.
 	It("is in use while its stack remembers the connection", requirements.Covers("I18", "I22"), func() {
-		s := newOwner(trial.UnitConfig{Profile: owner("SOURCEIPA DVA1 APPA")})
+		s := newOwner(f, trial.UnitConfig{Profile: owner("SOURCEIPA DVA1 APPA")})
 		c := s.connects("a")
 		s.program.Do("close a")
-		fin := segment.Pattern{Src: c.local, Dst: server, Has: segment.FIN}
+		fin := segment.Pattern{Src: c.local, Dst: s.server, Has: segment.FIN}
 		packet, err := s.Capture.On(s.OutsideLink).Sent().Await(s.Soon(), fin)
 		Expect(err).NotTo(HaveOccurred())
 		s.reply(packet.Decode().Segment.Answer(segment.FIN, c.next))
 		s.PortFile().Expect(c.local, "unique MVS1")
 		s.EventuallyRemnant(s.Stack, c.local)
-		marker := s.program.Binds("m", at(trial.IPv4.DVA1, 0))
+		marker := s.program.Binds("m", f.At(0))
 		s.program.Do("close m")
 		s.PortFile().Eventually(marker, "available")
 		s.PortFile().Expect(c.local, "unique MVS1")

@@ -26,9 +26,6 @@ func TestPorts(t *testing.T) { trial.Suite(t, "ports", impl.ClusterPorts, impl.O
 
 var at = trial.At
 
-// server is where programs of the stack under test connect to: a scripted one on network 44.
-var server = at(trial.IPv4.Client, 9000)
-
 // both runs a spec with either sharing technique.
 func both(spec func(sharing string)) {
 	for _, sharing := range []string{topo.SharingPortFile, topo.SharingDistributor} {
@@ -40,40 +37,50 @@ func both(spec func(sharing string)) {
 func owner(more ...string) string {
 	return fmt.Sprintf(`
 		VIPADYNAMIC
-		VIPADEFINE CLUSTERPORTS 255.255.255.0 DVA1
+		VIPADEFINE CLUSTERPORTS MASK DVA1
 		VIPADISTRIBUTE DVA1 PORT 80 DESTIP ALL
 		%s
 		ENDVIPADYNAMIC`, strings.Join(more, "\n"))
 }
 
 // clustered is what MVS2 lists where it is the owner, with rules for sources.
-var clustered = trial.Clustered(trial.IPv4.DVA1, 1, trial.On(trial.ToAll, trial.Only(80)))
+func clustered(f trial.Family) contract.DVIPA {
+	return f.Clustered(f.DVA1, 1, trial.On(trial.ToAll, trial.Only(80)))
+}
 
 // A stack is the one under test, with a program on it.
 type stack struct {
 	*trial.UnitTrial
+	f       trial.Family
 	mvs2    *trial.Partner
 	program *trial.Program
+	// server is where programs connect to: a scripted one on network 44. self is the stack's own address
+	// there.
+	server netip.AddrPort
+	self   netip.Addr
 	// visitor sends from behind MVS2, where that is the owner.
 	visitor *segment.Host
 }
 
 // newOwner starts a stack that owns DVA1.
-func newOwner(c trial.UnitConfig) *stack {
+func newOwner(f trial.Family, c trial.UnitConfig) *stack {
 	GinkgoHelper()
 	c.Partners = []int{2}
-	u := trial.IPv4.Unit(c)
-	return &stack{UnitTrial: u, mvs2: u.Join(2), program: u.Program(u.Stack, "APPA")}
+	u := f.Unit(c)
+	return &stack{
+		UnitTrial: u, f: f, mvs2: u.Join(2), program: u.Program(u.Stack, "APPA"),
+		server: at(f.Client, 9000), self: f.Outside(1),
+	}
 }
 
 // newTarget starts a stack that is a target of DVA1, which MVS2 owns; APPA has it as source.
-func newTarget(c trial.UnitConfig) *stack {
+func newTarget(f trial.Family, c trial.UnitConfig) *stack {
 	GinkgoHelper()
-	s := newOwner(c)
+	s := newOwner(f, c)
 	s.visitor = s.mvs2.Visitor()
-	s.tell(contract.SourceIPA{Address: trial.IPv4.DVA1, Application: "APPA"})
+	s.tell(contract.SourceIPA{Address: f.DVA1, Application: "APPA"})
 	if c.ClusterPorts.Sharing != topo.SharingDistributor {
-		s.PortFile().Activate(trial.IPv4.DVA1)
+		s.PortFile().Activate(f.DVA1)
 	}
 	return s
 }
@@ -81,19 +88,21 @@ func newTarget(c trial.UnitConfig) *stack {
 // tell says MVS2's list with rules for sources, and waits until it is taken in.
 func (s *stack) tell(rules ...contract.SourceIPA) {
 	GinkgoHelper()
-	s.mvs2.TellAll(contract.VIPAList{DVIPAs: []contract.DVIPA{clustered}, SourceIPAs: rules})
+	s.mvs2.TellAll(contract.VIPAList{DVIPAs: []contract.DVIPA{clustered(s.f)}, SourceIPAs: rules})
 }
 
 // outgoing waits for a SYN to the server that leaves the stack since a moment.
 func (s *stack) outgoing(since capture.Mark) segment.Segment {
 	GinkgoHelper()
-	packet, err := s.Capture.On(s.OutsideLink).Sent().After(since).Await(s.Soon(), toServer)
+	packet, err := s.Capture.On(s.OutsideLink).Sent().After(since).Await(s.Soon(), s.toServer())
 	Expect(err).NotTo(HaveOccurred())
 	return packet.Decode().Segment
 }
 
 // toServer is a request for a connection to the server.
-var toServer = segment.Pattern{Dst: server, Has: segment.SYN, Lacks: segment.ACK}
+func (s *stack) toServer() segment.Pattern {
+	return segment.Pattern{Dst: s.server, Has: segment.SYN, Lacks: segment.ACK}
+}
 
 // reply sends what the server answers: to the stack itself, or through MVS2 where that is the owner.
 func (s *stack) reply(answer segment.Segment) {
@@ -112,9 +121,9 @@ type connection struct {
 }
 
 // connects has the program connect without a bind, and the server accept.
-func (s *stack) connects(socket string, options ...string) connection {
+func (s *stack) connects(socket string) connection {
 	GinkgoHelper()
-	s.program.Do("socket " + strings.Join(append([]string{socket}, options...), " "))
+	s.program.Do(trial.SocketOrder(socket, s.server))
 	return s.connect(socket)
 }
 
@@ -122,7 +131,7 @@ func (s *stack) connects(socket string, options ...string) connection {
 func (s *stack) connect(socket string) connection {
 	GinkgoHelper()
 	since := s.Capture.Mark()
-	s.program.Begin("connect " + socket + " " + server.String())
+	s.program.Begin("connect " + socket + " " + s.server.String())
 	if s.visitor != nil {
 		s.acknowledge()
 	}
@@ -130,7 +139,7 @@ func (s *stack) connect(socket string) connection {
 	accept := syn.Answer(segment.SYN, 5000)
 	s.reply(accept)
 	answer := s.program.Answer()
-	Expect(answer.Errno).To(BeZero(), "connect to %s", server)
+	Expect(answer.Errno).To(BeZero(), "connect to %s", s.server)
 	Expect(answer.Local).To(Equal(syn.Src), "the own end that the program sees")
 	return connection{local: syn.Src, next: accept.Next()}
 }
@@ -138,18 +147,20 @@ func (s *stack) connect(socket string) connection {
 // acknowledge waits for the NEWCONN of a connection to the server and acknowledges it.
 func (s *stack) acknowledge() contract.Connection {
 	GinkgoHelper()
-	m := s.mvs2.ExpectMessage(newconn).(contract.NEWCONN)
+	m := s.mvs2.ExpectMessage(newconn(s.server)).(contract.NEWCONN)
 	s.mvs2.Say(contract.NEWCONNAck{Acknowledge: m.Acknowledge})
 	return m.Connections[0]
 }
 
 // newconn is a NEWCONN of one connection to the server that asks for an answer.
-var newconn = peer.Of("of a connection to "+server.String()+" that asks for an answer", func(m contract.NEWCONN) bool {
-	return m.Acknowledge != 0 && len(m.Connections) == 1 && m.Connections[0].Remote == server
-})
+func newconn(server netip.AddrPort) peer.Match {
+	return peer.Of("of a connection to "+server.String()+" that asks for an answer", func(m contract.NEWCONN) bool {
+		return m.Acknowledge != 0 && len(m.Connections) == 1 && m.Connections[0].Remote == server
+	})
+}
 
 // reset ends a connection at once, from the server.
 func (s *stack) reset(c connection) {
 	GinkgoHelper()
-	s.reply(segment.NewRST(server, c.local, c.next))
+	s.reply(segment.NewRST(s.server, c.local, c.next))
 }

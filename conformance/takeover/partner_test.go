@@ -10,7 +10,6 @@ import (
 	"github.com/plexlab-dev/plexlab/conformance/trial"
 	"github.com/plexlab-dev/plexlab/harness/capture"
 	"github.com/plexlab-dev/plexlab/harness/peer"
-	"github.com/plexlab-dev/plexlab/harness/puppet"
 	"github.com/plexlab-dev/plexlab/harness/segment"
 	"github.com/plexlab-dev/plexlab/nodes/contract"
 )
@@ -23,14 +22,6 @@ func joinOutside(u *trial.UnitTrial, n int) *trial.Partner {
 	p.ExpectList()
 	p.Say(contract.EndOfList{})
 	return p
-}
-
-// socketsOf are the options of a program's sockets of a family.
-func socketsOf(f trial.Family) []string {
-	if f.DVA1.Is6() {
-		return []string{puppet.IPv6}
-	}
-	return nil
 }
 
 // stacks makes stacks candidate targets by their numbers, on every port.

@@ -49,8 +49,8 @@ func (t *Trial) EventuallyLogged(stack, text string) {
 	}).Should(gomega.ContainSubstring(text), "log of %s", stack)
 }
 
-// Obey has the stack under test obey statements (VARY OBEY), with the symbols of profiles; a dry run
-// changes nothing. What it answers to a text that is wrong is an error.
+// Obey has the stack under test obey statements (VARY OBEY), with the symbols and MASK of profiles; a
+// dry run changes nothing. What it answers to a text that is wrong is an error.
 func (u *UnitTrial) Obey(text string, dryRun bool) (control.ObeyAnswer, error) {
 	ginkgo.GinkgoHelper()
 	names := map[string]netip.Addr{}
@@ -61,7 +61,7 @@ func (u *UnitTrial) Obey(text string, dryRun bool) (control.ObeyAnswer, error) {
 	defer client.Close()
 	limit, cancel := context.WithTimeout(u.ctx, Limit())
 	defer cancel()
-	return client.Obey(limit, control.ObeyRequest{File: "obey.profile", Text: text, Symbols: names, DryRun: dryRun})
+	return client.Obey(limit, control.ObeyRequest{File: "obey.profile", Text: u.family.masked(text), Symbols: names, DryRun: dryRun})
 }
 
 // Obeys is Obey of statements that have to come into force.

@@ -20,8 +20,10 @@ type Family struct {
 	DVA1, DVB1 netip.Addr
 	// Client is the address of the scripted client of a unit-level lab on network 44.
 	Client netip.Addr
-	// Any is the unspecified address.
-	Any netip.Addr
+	// Any is the unspecified address, Loopback that of a stack to itself. Nowhere is on no network.
+	Any, Loopback, Nowhere netip.Addr
+	// Range is a part of network 44, of 16 addresses, that specs give a VIPARange.
+	Range netip.Prefix
 
 	xcf, net44 netip.Prefix
 	// net46 begins the addresses of network 46.
@@ -41,14 +43,18 @@ var (
 		Name: "IPv4",
 		DVA1: netip.MustParseAddr("192.168.44.10"), DVB1: netip.MustParseAddr("192.168.44.11"),
 		Client: netip.MustParseAddr("192.168.44.77"), Any: netip.IPv4Unspecified(),
-		xcf: netip.MustParsePrefix("10.1.0.0/24"), net44: netip.MustParsePrefix("192.168.44.0/24"),
+		Loopback: netip.MustParseAddr("127.0.0.1"), Nowhere: netip.MustParseAddr("10.9.9.9"),
+		Range: netip.MustParsePrefix("192.168.44.64/28"),
+		xcf:   netip.MustParsePrefix("10.1.0.0/24"), net44: netip.MustParsePrefix("192.168.44.0/24"),
 		net46: "192.168.46.", client: "192.168.44.200", mask: "255.255.255.0",
 	}
 	IPv6 = Family{
 		Name: "IPv6",
 		DVA1: netip.MustParseAddr("2001:db8:44::10"), DVB1: netip.MustParseAddr("2001:db8:44::11"),
 		Client: netip.MustParseAddr("2001:db8:44::77"), Any: netip.IPv6Unspecified(),
-		xcf: netip.MustParsePrefix("fd00:10:1::/64"), net44: netip.MustParsePrefix("2001:db8:44::/64"),
+		Loopback: netip.IPv6Loopback(), Nowhere: netip.MustParseAddr("fd00:10:9::9"),
+		Range: netip.MustParsePrefix("2001:db8:44::40/124"),
+		xcf:   netip.MustParsePrefix("fd00:10:1::/64"), net44: netip.MustParsePrefix("2001:db8:44::/64"),
 		net46: "2001:db8:46::", client: "2001:db8:44::200", mask: "/64", suffix: "-ipv6",
 	}
 )
@@ -116,6 +122,23 @@ func (f Family) Outside(n int) netip.Addr {
 // OnNetwork44 is an address with the length of network 44.
 func (f Family) OnNetwork44(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, f.net44.Bits()) }
 
+// InRange is the address of a number, from 0, in Range; from 16 on it lies beyond.
+func (f Family) InRange(n int) netip.Addr {
+	a := f.Range.Addr()
+	for range n {
+		a = a.Next()
+	}
+	return a
+}
+
+// VIPARange is the statement for Range, with keywords or without.
+func (f Family) VIPARange(keywords string) string {
+	return fmt.Sprintf("VIPARANGE %s /%d %s", keywords, f.Range.Bits(), f.Range.Addr())
+}
+
+// OfClient is a port of the client of the fixtures, which is on network 46.
+func (f Family) OfClient(port uint16) netip.AddrPort { return netip.AddrPortFrom(f.on46("10"), port) }
+
 // on46 is an address on network 46 of the fixtures, by what it ends in.
 func (f Family) on46(end string) netip.Addr { return netip.MustParseAddr(f.net46 + end) }
 
@@ -138,6 +161,9 @@ func (f Family) InURL(address string, port uint16) string {
 
 // At is a port of DVA1.
 func (f Family) At(port uint16) netip.AddrPort { return netip.AddrPortFrom(f.DVA1, port) }
+
+// masked is the text of a profile with the mask of network 44.
+func (f Family) masked(profile string) string { return strings.ReplaceAll(profile, "MASK", f.mask) }
 
 // symbols are the names that profiles of a unit-level lab may use.
 func (f Family) symbols() map[string]string {

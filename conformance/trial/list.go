@@ -11,10 +11,10 @@ import (
 var ToAll = contract.Distribution{All: true}
 
 // To makes stacks candidate targets by their numbers.
-func To(stacks ...int) contract.Distribution {
+func (f Family) To(stacks ...int) contract.Distribution {
 	var d contract.Distribution
 	for _, n := range stacks {
-		d.Targets = append(d.Targets, contract.Target{XCF: IPv4.XCF(n), Weight: 1})
+		d.Targets = append(d.Targets, contract.Target{XCF: f.XCF(n), Weight: 1})
 	}
 	return d
 }
@@ -29,15 +29,15 @@ func On(d contract.Distribution, ports ...contract.PortRange) contract.Distribut
 func Only(port uint16) contract.PortRange { return contract.PortRange{First: port, Last: port} }
 
 // Owned is the entry of a list by which its sender owns a DVIPA of network 44.
-func Owned(dvipa netip.Addr, epoch uint64, d contract.Distribution) contract.DVIPA {
+func (f Family) Owned(dvipa netip.Addr, epoch uint64, d contract.Distribution) contract.DVIPA {
 	return contract.DVIPA{
-		Prefix: netip.PrefixFrom(dvipa, 24), Role: contract.RolePrimary, Owner: true, Epoch: epoch, Distribution: &d,
+		Prefix: f.OnNetwork44(dvipa), Role: contract.RolePrimary, Owner: true, Epoch: epoch, Distribution: &d,
 	}
 }
 
 // Clustered is Owned with cluster-wide ports.
-func Clustered(dvipa netip.Addr, epoch uint64, d contract.Distribution) contract.DVIPA {
-	owned := Owned(dvipa, epoch, d)
+func (f Family) Clustered(dvipa netip.Addr, epoch uint64, d contract.Distribution) contract.DVIPA {
+	owned := f.Owned(dvipa, epoch, d)
 	owned.ClusterPorts = true
 	return owned
 }

@@ -16,7 +16,7 @@ import (
 func (t *Trial) EventuallyConnects(p *Program, socket string, to netip.AddrPort) {
 	ginkgo.GinkgoHelper()
 	gomega.Eventually(func() unix.Errno {
-		p.Do("socket " + socket)
+		p.Do(SocketOrder(socket, to))
 		answer := p.Try("connect " + socket + " " + to.String())
 		if answer.Errno != 0 {
 			p.Do("close " + socket)
@@ -29,7 +29,7 @@ func (t *Trial) EventuallyConnects(p *Program, socket string, to netip.AddrPort)
 // after its socket has gone.
 func (t *Trial) EventuallyBinds(p *Program, socket string, to netip.AddrPort) netip.AddrPort {
 	ginkgo.GinkgoHelper()
-	p.Do("socket " + socket)
+	p.Do(SocketOrder(socket, to))
 	var bound netip.AddrPort
 	gomega.Eventually(func() string {
 		answer := p.Try(bind(socket, to))

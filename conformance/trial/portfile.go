@@ -254,14 +254,14 @@ func clock(id int32) time.Duration {
 type Tenant struct {
 	*PortFile
 	number, slot int
-	trial        *Trial
+	trial        *UnitTrial
 }
 
 // Tenant makes MVSn, the scripted partner of that number, a member of the port file. It lives until
 // End, or until the spec ends.
-func (t *Trial) Tenant(n int) *Tenant {
+func (u *UnitTrial) Tenant(n int) *Tenant {
 	ginkgo.GinkgoHelper()
-	m := &Tenant{PortFile: t.PortFile(), number: n, trial: t}
+	m := &Tenant{PortFile: u.PortFile(), number: n, trial: u}
 	unlock := m.lock(portfile.DirectoryLock)
 	defer unlock()
 	b := make([]byte, portfile.SlotSize)
@@ -281,7 +281,8 @@ func (m *Tenant) moveIn() {
 	m.lock(portfile.SlotOffset(m.slot))
 	b := make([]byte, portfile.SlotSize)
 	portfile.Member{
-		Incarnation: uint64(time.Now().UnixNano()), PID: uint32(os.Getpid()), XCF: IPv4.XCF(m.number), Stack: stackName(m.number),
+		Incarnation: uint64(time.Now().UnixNano()), PID: uint32(os.Getpid()),
+		XCF: m.trial.family.XCF(m.number), Stack: stackName(m.number),
 	}.Encode(b)
 	m.store(portfile.SlotOffset(m.slot)+portfile.SlotStateOffset, uint64(portfile.SlotFree))
 	m.write(b[8:], portfile.SlotOffset(m.slot)+8)

@@ -30,9 +30,6 @@ func (t *Trial) Listen(stack, application string, address netip.AddrPort, option
 	ginkgo.GinkgoHelper()
 	// Connections of before may have left remnants.
 	options = append(options, puppet.Reuse)
-	if address.Addr().Is6() {
-		options = append(options, puppet.IPv6)
-	}
 	l := &Listener{program: t.Program(stack, application), address: address, options: options}
 	l.Again()
 	return l

@@ -102,32 +102,38 @@ func (p *Program) Do(orders ...string) (last puppet.Answer) {
 // Binds makes a socket and binds it, which has to succeed, and returns where it is bound.
 func (p *Program) Binds(socket string, at netip.AddrPort, options ...string) netip.AddrPort {
 	ginkgo.GinkgoHelper()
-	return p.Do(p.socket(socket, options), bind(socket, at)).Local
+	return p.Do(SocketOrder(socket, at, options...), bind(socket, at)).Local
 }
 
 // Listens makes a socket, binds it and listens, which has to succeed, and returns where.
 func (p *Program) Listens(socket string, at netip.AddrPort, options ...string) netip.AddrPort {
 	ginkgo.GinkgoHelper()
-	return p.Do(p.socket(socket, options), bind(socket, at), "listen "+socket).Local
+	return p.Do(SocketOrder(socket, at, options...), bind(socket, at), "listen "+socket).Local
 }
 
 // Connects makes a socket and connects it, which has to succeed, and returns its own end.
 func (p *Program) Connects(socket string, to netip.AddrPort, options ...string) netip.AddrPort {
 	ginkgo.GinkgoHelper()
-	return p.Do(p.socket(socket, options), fmt.Sprintf("connect %s %s", socket, to)).Local
+	return p.Do(SocketOrder(socket, to, options...), fmt.Sprintf("connect %s %s", socket, to)).Local
 }
 
 // Refused makes a socket and expects that binding it answers an errno. The socket is closed then.
 func (p *Program) Refused(errno unix.Errno, at netip.AddrPort, options ...string) {
 	ginkgo.GinkgoHelper()
-	p.Do(p.socket("refused", options))
+	p.Do(SocketOrder("refused", at, options...))
 	answer := p.Try(bind("refused", at))
 	gomega.Expect(errnoName(answer.Errno)).To(gomega.Equal(errnoName(errno)), "what bind to %s on %s answers", at, p.Stack)
 	p.Do("close refused")
 }
 
-func (p *Program) socket(name string, options []string) string {
-	return strings.Join(append([]string{"socket", name}, options...), " ")
+// SocketOrder is the order to make a socket, of the IP version of the address that it is for. Options are
+// those of a puppet's sockets.
+func SocketOrder(name string, address netip.AddrPort, options ...string) string {
+	words := append([]string{"socket", name}, options...)
+	if address.Addr().Is6() {
+		words = append(words, puppet.IPv6)
+	}
+	return strings.Join(words, " ")
 }
 
 func bind(socket string, at netip.AddrPort) string { return fmt.Sprintf("bind %s %s", socket, at) }

@@ -3,7 +3,6 @@ package trial
 import (
 	"fmt"
 	"net/netip"
-	"strings"
 
 	"github.com/onsi/ginkgo/v2"
 
@@ -102,7 +101,7 @@ func unitTopology(f Family, self int, c UnitConfig) *topo.Topology {
 		ClusterPorts: c.ClusterPorts,
 		Selection:    c.Selection,
 	}
-	stack := topo.Stack{Name: stackName(self), XCF: f.XCF(self).String(), Profile: strings.ReplaceAll(c.Profile, "MASK", f.mask)}
+	stack := topo.Stack{Name: stackName(self), XCF: f.XCF(self).String(), Profile: f.masked(c.Profile)}
 	if !c.Inside {
 		stack.Links = []topo.Link{{Network: "net44", Address: f.Outside(self).String()}}
 	}

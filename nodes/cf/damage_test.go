@@ -120,7 +120,31 @@ func TestALostOrDamagedFile(t *testing.T) {
 				}
 			}
 			mustBind(t, two, dvipa4, 5001, Unique)
+			if test.name == "removed" {
+				if len(one.Replaced()) > 0 {
+					t.Error("told that a damaged file was replaced")
+				}
+			} else {
+				eventually(t, "told that a damaged file was replaced", func() bool { return len(one.Replaced()) > 0 })
+			}
 		})
+	}
+}
+
+// A file that is removed with damage that nobody has noticed, here to its directory, is replaced as a damaged one.
+func TestAFileThatIsDamagedAndRemovedAtOnce(t *testing.T) {
+	t.Parallel()
+	path := portFilePath(t)
+	f := open(t, config(path, 1))
+	mustBind(t, f, dvipa4, 5000, Unique)
+	scribble(t, path, portfile.RecordOffset(0)+4, 8)
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "told that a damaged file was replaced", func() bool { return len(f.Replaced()) > 0 })
+	eventually(t, "settled", func() bool { return state(t, f) == OK })
+	if _, err := bind(open(t, config(path, 2)), dvipa4, 5000, Unique); !errors.Is(err, unix.EADDRINUSE) {
+		t.Errorf("the port of the first stack: %v", err)
 	}
 }
 

@@ -35,12 +35,14 @@ type File struct {
 
 	// Of the watcher alone: old is the file before the current one, whose locks tell who
 	// lives until the current one is settled; members are the stacks of the last whole file, by slot.
+	// damaged: of the last file some could not be read when it was given up.
 	old     *mapping
 	members map[int]portfile.Member
+	damaged bool
 
-	kick chan struct{}
-	stop context.CancelFunc
-	done chan struct{}
+	kick, replaced chan struct{} // of capacity 1
+	stop           context.CancelFunc
+	done           chan struct{}
 }
 
 var _ Facility = (*File)(nil)
@@ -54,7 +56,7 @@ func Open(c Config) (*File, error) {
 	f := &File{
 		config: c, book: book{dvipas: map[netip.Addr]*holding{}}, problem: errRemoved,
 		self: portfile.Member{State: portfile.SlotExpected, Incarnation: c.Self.Incarnation, PID: uint32(os.Getpid()), XCF: c.Self.XCF.Unmap(), Stack: c.Self.Stack},
-		kick: make(chan struct{}, 1), done: make(chan struct{}),
+		kick: make(chan struct{}, 1), replaced: make(chan struct{}, 1), done: make(chan struct{}),
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	f.stop = stop
@@ -118,7 +120,8 @@ func (f *File) degrade(m *mapping, err error) {
 		f.old.close()
 	}
 	f.old = m
-	if errors.Is(err, errRemoved) {
+	f.damaged = !errors.Is(err, errRemoved)
+	if !f.damaged {
 		f.members = m.members() // as nothing is wrong with it
 	}
 	f.trouble(err)
@@ -149,6 +152,10 @@ func (f *File) attach(ctx context.Context) *mapping {
 	f.mu.Lock()
 	f.problem = nil
 	f.mu.Unlock()
+	if f.damaged {
+		signal(f.replaced)
+	}
+	f.damaged = false
 	return m
 }
 
@@ -160,9 +167,10 @@ func (f *File) read() {
 		return
 	}
 	// Where the removed file is damaged as well, what this stack knows itself has to do.
-	_ = f.old.safely(func() error {
+	err := f.old.safely(func() error {
 		for i := range f.old.entries {
 			record, live, err := f.old.record(i)
+			f.damaged = f.damaged || err != nil
 			if err != nil || !live || !portfile.Prepared(f.old.entry(i), f.old.slot) || f.old.entries[i].stale.Load() {
 				continue
 			}
@@ -173,6 +181,7 @@ func (f *File) read() {
 		}
 		return nil
 	})
+	f.damaged = f.damaged || err != nil
 	f.mu.Lock()
 	f.unread = false
 	f.mu.Unlock()
@@ -357,9 +366,17 @@ func (f *File) explain(err error) error {
 }
 
 // recheck has the watcher check the file now.
-func (f *File) recheck() {
+func (f *File) recheck() { signal(f.kick) }
+
+// signal puts into a channel of capacity 1 what is not there already.
+func signal(c chan<- struct{}) {
 	select {
-	case f.kick <- struct{}{}:
+	case c <- struct{}{}:
 	default:
 	}
 }
+
+// Replaced tells that this stack has registered what it holds in a file that is used in place of a damaged one.
+// What the stack was not told of but marked for by others alone (Mark) is not there: a file that is removed is
+// read for it, a damaged one cannot be. The channel has capacity 1, for one reader.
+func (f *File) Replaced() <-chan struct{} { return f.replaced }

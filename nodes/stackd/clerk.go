@@ -15,8 +15,12 @@ import (
 )
 
 // again is how long the clerk waits before it tries once more what could not be done: ports that
-// remnants still use, a coupling facility that is not there.
-const again = 250 * time.Millisecond
+// remnants still use, a coupling facility that is not there. A lock that was not to be had is tried
+// for sooner, with pauses that grow from afterBusy to again: whoever holds it may give it back at any time.
+const (
+	again     = 250 * time.Millisecond
+	afterBusy = 10 * time.Millisecond
+)
 
 // gatherReleases is how long a port that is to be given back waits for others. Asking the kernel which
 // ports have sockets takes as long for one as for all, and keeps the processor from binds meanwhile.
@@ -35,9 +39,11 @@ type clerk struct {
 
 	// What is left to be done, of run alone.
 	marks  map[netip.Addr]vipa.MarkPorts
+	behalf behalf
 	unused map[netip.Addr]map[uint16]bool // ports to be given back, with their rest
 	gone   map[netip.Addr]contract.Member // stacks to be reclaimed, by XCF address
 	told   map[string]bool                // failures that the log has, until the same succeeds
+	busy   bool                           // a lock was not to be had in this try
 }
 
 // clerkConfig is what a clerk works with.
@@ -46,6 +52,9 @@ type clerkConfig struct {
 	kernel   kernel
 	ranges   ranges
 	self     netip.Addr // XCF address
+	// replaced tells that a coupling facility that was damaged has been replaced (cf.File.Replaced); nil: it
+	// never is.
+	replaced <-chan struct{}
 	use      func(netip.AddrPort) vipa.Use
 	post     func(vipa.Event)
 	log      *slog.Logger
@@ -63,7 +72,7 @@ func newClerk(c clerkConfig) *clerk {
 	return &clerk{
 		clerkConfig: c, wake: make(chan struct{}, 1),
 		marks: map[netip.Addr]vipa.MarkPorts{}, unused: map[netip.Addr]map[uint16]bool{},
-		gone: map[netip.Addr]contract.Member{}, told: map[string]bool{},
+		gone: map[netip.Addr]contract.Member{}, told: map[string]bool{}, behalf: behalf{},
 	}
 }
 
@@ -85,10 +94,12 @@ func (c *clerk) nudge() {
 
 // run works until ctx ends.
 func (c *clerk) run(ctx context.Context) {
-	retry := time.NewTicker(again)
-	defer retry.Stop()
+	retry := newRetry()
+	defer retry.timer.Stop()
 	var gathered <-chan time.Time // nil while nothing is gathered
 	for {
+		c.busy = false
+		fired := false
 		select {
 		case <-ctx.Done():
 			return
@@ -101,10 +112,15 @@ func (c *clerk) run(ctx context.Context) {
 		case <-gathered:
 			gathered = nil
 			c.giveBack(ctx)
-		case <-retry.C:
+		case <-c.replaced:
+			c.behalf.lost()
+			c.work(ctx)
+		case <-retry.timer.C:
+			fired = true
 			c.work(ctx)
 			c.giveBack(ctx)
 		}
+		retry.next(c.busy, fired)
 	}
 }
 
@@ -159,6 +175,7 @@ func (c *clerk) work(ctx context.Context) {
 			delete(c.marks, dvipa)
 		}
 	}
+	c.report("mark ports of other stacks again", c.markAgain(ctx))
 	for xcf, member := range c.gone {
 		err := c.facility.Reclaim(ctx, member)
 		// One that lives and was only lost on XCF keeps its ports until its process ends.
@@ -243,6 +260,7 @@ func (c *clerk) mark(ctx context.Context, m vipa.MarkPorts) error {
 			if target == c.self {
 				continue
 			}
+			c.behalf.note(m.DVIPA, target, ports)
 			if _, err := c.markFor(ctx, m.DVIPA, target, ports); err != nil {
 				return err
 			}
@@ -280,6 +298,7 @@ func (c *clerk) report(what string, err error) bool {
 		delete(c.told, what)
 		return true
 	}
+	c.busy = c.busy || errors.As(err, new(*cf.BusyError))
 	if !c.told[what] {
 		c.told[what] = true
 		c.log.Warn("coupling facility: will be tried again", "what", what, "error", err)

@@ -27,6 +27,7 @@ type table struct {
 	locked  func()                   // is called when the entry is locked to release
 	lost    uint16                   // a port that nobody holds
 	broken  error
+	busy    int // how many times Release finds the lock taken
 }
 
 func (f *table) Mark(_ context.Context, _, holder netip.Addr, ports []cf.Held) ([]cf.Conflict, error) {
@@ -41,6 +42,10 @@ func (f *table) Release(_ context.Context, _ netip.Addr, ports []cf.Release, unu
 	defer f.mu.Unlock()
 	if f.broken != nil {
 		return nil, f.broken
+	}
+	if f.busy > 0 {
+		f.busy--
+		return nil, &cf.BusyError{What: "the entry", Holder: "MVS9"}
 	}
 	var numbers []uint16
 	for _, r := range ports {
@@ -87,7 +92,11 @@ func (k *ports) portsInUse(netip.Addr) (map[uint16]bool, error) {
 	return used, nil
 }
 
-func (k *ports) routed(netip.Addr) (map[netip.Addr][]uint16, error) { return k.routes, nil }
+func (k *ports) routed(netip.Addr) (map[netip.Addr][]uint16, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.routes, nil
+}
 
 func (k *ports) close(port uint16) {
 	k.mu.Lock()
@@ -100,6 +109,7 @@ type office struct {
 	*clerk
 	facility *table
 	kernel   *ports
+	replaced chan struct{}
 	events   chan vipa.Event
 }
 
@@ -107,10 +117,11 @@ func newOffice(t *testing.T) *office {
 	o := &office{
 		facility: &table{held: map[netip.Addr][]cf.Held{}},
 		kernel:   &ports{used: map[uint16]bool{}},
+		replaced: make(chan struct{}),
 		events:   make(chan vipa.Event, 16),
 	}
 	o.clerk = newClerk(clerkConfig{
-		facility: o.facility, kernel: o.kernel, self: self.XCF, log: slog.New(slog.DiscardHandler),
+		facility: o.facility, replaced: o.replaced, kernel: o.kernel, self: self.XCF, log: slog.New(slog.DiscardHandler),
 		post: func(e vipa.Event) { o.events <- e },
 		use: func(service netip.AddrPort) vipa.Use {
 			if service.Port() == 60 {
@@ -190,6 +201,70 @@ func TestWhatIsInUseAlreadyIsMarked(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, o.facility.held, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
 		t.Errorf("marked, by holder (-want +got):\n%s", diff)
+	}
+}
+
+// A lock that was not to be had is tried for again long before what else could not be done.
+func TestAfterABusyLockPortsAreGivenBackSoon(t *testing.T) {
+	o := newOffice(t)
+	o.facility.set(func() { o.facility.busy = 3 })
+	began := time.Now()
+	o.ask(vipa.ReleasePorts{DVIPA: dvipa.Addr(), Ports: []vipa.Release{{Port: 5000}}})
+	o.expect(t, vipa.PortsReleased{DVIPA: dvipa.Addr(), Ports: []uint16{5000}})
+	if took := time.Since(began); took >= 3*again {
+		t.Errorf("given back after %v, want less than three of the pauses of %v", took, again)
+	}
+}
+
+func TestThePausesAfterABusyLockGrow(t *testing.T) {
+	r := newRetry()
+	defer r.timer.Stop()
+	var got []time.Duration
+	for range 7 {
+		r.next(true, true)
+		got = append(got, r.pause)
+	}
+	const ms = time.Millisecond
+	if diff := cmp.Diff([]time.Duration{10 * ms, 20 * ms, 40 * ms, 80 * ms, 160 * ms, again, again}, got); diff != "" {
+		t.Errorf("pauses (-want +got):\n%s", diff)
+	}
+	due := r.due
+	if r.next(true, false); r.due != due {
+		t.Error("another busy lock puts off the retry that is due")
+	}
+	r.next(false, true)
+	if r.next(true, false); r.pause != afterBusy {
+		t.Errorf("after a lock that was to be had the first pause is %v, want %v", r.pause, afterBusy)
+	}
+}
+
+// With a coupling facility that was damaged, what was marked on behalf of others is lost. What the CRT has
+// no connections of any more stays so.
+func TestWhatWasMarkedForOthersIsMarkedAgain(t *testing.T) {
+	o := newOffice(t)
+	o.kernel.routes = map[netip.Addr][]uint16{target.XCF: {60, 7000, 7001}}
+	o.ask(vipa.MarkPorts{DVIPA: dvipa.Addr(), Targets: true})
+	o.expect(t, vipa.PortsMarked{DVIPA: dvipa.Addr()})
+	o.kernel.mu.Lock()
+	o.kernel.routes = map[netip.Addr][]uint16{target.XCF: {60, 7001, 7002}}
+	o.kernel.mu.Unlock()
+	o.facility.set(func() {
+		o.facility.held = map[netip.Addr][]cf.Held{}
+		o.facility.broken = errors.New("the stack has not come back")
+	})
+	o.replaced <- struct{}{}
+	held := func() (ports []cf.Held) {
+		o.facility.set(func() { ports = o.facility.held[target.XCF] })
+		return ports
+	}
+	until(t, "it is tried", func() bool { return held() != nil })
+	o.facility.set(func() {
+		o.facility.held = map[netip.Addr][]cf.Held{}
+		o.facility.broken = nil
+	})
+	until(t, "it is marked", func() bool { return held() != nil })
+	if diff := cmp.Diff([]cf.Held{{Port: 60, Use: cf.Shared}, {Port: 7001, Use: cf.Unique}}, held()); diff != "" {
+		t.Errorf("marked again (-want +got):\n%s", diff)
 	}
 }
 

@@ -24,7 +24,7 @@ func (s *stack) openFacility(o portOptions) (err error) {
 		Path: s.options.portFile, Plex: s.options.plex, Self: s.self, Pool: pool, Rest: o.rest, Logger: s.log,
 	})
 	if err == nil {
-		s.facility, s.beat, s.peers = file, file.Beat, file.Peers
+		s.facility, s.replaced, s.beat, s.peers = file, file.Replaced(), file.Beat, file.Peers
 		claims := cf.OpenClaims(s.options.portFile, s.self, file.Peers)
 		s.owners = claims
 		s.opened = append(s.opened, claims.Close)

@@ -79,6 +79,8 @@ type stack struct {
 	control net.Listener
 
 	facility cf.Facility
+	// replaced tells that the facility had been damaged and is another one now; nil: it never is.
+	replaced <-chan struct{}
 	// portsServed: the facility has given out ports, or could have.
 	portsServed atomic.Bool
 	// distributor is the facility where owners keep the tables of ports, else nil.
@@ -175,7 +177,7 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 	})
 	sight := sight{s.monitor, s.path}
 	s.clerk = newClerk(clerkConfig{
-		facility: s.facility, kernel: sight, self: s.self.XCF, post: s.loop.post, log: log,
+		facility: s.facility, replaced: s.replaced, kernel: sight, self: s.self.XCF, post: s.loop.post, log: log,
 		use: func(service netip.AddrPort) vipa.Use { return s.addresses.Load().Use(service) },
 		ranges: ranges{
 			kernel: sight, binds: &s.binds,
