@@ -39,6 +39,8 @@ var imports = []struct {
 	{"nodes/xcf", module + "/nodes/vipa", false},
 	{"nodes/cf", module + "/nodes/contract", true},
 	{"nodes/cf", module + "/nodes/vipa", false},
+	{"nodes/workload", module + "/nodes/contract", true},
+	{"nodes/workload", module + "/nodes/vipa", false},
 	{"nodes/datapath", module + "/nodes/vipa", true},
 	{"nodes/datapath", module + "/nodes/sockets", false},
 	{"nodes/stackd", module + "/nodes/sockets", true},

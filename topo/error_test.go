@@ -60,7 +60,7 @@ func TestErrors(t *testing.T) {
 	for _, c := range []struct{ name, from, to, want string }{
 		// Shape.
 		{"unknown key", "plex: PLEX", "plex: PLEX\ncolour: red",
-			`2:1: found the key "colour", expected one of advertising, applications, cluster_ports, faults, hosts, networks, plex, routers, stacks, symbols, timers`},
+			`2:1: found the key "colour", expected one of advertising, applications, cluster_ports, faults, hosts, networks, plex, routers, selection, stacks, symbols, timers`},
 		{"unknown key inside", "    xcf: 10.1.0.2", "    xfc: 10.1.0.2",
 			"27:5: found no \"xcf\", expected one\n28:5: found the key \"xfc\", expected one of implementation, links, name, profile, profile_file, xcf"},
 		{"missing key", "plex: PLEX\n", "", `1:1: found no "plex", expected one`},
@@ -168,6 +168,15 @@ func TestErrors(t *testing.T) {
 		{"BFD", "timers:", "advertising: {method: rip, bfd_ms: 5}\ntimers:", `41:36: found 5, expected 10 to 10000 milliseconds`},
 		{"DVIPA of XCF", "symbols:\n  DVA1: 192.168.44.10", "advertising: {method: ospf}\nsymbols:\n  DVA1: 10.1.0.10",
 			`25:21: found the DVIPA 10.1.0.10, which is in 10.1.0.0/24, expected none of the XCF network`},
+
+		// Selection.
+		{"selection", "timers:", "selection: {method: random}\ntimers:", `41:21: found "random", expected one of roundrobin wlm agent`},
+		{"interval of round robin", "timers:", "selection: {interval_ms: 500}\ntimers:", `41:26: found interval_ms for the method roundrobin, expected it for wlm or agent only`},
+		{"interval", "timers:", "selection: {method: wlm, interval_ms: 99}\ntimers:", `41:39: found 99, expected 100 to 60000 milliseconds`},
+		{"agent of wlm", "timers:", "selection: {method: wlm, agent: /a}\ntimers:", `41:33: found an agent for the method wlm, expected it for agent only`},
+		{"no agent", "timers:", "selection: {method: agent}\ntimers:", `41:13: found no agent, expected the path of its Unix socket`},
+		{"agent beside the file", "timers:", "selection: {method: agent, agent: a.sock}\ntimers:", `41:35: found "a.sock", expected an absolute path of at most 107 characters`},
+		{"key of selection", "timers:", "selection: {methd: wlm}\ntimers:", `41:13: found the key "methd", expected one of agent, interval_ms, method`},
 
 		// Timers and faults.
 		{"dead too early", "dead_ms: 100", "dead_ms: 30", `41:33: found 30, expected 40 (twice hello_ms) to 600000`},

@@ -22,6 +22,8 @@ type Plan struct {
 	// Advertising of DVIPAs by a routing protocol; the zero value where owners answer for them on their
 	// adapters.
 	Advertising Advertising `json:"advertising,omitzero"`
+	// Selection other than by the weights of the profiles; the zero value where there is none.
+	Selection Selection `json:"selection,omitzero"`
 	// Faults to be applied by the clock after the lab is ready, in order of time.
 	Faults []PlanFault `json:"faults,omitempty"`
 }
@@ -95,10 +97,10 @@ type PlanApplication struct {
 // Timers are in milliseconds; in a file, a field that is left out stands for the default named
 // beside it. A plan has none left out.
 type Timers struct {
-	// Between two HELLOs, 1 to 60000. If left out, 50 for up to 35 stacks, more for more: 682 for 128.
+	// Between two HELLOs, 1 to 60000. If left out, 20 for up to 22 stacks, more for more: 682 for 128.
 	HelloMS int `json:"hello_ms" yaml:"hello_ms,omitempty"`
-	// Of silence until a member is lost, at least twice hello_ms, at most 600000. If left out, ten
-	// times hello_ms, but not less than 500.
+	// Of silence until a member is lost, at least twice hello_ms, at most 600000. If left out, five
+	// times hello_ms.
 	DeadMS int `json:"dead_ms" yaml:"dead_ms,omitempty"`
 }
 

@@ -248,12 +248,12 @@ func TestDefaultTimers(t *testing.T) {
 		given  Timers
 		want   Timers
 	}{
-		{1, Timers{}, Timers{HelloMS: 50, DeadMS: 500}},
-		{32, Timers{}, Timers{HelloMS: 50, DeadMS: 500}},
-		{64, Timers{}, Timers{HelloMS: 170, DeadMS: 1700}},
-		{128, Timers{}, Timers{HelloMS: 682, DeadMS: 6820}},
+		{1, Timers{}, Timers{HelloMS: 20, DeadMS: 100}},
+		{22, Timers{}, Timers{HelloMS: 20, DeadMS: 100}},
+		{64, Timers{}, Timers{HelloMS: 170, DeadMS: 850}},
+		{128, Timers{}, Timers{HelloMS: 682, DeadMS: 3410}},
 		{128, Timers{HelloMS: 50, DeadMS: 200}, Timers{HelloMS: 50, DeadMS: 200}},
-		{2, Timers{HelloMS: 400}, Timers{HelloMS: 400, DeadMS: 4000}},
+		{2, Timers{HelloMS: 400}, Timers{HelloMS: 400, DeadMS: 2000}},
 	} {
 		topology := Generate(Shape{Stacks: c.stacks})
 		topology.Timers = c.given
@@ -295,6 +295,35 @@ func TestClusterPorts(t *testing.T) {
 	}
 }
 
+func TestSelection(t *testing.T) {
+	for _, c := range []struct {
+		given, want Selection
+		printed     string
+	}{
+		{Selection{}, Selection{}, ""},
+		{Selection{Method: ByRoundRobin}, Selection{}, ""},
+		{Selection{Method: ByWLM}, Selection{Method: ByWLM, IntervalMS: 1000}, "by the load of the systems, reported every 1000 ms\n"},
+		{Selection{Method: ByAgent, Agent: "/run/agent", IntervalMS: 100}, Selection{Method: ByAgent, Agent: "/run/agent", IntervalMS: 100},
+			"by the policy agent at /run/agent, asked every 100 ms\n"},
+	} {
+		topology := Generate(Shape{Stacks: 2})
+		topology.Selection = c.given
+		plan, err := topology.Plan()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if plan.Selection != c.want || !strings.Contains(plan.String(), c.printed) {
+			t.Errorf("given %+v: got %+v, want %+v; printed\n%s", c.given, plan.Selection, c.want, plan)
+		}
+	}
+	topology := Generate(Shape{Stacks: 2})
+	topology.Selection.Method = "random"
+	want := `topology /selection/method: found "random", expected roundrobin, wlm or agent`
+	if _, err := topology.Plan(); err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
 func TestTimersAndFaults(t *testing.T) {
 	topology := Generate(Shape{Stacks: 2})
 	topology.Timers = Timers{HelloMS: 20}
@@ -307,7 +336,7 @@ func TestTimersAndFaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(Timers{HelloMS: 20, DeadMS: 500}, plan.Timers); diff != "" {
+	if diff := cmp.Diff(Timers{HelloMS: 20, DeadMS: 100}, plan.Timers); diff != "" {
 		t.Errorf("timers (-want +got):\n%s", diff)
 	}
 	want := []PlanFault{topology.Faults[1], topology.Faults[2], topology.Faults[0]}

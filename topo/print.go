@@ -48,6 +48,12 @@ func (p Plan) printSummary(b *strings.Builder) {
 		fmt.Fprintf(b, "DVIPAs are advertised by %s: hello every %d s, lost after %d s of silence; BFD every %d ms\n",
 			strings.ToUpper(a.Method), a.HelloS, a.DeadS, a.BFDMS)
 	}
+	switch s := p.Selection; s.Method {
+	case ByWLM:
+		fmt.Fprintf(b, "Connections are distributed by the load of the systems, reported every %d ms\n", s.IntervalMS)
+	case ByAgent:
+		fmt.Fprintf(b, "Connections are distributed by the policy agent at %s, asked every %d ms\n", s.Agent, s.IntervalMS)
+	}
 }
 
 func plural(n int, what string) string {

@@ -23,6 +23,8 @@ type Topology struct {
 	ClusterPorts ClusterPorts `yaml:"cluster_ports,omitempty"`
 	// How the outside learns who owns a DVIPA.
 	Advertising Advertising `yaml:"advertising,omitempty"`
+	// How the weights come about by which connections are distributed.
+	Selection Selection `yaml:"selection,omitempty"`
 	// Faults that are applied by the clock.
 	Faults []PlanFault `yaml:"faults,omitempty"`
 

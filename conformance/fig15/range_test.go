@@ -95,12 +95,11 @@ var _ = Describe("block 222: a DVIPA within a VIPARange", func() {
 		s.expectRange(inRange, false)
 	})
 
-	// One stack of a plex has it at a time: an address that another has activated is none to this
-	// one.
-	It("is not activated where another stack has it", requirements.Covers("fig15/222-no->218", "I8"), func() {
+	// What another stack defines is none to this one: a bind moves what a bind activated, nothing else.
+	It("is not activated where another stack defines it", requirements.Covers("fig15/222-no->218", "I8"), func() {
 		s := newStack(trial.UnitConfig{Profile: ranged("CLUSTERPORTS")})
 		theirs := trial.Clustered(inRange, 1, contract.Distribution{})
-		theirs.Role, theirs.Distribution = contract.RoleRange, nil
+		theirs.Distribution = nil
 		s.mvs2.Tell(theirs)
 		s.program.Refused(unix.EADDRNOTAVAIL, at(inRange, 5000))
 	})

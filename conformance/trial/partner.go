@@ -28,6 +28,8 @@ type Partner struct {
 	Link  string
 	n     int
 	trial *UnitTrial
+	// list is the last one that the partner said.
+	list contract.VIPAList
 	// marker is a connection of the partner, once it has settled.
 	marker contract.Connection
 }
@@ -130,6 +132,9 @@ func (p *Partner) Say(messages ...contract.Message) {
 	ginkgo.GinkgoHelper()
 	for _, m := range messages {
 		verdict.Engine(p.Send(m), "send %s", m.Kind())
+		if list, ok := m.(contract.VIPAList); ok {
+			p.list = list
+		}
 	}
 }
 
@@ -142,11 +147,11 @@ func (p *Partner) ExpectMessage(match peer.Match) contract.Message {
 }
 
 // Settled waits until the stack under test has taken in everything that the partner said: it
-// answers a list, here an empty one, with END_OF_LIST.
+// answers a list, here the partner's last one again, with END_OF_LIST.
 func (u *UnitTrial) Settled(p *Partner) {
 	ginkgo.GinkgoHelper()
 	p.Passed()
-	p.Say(contract.VIPAList{})
+	p.Say(p.list)
 	p.ExpectMessage(peer.Of[contract.EndOfList]("END_OF_LIST", nil))
 }
 

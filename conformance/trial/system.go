@@ -2,6 +2,7 @@ package trial
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,10 +28,24 @@ type SystemTrial struct {
 	Client string
 }
 
+// systemDeadMS and unitDeadMS are the milliseconds of silence until a member is lost, in suites that are not about
+// the time that this takes: a loaded machine keeps stacks, and scripted partners all the more, from saying HELLO for
+// longer than the default.
+const (
+	systemDeadMS = 500
+	unitDeadMS   = 1500
+)
+
+// patient fills in timers that are left out.
+func patient(t topo.Timers, dead int) topo.Timers {
+	return topo.Timers{HelloMS: cmp.Or(t.HelloMS, 50), DeadMS: cmp.Or(t.DeadMS, dead)}
+}
+
 func system(f Family, file string, change func(*topo.Topology), filter ...unix.SockFilter) *SystemTrial {
 	ginkgo.GinkgoHelper()
 	topology, err := topo.Load(filepath.Join(root(), "fixtures", "topologies", f.file(file)))
 	verdict.Engine(err, "load topology %s", f.file(file))
+	topology.Timers = patient(topology.Timers, systemDeadMS)
 	if change != nil {
 		change(topology)
 	}

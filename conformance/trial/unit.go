@@ -1,7 +1,6 @@
 package trial
 
 import (
-	"cmp"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -86,10 +85,6 @@ func unitPlan(f Family, self int, c UnitConfig) topo.Plan {
 	return plan
 }
 
-// unitDeadMS is three times the default, in ms: a loaded machine keeps scripted partners from saying HELLO
-// for longer than that. The loss of one is noticed well within Limit all the same.
-const unitDeadMS = 1500
-
 func unitTopology(f Family, self int, c UnitConfig) *topo.Topology {
 	t := &topo.Topology{
 		Plex:    "UNIT",
@@ -101,7 +96,7 @@ func unitTopology(f Family, self int, c UnitConfig) *topo.Topology {
 		Hosts: []topo.Host{
 			{Name: "CLIENT", Links: []topo.HostLink{{Network: "net44", Address: f.client}}},
 		},
-		Timers:       topo.Timers{HelloMS: c.Timers.HelloMS, DeadMS: cmp.Or(c.Timers.DeadMS, unitDeadMS)},
+		Timers:       patient(c.Timers, unitDeadMS),
 		ClusterPorts: c.ClusterPorts,
 	}
 	stack := topo.Stack{Name: stackName(self), XCF: f.XCF(self).String(), Profile: strings.ReplaceAll(c.Profile, "MASK", f.mask)}

@@ -58,6 +58,13 @@ type Parameters struct {
 	RoutingHelloS int
 	RoutingDeadS  int
 	BFDMS         int
+	// Selection is how the weights come about by which connections are distributed: roundrobin (those of
+	// the profile), wlm (by the load that stacks report) or agent (asked of the policy agent that listens
+	// on the Unix socket PolicyAgent; empty otherwise). SelectionMS is milliseconds between two reports, and two
+	// questions; 0 with roundrobin.
+	Selection   string
+	PolicyAgent string
+	SelectionMS int
 	// Variant is the reading of Figure 5 to follow; empty stands for the manifest's own.
 	Variant Variant
 	// App is the name of the application, 1 to 8 characters; empty when a stack is started.

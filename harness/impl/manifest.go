@@ -67,11 +67,12 @@ const (
 	IPv6         Capability = "ipv6"         // all it does, for IPv6 too
 	Advertising  Capability = "advertising"  // a routing protocol tells the network (Figure 10, 104)
 	Outbound     Capability = "outbound"     // SOURCEIPA: connections with a DVIPA as their source
+	Selection    Capability = "selection"    // weights by the load of systems, and of a policy agent (T30)
 )
 
 // Capabilities lists all of them.
 func Capabilities() []Capability {
-	return []Capability{Core, ClusterPorts, Takeover, IPv6, Advertising, Outbound}
+	return []Capability{Core, ClusterPorts, Takeover, IPv6, Advertising, Outbound, Selection}
 }
 
 // A Variant is a reading of Figure 5, each a conformance profile of its own.

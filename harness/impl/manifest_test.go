@@ -22,6 +22,7 @@ var parameters = impl.Parameters{
 	Outside: []string{"ext0", "ext1"}, Profile: "/p", PortFile: "/ports", Control: "/c", Key: "/k",
 	HelloMS: 50, DeadMS: 500,
 	PoolFirst: 1024, PoolLast: 65535, RestMS: 60000, Sharing: "port-file",
+	Selection: "agent", PolicyAgent: "/a", SelectionMS: 1000,
 	Advertising: "ospf", RoutingHelloS: 1, RoutingDeadS: 3, BFDMS: 200,
 }
 
@@ -42,7 +43,7 @@ func TestReferenceCommands(t *testing.T) {
 		"--xcf-interface", "xcf0", "--outside", "ext0,ext1", "--profile", "/p", "--port-file", "/ports", "--control", "/c",
 		"--key", "/k", "--hello-ms", "50", "--dead-ms", "500",
 		"--pool", "1024-65535", "--port-rest-ms", "60000", "--sharing", "port-file", "--advertising", "ospf",
-		"--routing-hello-s", "1", "--routing-dead-s", "3", "--bfd-ms", "200", "--variant", "specified-address-bypass"}
+		"--routing-hello-s", "1", "--routing-dead-s", "3", "--bfd-ms", "200", "--selection", "agent", "--policy-agent", "/a", "--selection-ms", "1000", "--variant", "specified-address-bypass"}
 	if diff := cmp.Diff(want, start); diff != "" {
 		t.Errorf("start command, want (-) got (+):\n%s", diff)
 	}

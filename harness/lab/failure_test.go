@@ -38,6 +38,10 @@ func TestWhatCannotBeBuilt(t *testing.T) {
 			[]string{"stack MVS2 is not ready after 3s", "ready=false, settled=true, members=2 of 2: told to be mute", `MVS2 at 10.1.0.2 with profile "mute"`}},
 		{"a stack without a program", nil, lab.Options{Implementations: map[string]*impl.Manifest{"MVS1": missing}},
 			[]string{"start stack MVS1 with implementation tiny", "/no/such/stackd", "no such file"}},
+		{"an implementation without selection by load", func(p *topo.Plan) {
+			p.Selection = topo.Selection{Method: topo.ByWLM, IntervalMS: 1000}
+		}, lab.Options{},
+			[]string{"distributed by wlm", "implementation tiny of stack MVS1 does not declare the capability selection"}},
 		{"an implementation without the routing protocol", func(p *topo.Plan) {
 			p.Advertising = topo.Advertising{Method: topo.ByOSPF, HelloS: 1, DeadS: 3, BFDMS: 200}
 		}, lab.Options{},

@@ -140,6 +140,10 @@ func (o Options) check(plan *topo.Plan) (Options, error) {
 			return o, fmt.Errorf("build lab %s: the topology has DVIPAs advertised by %s, and implementation %s of stack %s does not declare the capability %s",
 				o.Name, method, implementation.Name, node.Name, impl.Advertising)
 		}
+		if method := plan.Selection.Method; method != "" && !implementation.Has(impl.Selection) {
+			return o, fmt.Errorf("build lab %s: the topology has connections distributed by %s, and implementation %s of stack %s does not declare the capability %s",
+				o.Name, method, implementation.Name, node.Name, impl.Selection)
+		}
 		if err := implementation.FindProgram(impl.Parameters{Plex: plan.Name, Stack: node.Name}); err != nil {
 			return o, fmt.Errorf("build lab %s: start stack %s with implementation %s: %w", o.Name, node.Name, implementation.Name, err)
 		}

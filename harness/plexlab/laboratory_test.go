@@ -49,6 +49,10 @@ func stack(socket string) error {
 			obeyed(w, r)
 			return
 		}
+		if r.Method == http.MethodPost && r.URL.Path == "/v1/vary" {
+			varied(w, r)
+			return
+		}
 		answer, known := answers[r.URL.Path]
 		if !known {
 			w.WriteHeader(http.StatusNotImplemented)
@@ -261,6 +265,12 @@ func TestCompletionFromALaboratory(t *testing.T) {
 		{"logs MVS1 ", ":4", "CLIENT"},
 		{"display vdpt ", "MVS1", "CLIENT"},
 		{"obey ", "MVS1", "CLIENT"},
+		{"vary ", "MVS1", "CLIENT"},
+		{"vary MVS1 ", "quiesce", "CLIENT"},
+		{"vary MVS1 quiesce ", ":4", "DVA1"},
+		{"vary MVS1 deactivate ", "DVA1", "APPA"},
+		{"vary MVS1 leavegroup ", ":4", "DVA1"},
+		{"vary MVS1 quiesce APPA ", ":4", "MVS1"},
 		{"obey MVS1 ", ":0", "CLIENT"},
 		{"obey MVS1 x ", ":4", "MVS1"},
 		{"display vdpt --lab ", name, "MVS1"},

@@ -51,7 +51,7 @@ a network namespace of its own, that share dynamic VIPAs and distribute connecti
 		&cobra.Group{ID: groupFile, Title: "Files and this machine:"},
 	)
 	root.AddCommand(
-		newUp(io), newDown(io), newExec(io), newObey(io), newFault(io),
+		newUp(io), newDown(io), newExec(io), newObey(io), newVary(io), newFault(io),
 		newList(io), newDisplay(io), newLogs(io),
 		newPlan(io), newSchema(io), newCheck(io), newVersion(io),
 		newSupervise(), newReport(io), newBench(io), newLoad(io), newProbe(io), newPuppet(io),

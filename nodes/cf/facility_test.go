@@ -115,7 +115,7 @@ func TestFacilities(t *testing.T) {
 		rest   time.Duration
 		run    func(t *testing.T, p testPlex, dvipa netip.Addr)
 	}{
-		{"claims", 2, DefaultPool, DefaultRest, claims},
+		{"claims", 2, DefaultPool, DefaultRest, claimsOfPorts},
 		{"round the pool", 1, small, DefaultRest, roundThePool},
 		{"released ports rest", 2, small, DefaultRest, releasedPortsRest},
 		{"sockets are asked for before a release", 2, small, DefaultRest, socketsAreAskedFor},
@@ -136,7 +136,7 @@ func TestFacilities(t *testing.T) {
 }
 
 // I15 and I18: who may have what.
-func claims(t *testing.T, p testPlex, dvipa netip.Addr) {
+func claimsOfPorts(t *testing.T, p testPlex, dvipa netip.Addr) {
 	one, two := p.stacks[1], p.stacks[2]
 	mustBind(t, one, dvipa, 60, Shared)
 	mustBind(t, two, dvipa, 60, Shared)

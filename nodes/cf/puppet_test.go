@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/plexlab-dev/plexlab/nodes/contract/portfile"
 )
 
 // puppetVariable makes the test binary a stack of its own process: its Config as JSON. It does
@@ -30,6 +32,11 @@ func TestMain(m *testing.M) {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 	case os.Getenv(puppetVariable) != "":
 		if err := bePuppet(os.Getenv(puppetVariable)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	case os.Getenv(claimerVariable) != "":
+		if err := beClaimer(os.Getenv(claimerVariable)); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -85,6 +92,13 @@ func obey(f *File, command, argument string) (string, error) {
 	case "hold": // the lock of dvipa4's entry
 		_, err := f.Claim(background, Request{DVIPA: dvipa4, Port: 0, Use: Unique})
 		return "holding", err
+	case "beat": // for ever, seeing n members and the outside
+		go func() {
+			for ticker := time.NewTicker(portfile.BeatInterval); ; <-ticker.C {
+				f.Beat(n, true)
+			}
+		}()
+		return "beating", nil
 	case "spawn": // a process that outlives this one, without what it has open
 		return "spawned", spawn(nil)
 	case "inherit": // the same with the descriptors of the port file

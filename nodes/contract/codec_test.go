@@ -60,6 +60,8 @@ func messages() map[string]Message {
 		"ports released":    PortRelease{DVIPA: dva1, XCF: xcf2, Ports: []uint16{65535, 1, 1024}, Rest: true, Epoch: 3},
 		"ports held":        PortsHeld{DVIPA: dv6, XCF: xcf2, Shared: []uint16{60}, Unique: []uint16{1024, 1025}, Epoch: 3},
 		"unique ports held": PortsHeld{DVIPA: dva1, XCF: xcf2, Unique: []uint16{1024}, Epoch: 3},
+		"workload":          Workload{Capacity: 2000, Load: 1999, Connections: 1 << 31},
+		"idle":              Workload{Capacity: MaxCapacity},
 		"of later version":  Unknown{Field: 99},
 		"confirm":           Confirm{},
 		"unique port":       NEWCONN{DVIPA: dva1, XCF: xcf2, Epoch: 2, Connections: []Connection{connection("0.0.0.0:0", dva1, 60)}},

@@ -36,6 +36,8 @@ const (
 	MaxPortRanges = 64
 	// MaxWeight is the greatest weight of a target.
 	MaxWeight = 65535
+	// MaxCapacity is the greatest capacity of a WORKLOAD: 16,384 processors.
+	MaxCapacity = 16384000
 	// MaxConnections is the number of connections of one NEWCONN or TERMCONN; whoever has
 	// more to tell sends several.
 	MaxConnections = 16384

@@ -78,6 +78,9 @@ func (d *decoder) body(wire *xcfpb.Envelope) Message {
 	case *xcfpb.Envelope_PortsHeld:
 		d.message = PortsHeld{}.Kind()
 		return d.portsHeld(body.PortsHeld)
+	case *xcfpb.Envelope_Workload:
+		d.message = Workload{}.Kind()
+		return d.workload(body.Workload)
 	}
 	number, _, n := protowire.ConsumeTag(wire.ProtoReflect().GetUnknown())
 	switch {
@@ -90,7 +93,7 @@ func (d *decoder) body(wire *xcfpb.Envelope) Message {
 }
 
 func (d *decoder) vipaList(wire *xcfpb.VipaList) VIPAList {
-	var list VIPAList
+	list := VIPAList{NoWayOut: wire.GetNoWayOut()}
 	if !d.count("dvipas", len(wire.GetDvipas()), 0, MaxDVIPAs) || !d.count("source_ipas", len(wire.GetSourceIpas()), 0, MaxDVIPAs) {
 		return list
 	}
@@ -217,4 +220,15 @@ func (d *decoder) remote(wire *xcfpb.Connection) netip.AddrPort {
 		return netip.AddrPortFrom(all, 0)
 	}
 	return netip.AddrPortFrom(d.address("remote", wire.GetRemote()), d.port("remote_port", wire.GetRemotePort()))
+}
+
+func (d *decoder) workload(wire *xcfpb.Workload) Workload {
+	m := Workload{Capacity: wire.GetCapacity(), Load: wire.GetLoad(), Connections: wire.GetConnections()}
+	switch {
+	case m.Capacity < 1 || m.Capacity > MaxCapacity:
+		d.fail("capacity", "%d, want 1 to %d", m.Capacity, MaxCapacity)
+	case m.Load > m.Capacity:
+		d.fail("load", "%d, want 0 to %d (capacity)", m.Load, m.Capacity)
+	}
+	return m
 }

@@ -97,6 +97,10 @@ func encodeBody(wire *xcfpb.Envelope, message Message) error {
 			Dvipa: addressBytes(m.DVIPA), XcfAddress: addressBytes(m.XCF),
 			Shared: encodePorts(m.Shared), Unique: encodePorts(m.Unique), Epoch: m.Epoch,
 		}}
+	case Workload:
+		wire.Body = &xcfpb.Envelope_Workload{Workload: &xcfpb.Workload{
+			Capacity: m.Capacity, Load: m.Load, Connections: m.Connections,
+		}}
 	case Unknown:
 		number := protowire.Number(m.Field)
 		if !number.IsValid() || wire.ProtoReflect().Descriptor().Fields().ByNumber(number) != nil {
@@ -110,7 +114,7 @@ func encodeBody(wire *xcfpb.Envelope, message Message) error {
 }
 
 func encodeVIPAList(m VIPAList) *xcfpb.VipaList {
-	wire := new(xcfpb.VipaList)
+	wire := &xcfpb.VipaList{NoWayOut: m.NoWayOut}
 	for _, v := range m.DVIPAs {
 		entry := &xcfpb.Dvipa{
 			Address: addressBytes(v.Prefix.Addr()), PrefixLength: uint32(max(v.Prefix.Bits(), 0)),

@@ -64,6 +64,7 @@ func examples(t *testing.T) map[string][]byte {
 		{"port-answer", PortAnswer{ID: 1, Outcome: PortGranted, Port: 1024}},
 		{"port-release", PortRelease{DVIPA: netip.MustParseAddr("44.0.0.10"), XCF: one.XCF, Ports: []uint16{1024, 1025}, Rest: true, Epoch: 1}},
 		{"ports-held", PortsHeld{DVIPA: netip.MustParseAddr("44.0.0.10"), XCF: one.XCF, Shared: []uint16{60}, Unique: []uint16{1024, 1025}, Epoch: 1}},
+		{"workload", Workload{Capacity: 2000, Load: 350, Connections: 12}},
 		{"unknown", Unknown{Field: 1000}},
 	} {
 		payload, err := Marshal(Envelope{Sender: one.Stack, Incarnation: one.Incarnation, Message: next.message})
@@ -165,7 +166,7 @@ func TestManualShowsTheLimits(t *testing.T) {
 		"UDP port of HELLOs": HelloPort, "key, nonce, MAC": KeySize, "HELLO datagram": MaxHello,
 		"length field in a handshake": MaxGreeting, "length field": MaxFrame, "stacks of a plex": MaxMembers,
 		"name of a plex or stack": MaxName, "name of an application": MaxApplication, "entries of a VIPA_LIST": MaxDVIPAs,
-		"port ranges of a distribution": MaxPortRanges, "weight": MaxWeight, "connections of a NEWCONN or TERMCONN": MaxConnections,
+		"port ranges of a distribution": MaxPortRanges, "weight": MaxWeight, "capacity": MaxCapacity, "connections of a NEWCONN or TERMCONN": MaxConnections,
 		"ports of a PORT_RELEASE or PORTS_HELD": MaxPorts,
 		"DVIPAs with CLUSTERPORTS":              portfile.MaxEntries,
 	} {

@@ -6,8 +6,8 @@ package contract
 import "net/netip"
 
 // A Message is what one stack tells another over XCF. The kinds are VIPAList, EndOfList,
-// SRVSTAT, NEWCONN, NEWCONNAck, TERMCONN, PortClaim, PortAnswer, PortRelease, PortsHeld and
-// Unknown.
+// SRVSTAT, NEWCONN, NEWCONNAck, TERMCONN, PortClaim, PortAnswer, PortRelease, PortsHeld,
+// Workload and Unknown.
 type Message interface {
 	// Kind is the field's name of the message, such as "SRVSTAT".
 	Kind() string
@@ -18,6 +18,9 @@ type Message interface {
 type VIPAList struct {
 	DVIPAs     []DVIPA
 	SourceIPAs []SourceIPA
+	// NoWayOut: every link of the sender to the outside is down. Where it is false, Member.Outside says
+	// whether the sender has any.
+	NoWayOut bool
 }
 
 // Role says by which statement a stack holds a DVIPA.
@@ -178,6 +181,18 @@ type PortsHeld struct {
 	Epoch          uint64
 }
 
+// Workload tells every partner how busy the system of the sender is, so that those who distribute
+// can give it its share of new connections (T30).
+type Workload struct {
+	// Capacity is what the system has in processors, in thousandths: 1 to MaxCapacity.
+	Capacity uint32
+	// Load is what of Capacity was asked for on average since the report before, by what used processors
+	// or waited for one: 0 to Capacity.
+	Load uint32
+	// Connections to DVIPAs that the sender holds.
+	Connections uint32
+}
+
 // Unknown is a message of a kind that this implementation does not know; it is ignored
 // and the connection kept (I11).
 type Unknown struct{ Field uint32 }
@@ -192,6 +207,7 @@ func (PortClaim) Kind() string   { return "PORT_CLAIM" }
 func (PortAnswer) Kind() string  { return "PORT_ANSWER" }
 func (PortRelease) Kind() string { return "PORT_RELEASE" }
 func (PortsHeld) Kind() string   { return "PORTS_HELD" }
+func (Workload) Kind() string    { return "WORKLOAD" }
 func (Unknown) Kind() string     { return "UNKNOWN" }
 
 // Member identifies one incarnation of a stack on XCF.

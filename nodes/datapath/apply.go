@@ -12,16 +12,16 @@ import (
 // Wanted is what a list of actions asks of the data path: the last word on each address and
 // service, and the changes of connections in turn.
 type wanted struct {
-	known, owned map[netip.Addr]bool
-	services     map[netip.AddrPort][]contract.Target
-	unique       map[netip.AddrPort]netip.Addr
-	connections  []vipa.Action
+	known, owned, settling map[netip.Addr]bool
+	services               map[netip.AddrPort][]contract.Target
+	unique                 map[netip.AddrPort]netip.Addr
+	connections            []vipa.Action
 }
 
 // sort reads the actions; those for addresses that are not served become errors.
 func (p *Path) sort(actions []vipa.Action) (wanted, error) {
 	w := wanted{
-		known: make(map[netip.Addr]bool), owned: make(map[netip.Addr]bool),
+		known: make(map[netip.Addr]bool), owned: make(map[netip.Addr]bool), settling: make(map[netip.Addr]bool),
 		services: make(map[netip.AddrPort][]contract.Target),
 		unique:   make(map[netip.AddrPort]netip.Addr),
 	}
@@ -39,7 +39,12 @@ func (p *Path) sort(actions []vipa.Action) (wanted, error) {
 		case vipa.Advertise:
 			w.owned[a.Prefix.Addr()] = true
 		case vipa.Withdraw:
+			if p.state.owned[a.DVIPA] || w.owned[a.DVIPA] {
+				w.connections = append(w.connections, a)
+			}
 			w.owned[a.DVIPA] = false
+		case vipa.Settle:
+			w.settling[a.DVIPA] = a.On
 		case vipa.SetTargets:
 			w.services[a.Service] = a.Targets
 		case vipa.SetUnique:
@@ -80,6 +85,8 @@ func (p *Path) serves(a vipa.Action) error {
 		addresses = []netip.Addr{a.DVIPA}
 	case vipa.Advertise:
 		addresses = []netip.Addr{a.Prefix.Addr()}
+	case vipa.Settle:
+		addresses = []netip.Addr{a.DVIPA}
 	case vipa.Withdraw:
 		addresses = []netip.Addr{a.DVIPA}
 	case vipa.SetTargets:

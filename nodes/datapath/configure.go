@@ -13,9 +13,9 @@ import (
 
 // State is what the tables hold besides connections, as committed.
 type state struct {
-	known, owned map[netip.Addr]bool
-	services     map[netip.AddrPort]*selector
-	unique       map[netip.AddrPort]netip.Addr
+	known, owned, settling map[netip.Addr]bool
+	services               map[netip.AddrPort]*selector
+	unique                 map[netip.AddrPort]netip.Addr
 	// users counts the services and unique ports that go to a target's chain; a chain is
 	// there as long as it has an entry.
 	users map[string]int
@@ -26,7 +26,7 @@ type state struct {
 
 func newState() state {
 	return state{
-		known: make(map[netip.Addr]bool), owned: make(map[netip.Addr]bool),
+		known: make(map[netip.Addr]bool), owned: make(map[netip.Addr]bool), settling: make(map[netip.Addr]bool),
 		services: make(map[netip.AddrPort]*selector),
 		unique:   make(map[netip.AddrPort]netip.Addr),
 		users:    make(map[string]int),
@@ -48,7 +48,8 @@ func (p *Path) configure(w wanted) error {
 	c := &change{Path: p}
 	steps := slices.Concat(
 		c.addresses(known, p.state.known, w.known),
-		c.addresses(owned, p.state.owned, w.owned),
+		c.addresses(settling, p.state.settling, w.settling),
+		c.disown(w.owned),
 		c.services(w.services),
 		c.uniques(w.unique),
 	)
@@ -63,7 +64,11 @@ func (p *Path) configure(w wanted) error {
 			}
 		}
 	}
-	return c.commit()
+	if err := c.commit(); err != nil {
+		return err
+	}
+	p.own(w.owned)
+	return nil
 }
 
 func (c *change) commit() error {
@@ -125,6 +130,35 @@ func (c *change) addresses(of func(tables) set, now map[netip.Addr]bool, want ma
 		})
 	}
 	return steps
+}
+
+// disown ends the ownership of DVIPAs. Their leases are not renewed any more, whether the
+// transaction succeeds or not.
+func (c *change) disown(want map[netip.Addr]bool) []func() error {
+	var steps []func() error
+	for _, dvipa := range slices.SortedFunc(maps.Keys(want), netip.Addr.Compare) {
+		if want[dvipa] || !c.state.owned[dvipa] {
+			continue
+		}
+		steps = append(steps, func() error {
+			c.lease.drop(dvipa)
+			discard(&c.batch, c.of(dvipa).owned, []element{{key: dvipa.AsSlice()}}) // its lease may have run out
+			assign(c, c.state.owned, dvipa, false, false)
+			return nil
+		})
+	}
+	return steps
+}
+
+// own has the leases of DVIPAs renewed from now on; the first Renew begins them. What their packets
+// meet has been committed before.
+func (p *Path) own(want map[netip.Addr]bool) {
+	for dvipa, owned := range want {
+		if owned {
+			p.state.owned[dvipa] = true
+			p.lease.add(dvipa)
+		}
+	}
 }
 
 // services changes DPT entries (166).

@@ -12,6 +12,29 @@ import (
 
 func addrPort(c connection) netip.AddrPort { return c.LocalAddr().(*net.TCPAddr).AddrPort() }
 
+// The connections of a DVIPA that this stack owns no more go with it, those of another one stay.
+func TestWithdrawTakesConnections(t *testing.T) {
+	eachFamily(t, func(t *testing.T, a addresses) {
+		l := newLab(t, a, 1)
+		p := l.open(Config{})
+		other := a
+		other.dvipa = a.outside(91)
+		apply(t, p, append(other.own(), a.own()...)...)
+		apply(t, p, a.add(2, 4000), a.add(1, 4001), other.add(2, 4000), other.add(1, 4001))
+		apply(t, p, vipa.Withdraw{DVIPA: a.dvipa}, a.add(2, 4002))
+		left := make(map[contract.Connection]netip.Addr)
+		for _, e := range entries(t, p) {
+			left[contract.Connection{Remote: e.Source, Local: e.DVIPA}] = e.Target
+		}
+		want(t, "connections left", map[contract.Connection]netip.Addr{
+			other.from(4000): l.xcf(2), other.from(4001): l.xcf(1), a.from(4002): l.xcf(2),
+		}, left)
+		want(t, "connections of this stack left", 1, size(t, p, a.figure(p).local))
+		apply(t, p, vipa.Withdraw{DVIPA: a.dvipa}) // which it does not own
+		want(t, "connections after it was withdrawn again", 3, len(entries(t, p)))
+	})
+}
+
 // find is the entry of a connection, the zero Entry where there is none.
 func find(t testing.TB, p *Path, c contract.Connection) Entry {
 	t.Helper()

@@ -70,6 +70,13 @@ func (p *Path) connect(actions []vipa.Action) error {
 			if err := p.dropTarget(a.Target); err != nil {
 				return err
 			}
+		case vipa.Withdraw:
+			if err := commit(); err != nil {
+				return err
+			}
+			if err := p.dropDVIPA(a.DVIPA); err != nil {
+				return err
+			}
 		}
 		for i, c := range changes {
 			of := pending[p.of(c.connection.Local.Addr())]
@@ -313,59 +320,69 @@ func (p *Path) letExpire(g *figure, target netip.Addr, linger time.Duration) err
 	return p.commitConnections(g, changes)
 }
 
-// dropTarget deletes every entry that points to target. A listing may miss entries while
-// packets add others, so it is begun anew until it finds none.
+// dropTarget deletes every entry that points to target.
 func (p *Path) dropTarget(target netip.Addr) error {
 	for i := range p.figures {
-		if err := p.dropTargetOf(&p.figures[i], target); err != nil {
-			return err
+		g := &p.figures[i]
+		value := g.hop(target).AsSlice()
+		if err := p.drop(g, func(e element) bool { return bytes.Equal(e.value, value) }); err != nil {
+			return fmt.Errorf("delete entries of target %v: %w", target, err)
 		}
 	}
 	return nil
 }
 
-func (p *Path) dropTargetOf(g *figure, target netip.Addr) error {
-	var left int
-	var err error
-	for range changeAttempts {
-		if left, err = p.dropEntries(g, target); err == nil && left == 0 {
-			return nil
-		}
-		if err != nil && !overtaken(err) {
-			break
-		}
+// dropDVIPA deletes every entry of a DVIPA.
+func (p *Path) dropDVIPA(dvipa netip.Addr) error {
+	g := p.of(dvipa)
+	// The last but the port, which is padded to the length of a register.
+	at := int(g.address.Bytes) + 4
+	err := p.drop(g, func(e element) bool { return bytes.HasPrefix(e.key[at:], dvipa.AsSlice()) })
+	if err != nil {
+		return fmt.Errorf("delete entries of %v: %w", dvipa, err)
 	}
-	if err == nil {
-		err = errors.New("packets add entries all the time")
-	}
-	return fmt.Errorf("delete %d entries of target %v: %w", left, target, err)
+	return nil
 }
 
-// dropEntries says how many entries it found and deleted.
-func (p *Path) dropEntries(g *figure, target netip.Addr) (int, error) {
-	var pointing []element
-	value := g.hop(target).AsSlice()
+// drop deletes every entry of a family that matches. A listing may miss entries while packets
+// add others, so it is begun anew until it finds none.
+func (p *Path) drop(g *figure, matches func(element) bool) error {
+	for range changeAttempts {
+		found, err := p.dropFound(g, matches)
+		if err != nil && !overtaken(err) {
+			return err
+		}
+		if err == nil && found == 0 {
+			return nil
+		}
+	}
+	return errors.New("packets change them all the time")
+}
+
+// dropFound says how many entries it found and deleted.
+func (p *Path) dropFound(g *figure, matches func(element) bool) (int, error) {
+	var found []element
 	err := p.write.elements(g.crt, func(e element) error {
-		if bytes.Equal(e.value, value) {
-			pointing = append(pointing, element{key: e.key, value: value})
+		if matches(e) {
+			found = append(found, element{key: e.key, value: e.value})
 		}
 		return nil
 	})
 	if err != nil {
 		return 0, err
 	}
-	for some := range slices.Chunk(pointing, maxElements/4) {
+	here := g.hop(p.self).AsSlice()
+	for some := range slices.Chunk(found, maxElements/4) {
 		var b batch
 		discard(&b, g.crt, some)
-		if target == p.self {
-			for i := range some {
-				some[i].value = nil
+		for _, e := range some {
+			if bytes.Equal(e.value, here) {
+				discard(&b, g.local, []element{{key: e.key}})
 			}
-			discard(&b, g.local, some)
 		}
 		if err := p.write.commit(&b); err != nil {
-			return len(pointing), err
+			return len(found), err
 		}
 	}
-	return len(pointing), nil
+	return len(found), nil
 }

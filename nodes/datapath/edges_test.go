@@ -17,7 +17,7 @@ func TestComments(t *testing.T) {
 func testComments(t *testing.T, f family) {
 	g := figure{family: f, tables: newTables(f, 1), embryonic: time.Second}
 	named := make(map[string]bool)
-	for _, r := range slices.Concat(g.rules(set{}), g.localRules()) {
+	for _, r := range slices.Concat(g.rules(set{}), g.localRules(), leaseRules([]figure{g})) {
 		if len(r.comment) > 128 {
 			t.Errorf("comment of %d bytes: %s", len(r.comment), r.comment)
 		}
@@ -31,14 +31,14 @@ func testComments(t *testing.T, f family) {
 		"fig12/144->146", "fig12/146->150", "fig12/150->end", "fig12/152->end",
 		"fig08/802-yes->804", "fig08/802-no->806", "fig08/806-no->808", "fig08/806-yes->810",
 		"fig08/810->812", "fig08/804->end", "fig08/808->end", "fig08/812->end",
-		"I1", "I7", "I21",
+		"I1", "I7", "I20", "I21",
 	} {
 		if !named[edge] {
 			t.Errorf("no rule counts %s", edge)
 		}
 		delete(named, edge)
 	}
-	want(t, "other counts", map[string]bool{pathFull: true, pathICMPError: true, pathNotOwner: true}, named)
+	want(t, "other counts", map[string]bool{pathFull: true, pathICMPError: true, pathNotOwner: true, pathRenewed: true, pathLate: true}, named)
 }
 
 // The turns go on over a change of targets.

@@ -14,6 +14,7 @@ import (
 const (
 	chainOutside   = "outside"
 	chainXCF       = "xcf"
+	chainLease     = "lease"
 	chainOwned     = "owned"
 	chainFig12     = "fig12"
 	chainFig08     = "fig08"
@@ -29,7 +30,7 @@ const (
 func local(chain string) string { return chain + "_local" }
 
 // baseChains see packets as they arrive.
-var baseChains = []string{chainOutside, chainXCF}
+var baseChains = []string{chainOutside, chainXCF, chainLease}
 
 // fixedChains are those of the family in the order they are listed in, base chains aside. Their rules
 // stay as long as the table does, and their counters with them.
@@ -55,6 +56,9 @@ const (
 	pathFragment  = "I21"
 	pathICMPError = "icmp-error"
 	pathFull      = "crt-full"
+	pathSettling  = "I20"
+	pathRenewed   = "lease-renewed"
+	pathLate      = "lease-late"
 
 	pathRouted           = "fig12/140-yes->150 150->end"
 	pathRoutedRequest    = pathRouted + " fig08/802-yes->804 804->end"
@@ -75,6 +79,8 @@ type figure struct {
 	embryonic time.Duration
 	// overIPv4: XCF addresses are of IPv4.
 	overIPv4 bool
+	// lease is Config.Lease.
+	lease time.Duration
 }
 
 // hop is the address by which a target is forwarded to; hops are what the CRT holds.
@@ -130,6 +136,7 @@ func (g figure) rules(errors set) []rule {
 	add(chainFig12, "", connectionRequest(), goTo(chainFig08))
 	add(chainFig12, "", jumpTo(local(chainFig12)))
 	add(chainFig12, pathRouted, g.forward())
+	add(chainFig12, pathSettling, g.to(g.settling), counter, drop)
 	add(chainFig12, pathConventional, counter, accept)
 
 	// Figure 8, a connection request.
@@ -147,6 +154,7 @@ func (g figure) rules(errors set) []rule {
 	add(chainSelection, pathRequest, counter)
 	add(chainSelection, "", service, verdictOf(g.unique, register(0)))
 	add(chainSelection, "", service, verdictOf(g.dpt, register(0)))
+	add(chainSelection, pathSettling, g.to(g.settling), counter, drop)
 	add(chainSelection, pathRequestNoService, counter, accept)
 
 	// A target has been found; its entry was made just now, unless the table is full.

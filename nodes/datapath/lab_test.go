@@ -24,8 +24,12 @@ import (
 // inUserNamespace marks the copy of the test binary that runs as root of a user namespace.
 const inUserNamespace = "DATAPATH_TEST_IN_USERNS"
 
-// TestMain runs the tests of an unprivileged user once more as root of a user namespace.
+// TestMain is also the process of tests that freeze one, and runs the tests of an unprivileged user once more as root of a user namespace.
 func TestMain(m *testing.M) {
+	if epoch := os.Getenv(renewingProcess); epoch != "" {
+		fmt.Fprintln(os.Stderr, "renew leases:", renewForever(epoch))
+		os.Exit(1)
+	}
 	if os.Geteuid() == 0 || os.Getenv(inUserNamespace) != "" {
 		os.Exit(m.Run())
 	}

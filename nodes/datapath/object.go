@@ -32,15 +32,28 @@ func (b *batch) addChain(name string) {
 	})
 }
 
-// addIngress adds a base chain that sees every packet as it arrives on one of the interfaces.
-func (b *batch) addIngress(name string, interfaces []string) {
-	what := fmt.Sprintf("add chain %s at ingress of %v", name, interfaces)
+// A hook is where a base chain of the family netdev sees packets.
+type hook struct {
+	number uint32
+	name   string
+}
+
+var (
+	// ingress sees every packet as it arrives, before IP does.
+	ingress = hook{unix.NF_NETDEV_INGRESS, "ingress"}
+	// egress sees every packet as it leaves, still in the system call that sends it.
+	egress = hook{unix.NF_NETDEV_EGRESS, "egress"}
+)
+
+// addBaseChain adds a chain that sees the packets of interfaces.
+func (b *batch) addBaseChain(name string, at hook, interfaces []string) {
+	what := fmt.Sprintf("add chain %s at %s of %v", name, at.name, interfaces)
 	b.add(unix.NFT_MSG_NEWCHAIN, netlink.Create, what, func(ae *netlink.AttributeEncoder) {
 		ae.String(unix.NFTA_CHAIN_TABLE, tableName)
 		ae.String(unix.NFTA_CHAIN_NAME, name)
 		ae.String(unix.NFTA_CHAIN_TYPE, "filter")
 		nested(ae, unix.NFTA_CHAIN_HOOK, func(ae *netlink.AttributeEncoder) {
-			ae.Uint32(unix.NFTA_HOOK_HOOKNUM, unix.NF_NETDEV_INGRESS)
+			ae.Uint32(unix.NFTA_HOOK_HOOKNUM, at.number)
 			ae.Uint32(unix.NFTA_HOOK_PRIORITY, 0)
 			if len(interfaces) == 1 {
 				ae.String(unix.NFTA_HOOK_DEV, interfaces[0])

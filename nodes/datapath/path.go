@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,6 +22,7 @@ const (
 	DefaultSize      = 1 << 20
 	DefaultEmbryonic = 10 * time.Second
 	DefaultEnded     = 3 * time.Second
+	DefaultLease     = 80 * time.Millisecond
 )
 
 // Config is what a Path does not change while it is open.
@@ -43,6 +45,10 @@ type Config struct {
 	// connection that reused its addresses and ports before its end was known here and that
 	// AddConnections is about to confirm. 0 means DefaultEnded.
 	Ended time.Duration
+	// Lease is how long the kernel goes on acting for the owner of a DVIPA after a Renew: MinLease to
+	// DefaultLease, which 0 means. More would outlast what other stacks wait
+	// for (portfile.LapseAfter).
+	Lease time.Duration
 }
 
 // A Path is the data path of one stack. Its methods may be called at the same time.
@@ -60,6 +66,7 @@ type Path struct {
 	state state
 	write *socket
 	read  *socket
+	lease *lease
 }
 
 // Open makes the table "netdev vipa" in the network namespace of the calling thread, in place
@@ -92,6 +99,10 @@ func newPath(c Config) (*Path, error) {
 			return nil, fmt.Errorf("interface %q is both XCF and outside", name)
 		}
 	}
+	length := cmp.Or(c.Lease, DefaultLease)
+	if length < MinLease || length > DefaultLease {
+		return nil, fmt.Errorf("lease of %v, want %v to %v", length, MinLease, DefaultLease)
+	}
 	p := &Path{
 		self:   c.Self,
 		linger: cmp.Or(c.Ended, DefaultEnded),
@@ -108,6 +119,7 @@ func newPath(c Config) (*Path, error) {
 			device:    uint32(xcf.Index),
 			embryonic: embryonic,
 			overIPv4:  c.Self.Is4(),
+			lease:     length,
 		})
 	}
 	if p.write, err = openSocket(); err != nil {
@@ -115,6 +127,9 @@ func newPath(c Config) (*Path, error) {
 	}
 	if p.read, err = openSocket(); err != nil {
 		return nil, errors.Join(err, p.write.Close())
+	}
+	if p.lease, err = openLease(); err != nil {
+		return nil, errors.Join(err, p.write.Close(), p.read.Close())
 	}
 	return p, nil
 }
@@ -145,17 +160,19 @@ func (p *Path) skeleton(b *batch, c Config) {
 		}
 	}
 	if len(c.Outside) > 0 {
-		b.addIngress(chainOutside, c.Outside)
+		b.addBaseChain(chainOutside, ingress, c.Outside)
 	} else {
 		b.addChain(chainOutside)
 	}
-	b.addIngress(chainXCF, []string{c.XCFInterface})
+	b.addBaseChain(chainXCF, ingress, []string{c.XCFInterface})
+	b.addSet(awake)
+	b.addBaseChain(chainLease, egress, []string{loopback})
 	for _, g := range p.figures {
 		for _, chain := range g.fixedChains() {
 			b.addChain(chain)
 		}
 	}
-	for _, r := range baseRules(p.figures) {
+	for _, r := range slices.Concat(baseRules(p.figures), leaseRules(p.figures)) {
 		b.addRule(r)
 	}
 	for _, g := range p.figures {
@@ -192,7 +209,9 @@ func (p *Path) Close() error {
 	return errors.Join(err, p.closeSockets())
 }
 
-func (p *Path) closeSockets() error { return errors.Join(p.write.Close(), p.read.Close()) }
+func (p *Path) closeSockets() error {
+	return errors.Join(p.write.Close(), p.read.Close(), p.lease.close())
+}
 
 // Apply commits the actions that concern the data path, in as few transactions as hold them,
 // and passes over the others. Changes of DVIPAs, services and unique ports take effect

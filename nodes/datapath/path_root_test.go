@@ -17,9 +17,20 @@ import (
 
 var updateGolden = flag.Bool("update", false, "write golden files anew")
 
+// apply applies actions; a DVIPA that they make owned has a lease that does not end.
 func apply(t testing.TB, p *Path, actions ...vipa.Action) {
 	t.Helper()
 	if err := p.Apply(actions); err != nil {
+		t.Fatal(err)
+	}
+	var forever batch
+	for _, a := range actions {
+		if a, ok := a.(vipa.Advertise); ok {
+			dvipa := a.Prefix.Addr()
+			forever.putElements(p.of(dvipa).owned, element{key: dvipa.AsSlice()})
+		}
+	}
+	if err := p.write.commit(&forever); err != nil {
 		t.Fatal(err)
 	}
 }

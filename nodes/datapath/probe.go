@@ -33,7 +33,11 @@ func (p *Path) features(c Config) []feature {
 		{"nftables tables of the family netdev (CONFIG_NF_TABLES_NETDEV)", func(b *batch) { b.addTable() }},
 		{"nftables chains at ingress (CONFIG_NETFILTER_INGRESS)", func(b *batch) {
 			b.addTable()
-			b.addIngress(chain, []string{c.XCFInterface})
+			b.addBaseChain(chain, ingress, []string{c.XCFInterface})
+		}},
+		{"nftables chains at egress (CONFIG_NETFILTER_EGRESS, Linux 5.16)", func(b *batch) {
+			b.addTable()
+			b.addBaseChain(chain, egress, []string{c.XCFInterface})
 		}},
 		{"nftables maps with concatenated keys and timeouts", withChain(func(b *batch) { b.addSet(table.crt) })},
 		{"nftables verdict maps", withChain(func(b *batch) { b.addSet(table.dpt) })},

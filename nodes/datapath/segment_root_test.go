@@ -210,7 +210,7 @@ func (l *lab) stations(address netip.Addr) []string {
 func TestAgainstModel(t *testing.T) {
 	eachFamily(t, func(t *testing.T, a addresses) {
 		l := newLab(t, a, 2)
-		p := l.open(Config{Embryonic: time.Hour, Ended: time.Millisecond})
+		p := l.open(Config{Ended: time.Millisecond, Embryonic: time.Hour}) // the model knows no time
 		apply(t, p, l.own()...)
 		model := vipa.NewTables(l.xcf(1))
 		in := l.injector()

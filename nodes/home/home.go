@@ -38,6 +38,9 @@ type Config struct {
 	FirstPort, LastPort uint16
 	// Log, nil for the default one.
 	Log *slog.Logger
+	// OutsideChanged, where not nil, is told when the last link to the outside went down (false) and when one
+	// came up again; at Open only if all are down.
+	OutsideChanged func(up bool)
 }
 
 // A Home is the addresses of one stack. Its methods may be called at the same time.
@@ -56,14 +59,15 @@ type Home struct {
 	active     map[netip.Addr]bool
 	advertised map[netip.Addr]context.CancelFunc
 	// wayOut are the default routes set here, one of a family.
-	wayOut []*netlink.Route
+	wayOut         []*netlink.Route
+	outsideChanged func(up bool)
 }
 
 // Open takes the network namespace of the calling thread in hand: it makes the settings and
 // removes DVIPAs and the way out that an earlier process left. It needs CAP_NET_ADMIN over the
 // namespace, CAP_NET_RAW for outside interfaces, and write access to /proc/sys/net.
 func Open(c Config) (_ *Home, err error) {
-	h := &Home{
+	h := &Home{outsideChanged: c.OutsideChanged,
 		active: make(map[netip.Addr]bool), advertised: make(map[netip.Addr]context.CancelFunc),
 		log: cmp.Or(c.Log, slog.Default()),
 	}

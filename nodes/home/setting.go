@@ -64,6 +64,13 @@ func settings(c Config) []setting {
 			setting{"ipv6/conf/" + link + "/accept_redirects", "0", true},
 		)
 	}
+	for _, link := range append([]string{"all"}, c.Outside...) {
+		// Where the links to the outside are down, the way out is another stack's.
+		all = append(all,
+			setting{name: "ipv4/conf/" + link + "/ignore_routes_with_linkdown", value: "1"},
+			setting{"ipv6/conf/" + link + "/ignore_routes_with_linkdown", "1", true},
+		)
+	}
 	for _, link := range c.Outside {
 		// The kernel answers for an address of IPv6 on lo only as the proxy of it, without letting the
 		// neighbour wait.

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
@@ -26,15 +28,16 @@ func newWatcher() (*watcher, error) {
 
 func (w *watcher) Close() error { return w.conn.Close() }
 
-// watch calls up with the index of every interface that comes up, until the watcher is closed; running
-// says which are up at first. Where changes come too fast to be heard, up is called for every interface
-// that running knows.
-func (w *watcher) watch(running map[int]bool, up func(index int)) {
+// watch calls changed with the index of every interface of running that comes up or goes down, until the
+// watcher is closed; running says which are up at first. Where changes come too fast to be heard, every
+// interface counts as one that came up.
+func (w *watcher) watch(running map[int]bool, changed func(index int, up bool)) {
 	for {
 		messages, err := w.conn.Receive()
 		if errors.Is(err, unix.ENOBUFS) {
 			for index := range running {
-				up(index)
+				running[index] = true
+				changed(index, true)
 			}
 			continue
 		}
@@ -47,10 +50,11 @@ func (w *watcher) watch(running map[int]bool, up func(index int)) {
 				continue
 			}
 			index := int(binary.NativeEndian.Uint32(m.Data[4:]))
-			was := running[index]
-			running[index] = binary.NativeEndian.Uint32(m.Data[8:])&unix.IFF_RUNNING != 0
-			if !was && running[index] {
-				up(index)
+			was, known := running[index]
+			is := binary.NativeEndian.Uint32(m.Data[8:])&unix.IFF_RUNNING != 0
+			if known && is != was {
+				running[index] = is
+				changed(index, is)
 			}
 		}
 	}
@@ -74,11 +78,18 @@ func (h *Home) watch() error {
 		}
 		running[a.index] = link.Attrs().RawFlags&unix.IFF_RUNNING != 0
 	}
-	go h.watcher.watch(running, func(index int) {
-		for _, a := range h.outside {
-			if a.index == index {
-				h.advertiseAnew()
-			}
+	outside := slices.Contains(slices.Collect(maps.Values(running)), true)
+	if !outside && h.outsideChanged != nil {
+		h.outsideChanged(false)
+	}
+	go h.watcher.watch(running, func(_ int, up bool) {
+		if up {
+			h.advertiseAnew()
+		}
+		now := slices.Contains(slices.Collect(maps.Values(running)), true)
+		if now != outside && h.outsideChanged != nil {
+			outside = now
+			h.outsideChanged(now)
 		}
 	})
 	return nil

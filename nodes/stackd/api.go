@@ -52,6 +52,10 @@ func (s *stack) handler() http.Handler {
 		body, err := s.obey(w, r)
 		answer(w, http.StatusOK, body, err)
 	})
+	mux.HandleFunc("POST /v1/vary", func(w http.ResponseWriter, r *http.Request) {
+		body, err := s.vary(w, r)
+		answer(w, http.StatusOK, body, err)
+	})
 	report(mux, "/v1/group", func(*http.Request) (control.Group, error) { return s.groupView(), nil })
 	report(mux, "/v1/trace", func(r *http.Request) (control.Trace, error) {
 		since, err := number(r, "since", 0)
@@ -75,8 +79,11 @@ func answer(w http.ResponseWriter, status int, body any, err error) {
 	if err != nil {
 		problem := control.Problem{Error: err.Error()}
 		status = http.StatusInternalServerError
-		if errors.Is(err, errInput) {
+		switch {
+		case errors.Is(err, errInput):
 			status = http.StatusBadRequest
+		case errors.Is(err, errState):
+			status = http.StatusConflict
 		}
 		var places profile.Errors
 		errors.As(err, &places)

@@ -41,7 +41,7 @@ func (s *stack) carryOut(ctx context.Context, bind *vipa.Bind, cookie uint64, pe
 				answer.Port = claim.Port()
 			}
 		case vipa.ActivateRange:
-			answer, err = s.activateRange(step.DVIPA)
+			answer, err = s.activateRange(ctx, step.DVIPA)
 		case vipa.Perform:
 			err = perform(step.Address)
 			answer = outcome(err)
@@ -68,14 +68,22 @@ func (s *stack) carryOut(ctx context.Context, bind *vipa.Bind, cookie uint64, pe
 }
 
 // activateRange is block 226.
-func (s *stack) activateRange(dvipa netip.Addr) (vipa.Answer, error) {
-	if err := s.loop.do(vipa.BindInRange{DVIPA: dvipa}, noticeLimit); err != nil {
-		return vipa.Answer{Outcome: vipa.OutcomeFailed}, err
-	}
-	if !s.addresses.Load().Active(dvipa) {
+func (s *stack) activateRange(ctx context.Context, dvipa netip.Addr) (vipa.Answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, noticeLimit)
+	defer cancel()
+	answered := s.activations.add(dvipa)
+	defer s.activations.remove(dvipa, answered)
+	s.loop.post(vipa.BindInRange{DVIPA: dvipa})
+	select {
+	case reason := <-answered:
+		if reason == "" {
+			return vipa.Answer{}, nil
+		}
+		s.log.Warn("bind refused", "dvipa", dvipa, "reason", reason)
 		return vipa.Answer{Outcome: vipa.OutcomeNoAddress}, nil
+	case <-ctx.Done():
+		return vipa.Answer{Outcome: vipa.OutcomeFailed}, ctx.Err()
 	}
-	return vipa.Answer{}, nil
 }
 
 // outcome is what the core makes of an error.

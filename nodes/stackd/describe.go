@@ -39,6 +39,22 @@ func describe(event vipa.Event) string {
 		return "unused " + e.DVIPA.String()
 	case vipa.ConnectAsked:
 		return fmt.Sprintf("connect %s to %s", e.Connection.Local, e.Connection.Remote)
+	case vipa.Gathered:
+		return "gathered"
+	case vipa.Isolated:
+		return fmt.Sprintf("isolated, others see one another: %t", e.OthersSee)
+	case vipa.OutsideChanged:
+		return fmt.Sprintf("outside up: %t", e.Up)
+	case vipa.OwnershipTaken:
+		return fmt.Sprintf("took %d DVIPAs", len(e.Taken))
+	case vipa.OwnershipRefused:
+		return fmt.Sprintf("%s belongs to %s at epoch %d", e.DVIPA, e.Owner.Stack, e.Epoch)
+	case vipa.SettleExpired:
+		return "settling of " + e.DVIPA.String() + " expired"
+	case vipa.Vary:
+		return fmt.Sprintf("vary %d", e.Command)
+	case vipa.WeightsChanged:
+		return "weights of " + e.DVIPA.String()
 	default:
 		return fmt.Sprintf("%T", event)
 	}

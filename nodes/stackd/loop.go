@@ -48,17 +48,25 @@ type loop struct {
 type edges interface {
 	// send queues a message for one partner, or for all when to is the zero Addr.
 	send(to netip.Addr, message contract.Message)
-	// held returns the connections that the stack holds now to the DVIPAs of a list, and to those
-	// that are active here (Figure 11, block 131).
-	held(list contract.VIPAList) []contract.Connection
+	// held returns the connections that the stack holds now to these DVIPAs, and to those that are
+	// active here (Figure 11, block 131).
+	held(dvipas map[netip.Addr]bool) []contract.Connection
 	// apply commits actions that concern tables, addresses and routes, in order.
 	apply(actions []vipa.Action) error
 	// account takes actions that concern the coupling facility, without waiting for it.
 	account(action vipa.Action)
 	// follow takes in who keeps the table of the ports of a DVIPA, and tells it what this stack holds.
 	follow(vipa.FollowOwner)
+	// take asks for the ownership of a DVIPA, without waiting for the answer.
+	take(vipa.TakeOwnership)
+	// leave takes that back, as far as it is not under way.
+	leave(dvipa netip.Addr)
 	// answer lets a connect() go on, or fail where there is a reason.
 	answer(connect uint64, reason string)
+	// activated lets the binds go on that wait for a DVIPA, or fail where there is a reason.
+	activated(dvipa netip.Addr, reason string)
+	// varied answers an operator's command.
+	varied(vipa.Varied)
 	// published takes what the core knows of addresses, for those who bind and connect.
 	published(*vipa.Addresses)
 }
@@ -124,11 +132,22 @@ func (l *loop) batch(t task) {
 // step takes one event through the core. The connections that go with a list are looked up at
 // the last moment: the end of one that was told before must not be told before the connection.
 func (l *loop) step(event vipa.Event) []vipa.Action {
-	if received, ok := event.(vipa.MessageReceived); ok {
-		if list, ok := received.Message.(contract.VIPAList); ok {
-			received.Connections = l.edges.held(list)
-			event = received
+	dvipas := make(map[netip.Addr]bool)
+	switch e := event.(type) {
+	case vipa.MessageReceived:
+		if list, ok := e.Message.(contract.VIPAList); ok {
+			for _, d := range list.DVIPAs {
+				dvipas[d.Prefix.Addr()] = true
+			}
+			e.Connections = l.edges.held(dvipas)
+			event = e
 		}
+	case vipa.OwnershipTaken:
+		for _, o := range e.Taken {
+			dvipas[o.DVIPA] = true
+		}
+		e.Connections = l.edges.held(dvipas)
+		event = e
 	}
 	result := l.core.Step(event)
 	l.trace.add(describe(event), result.Trace)
@@ -162,6 +181,18 @@ func (l *loop) perform(actions []vipa.Action) {
 			l.edges.answer(a.ID, a.Reason)
 		case vipa.FollowOwner:
 			l.edges.follow(a)
+		case vipa.LetBind:
+			commit()
+			l.edges.activated(a.DVIPA, "")
+		case vipa.RefuseBind:
+			l.edges.activated(a.DVIPA, a.Reason)
+		case vipa.Varied:
+			commit()
+			l.edges.varied(a)
+		case vipa.TakeOwnership:
+			l.edges.take(a)
+		case vipa.LeaveOwnership:
+			l.edges.leave(a.DVIPA)
 		case vipa.CreateEntry, vipa.MarkPorts, vipa.ReleasePorts, vipa.ReclaimPorts:
 			commit()
 			l.edges.account(a)

@@ -34,15 +34,20 @@ type options struct {
 	routingHello int // seconds
 	routingDead  int
 	bfdMS        int
+
+	selection   string
+	policyAgent string
+	selectionMS int
 }
 
 // checked holds the options that have a form of their own.
 type checked struct {
-	xcf     netip.Addr
-	variant vipa.Variant
-	hello   time.Duration
-	dead    time.Duration
-	ports   portOptions
+	xcf       netip.Addr
+	variant   vipa.Variant
+	hello     time.Duration
+	dead      time.Duration
+	ports     portOptions
+	selection selectionOptions
 	// routing is the routing protocol that DVIPAs are advertised by, "" where owners answer for them on
 	// their adapters, and on inside stacks.
 	routing routing.Protocol
@@ -75,6 +80,9 @@ func (o options) check() (checked, error) {
 		return c, fmt.Errorf("--hello-ms %d --dead-ms %d: expected milliseconds, or 0 for the default", o.helloMS, o.deadMS)
 	}
 	if c.ports, err = o.checkPorts(); err != nil {
+		return c, err
+	}
+	if c.selection, err = o.checkSelection(); err != nil {
 		return c, err
 	}
 	if o.routingHello < 0 || o.routingDead < 0 || o.bfdMS < 0 {

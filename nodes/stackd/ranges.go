@@ -2,10 +2,50 @@ package main
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 
 	"github.com/plexlab-dev/plexlab/nodes/vipa"
 )
+
+// activations are the binds that wait until the DVIPA of a VIPARange is active. The zero value has
+// none.
+type activations struct {
+	mu      sync.Mutex
+	waiting map[netip.Addr][]chan string
+}
+
+// add returns where the answer will come: empty to go on, else the reason why not.
+func (a *activations) add(dvipa netip.Addr) chan string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.waiting == nil {
+		a.waiting = make(map[netip.Addr][]chan string)
+	}
+	channel := make(chan string, 1)
+	a.waiting[dvipa] = append(a.waiting[dvipa], channel)
+	return channel
+}
+
+// remove forgets one that has been answered or has given up.
+func (a *activations) remove(dvipa netip.Addr, channel chan string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.waiting[dvipa] = slices.DeleteFunc(a.waiting[dvipa], func(c chan string) bool { return c == channel })
+	if len(a.waiting[dvipa]) == 0 {
+		delete(a.waiting, dvipa)
+	}
+}
+
+// answer tells every bind that waits for the DVIPA.
+func (a *activations) answer(dvipa netip.Addr, reason string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, channel := range a.waiting[dvipa] {
+		channel <- reason
+	}
+	delete(a.waiting, dvipa)
+}
 
 // ranges withdraws DVIPAs that binds activated in a VIPARange once nothing uses them.
 type ranges struct {

@@ -29,6 +29,9 @@ It is ready when GET /v1/ready on its control socket answers 200, and ends on SI
 			defer stop()
 			tune()
 			log := slog.New(slog.NewTextHandler(os.Stderr, nil)).With("stack", o.stack)
+			if err := favour(); err != nil {
+				log.Info("not favoured by the scheduler: leases may lapse on a busy machine", "error", err)
+			}
 			if err := run(ctx, o, log); err != nil {
 				return fmt.Errorf("stack %s: %w", o.stack, err)
 			}
@@ -45,8 +48,8 @@ It is ready when GET /v1/ready on its control socket answers 200, and ends on SI
 	f.StringVar(&o.portFile, "port-file", "", "port file of the plex")
 	f.StringVar(&o.controlPath, "control", "", "Unix socket for the control API")
 	f.StringVar(&o.keyFile, "key", "", "file with the plex key")
-	f.IntVar(&o.helloMS, "hello-ms", 0, "milliseconds between two HELLOs (0: 50)")
-	f.IntVar(&o.deadMS, "dead-ms", 0, "milliseconds of silence until a member is lost (0: 500)")
+	f.IntVar(&o.helloMS, "hello-ms", 0, "milliseconds between two HELLOs (0: 20)")
+	f.IntVar(&o.deadMS, "dead-ms", 0, "milliseconds of silence until a member is lost (0: 100)")
 	f.StringVar(&o.pool, "pool", "32768-60999", "ports that port 0 of a DVIPA with CLUSTERPORTS is served from")
 	f.IntVar(&o.restMS, "port-rest-ms", 60000, "milliseconds that a freed port rests which carried outbound connections (0: none)")
 	f.StringVar(&o.sharing, "sharing", control.SharingPortFile, "how the stacks share ports: port-file, or distributor: the owner of a DVIPA keeps its table")
@@ -55,6 +58,9 @@ It is ready when GET /v1/ready on its control socket answers 200, and ends on SI
 	f.IntVar(&o.routingHello, "routing-hello-s", 0, "seconds between two hellos of OSPF, or updates of RIP (0: 1)")
 	f.IntVar(&o.routingDead, "routing-dead-s", 0, "seconds of silence until a routing neighbour is lost (0: three times routing-hello-s)")
 	f.IntVar(&o.bfdMS, "bfd-ms", 0, "milliseconds between two packets of BFD (0: 200)")
+	f.StringVar(&o.selection, "selection", byRoundRobin, "how targets get their weights: roundrobin (the profile's), wlm (by load), or agent (asked of the policy agent)")
+	f.StringVar(&o.policyAgent, "policy-agent", "", "Unix socket of the policy agent; with --selection agent only")
+	f.IntVar(&o.selectionMS, "selection-ms", 0, "milliseconds between two reports of the load, and two questions to the agent (0: 1000)")
 	for _, name := range []string{"plex", "stack", "xcf-address", "xcf-interface", "control", "key"} {
 		cmd.MarkFlagRequired(name)
 	}

@@ -16,13 +16,19 @@ func (s *stack) openFacility(o portOptions) (err error) {
 			Self: s.self, Pool: pool, Rest: o.rest, Send: s.send, Logger: s.log,
 		})
 		if err == nil {
-			s.facility = s.distributor
+			s.facility, s.beat, s.owners = s.distributor, func(int, bool) {}, cf.NewHeard()
 		}
 		return err
 	}
-	s.facility, err = cf.Open(cf.Config{
+	file, err := cf.Open(cf.Config{
 		Path: s.options.portFile, Plex: s.options.plex, Self: s.self, Pool: pool, Rest: o.rest, Logger: s.log,
 	})
+	if err == nil {
+		s.facility, s.beat, s.peers = file, file.Beat, file.Peers
+		claims := cf.OpenClaims(s.options.portFile, s.self, file.Peers)
+		s.owners = claims
+		s.opened = append(s.opened, claims.Close)
+	}
 	return err
 }
 

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,6 +37,9 @@ const (
 	// ended outlives two sweeps: a connection that reused the addresses and ports of one that
 	// ended, before that was known, is reported as held before its entry goes.
 	ended = 3 * sweep
+	// settleLimit is how long packets that match nothing are dropped silently at most while other stacks
+	// have yet to tell what they hold (I20).
+	settleLimit = 2 * time.Second
 	// endLimit bounds how long the end of a stack takes.
 	endLimit = 200 * time.Millisecond
 )
@@ -52,6 +56,13 @@ type stack struct {
 	addresses atomic.Pointer[vipa.Addresses]
 	binds     sync.RWMutex // see ranges
 	connects  connects
+	// activations are binds that wait for a DVIPA of a VIPARange.
+	activations activations
+	// varies are commands that wait for the core as connect() calls do.
+	varies    connects
+	varying   sync.Mutex
+	before    int        // partners, when it left the group; guarded by varying
+	selection *selection // nil with round robin
 	obeying   sync.Mutex
 	// parted holds the XCF addresses of members that reset their connection and were not taken
 	// out of the CRT yet; their entries have grace left then.
@@ -72,7 +83,16 @@ type stack struct {
 	portsServed atomic.Bool
 	// distributor is the facility where owners keep the tables of ports, else nil.
 	distributor *cf.Distributor
-	clerk       *clerk
+	owners      cf.Owners
+	// peers are the other stacks as the port file shows them; nil where there is none.
+	peers func() ([]cf.Peer, error)
+	// beat tells other stacks that this one runs, and what it sees.
+	beat    func(members int, outside bool)
+	outside atomic.Bool // a link to the outside is up
+	clerk   *clerk
+
+	ownership *ownership
+	around    *surroundings
 
 	// opened are the closers of what was opened so far, last opened first to close.
 	opened []func() error
@@ -103,6 +123,7 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 	if err != nil {
 		return nil, err
 	}
+	s.outside.Store(s.self.Outside)
 	core := vipa.New(vipa.Config{
 		Self: s.self, Variant: checked.variant, XCFNetwork: network,
 		OwnersKeepPorts: checked.ports.sharing == control.SharingDistributor,
@@ -117,6 +138,7 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 	if s.home, err = home.Open(home.Config{
 		XCF: s.self.XCF, XCFInterface: o.xcfInterface, Outside: o.outside,
 		FirstPort: checked.ports.first, LastPort: checked.ports.last, Log: log,
+		OutsideChanged: s.outsideChanged,
 	}); err != nil {
 		return nil, err
 	}
@@ -146,6 +168,11 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 		return nil, err
 	}
 	s.opened = append(s.opened, s.facility.Close)
+	s.around = newSurroundings(s.self.XCF, s.peers, s.loop.post)
+	s.ownership = newOwnership(&ownership{
+		owners: s.owners, lives: s.around.owns, unsure: s.around.unsure, informed: s.around.informed,
+		post: s.loop.post, log: log,
+	})
 	sight := sight{s.monitor, s.path}
 	s.clerk = newClerk(clerkConfig{
 		facility: s.facility, kernel: sight, self: s.self.XCF, post: s.loop.post, log: log,
@@ -165,6 +192,9 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 		return nil, err
 	}
 	s.opened = append(s.opened, s.control.Close)
+	if s.selection, err = s.openSelection(checked.selection); err != nil {
+		return nil, err
+	}
 	// The group last: partners are told of a stack that can serve.
 	s.group, err = xcf.Join(xcf.Config{
 		Plex: o.plex, Self: s.self, Interface: o.xcfInterface, Key: key,
@@ -193,12 +223,19 @@ func networkOf(name string, address netip.Addr) (netip.Prefix, error) {
 
 // serve runs until ctx ends or a part of the stack fails.
 func (s *stack) serve(ctx context.Context) error {
+	asked := ctx.Done()
+	ctx, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { s.loop.run(ctx); return nil })
 	group.Go(func() error { s.clerk.run(ctx); return nil })
+	group.Go(func() error { s.ownership.run(ctx); return nil })
 	group.Go(func() error { return s.monitor.Run(ctx) })
 	group.Go(func() error { return s.broker.Serve(ctx) })
 	group.Go(func() error { return s.listenToGroup(ctx) })
+	group.Go(func() error { s.keepLeases(ctx); return nil })
+	group.Go(func() error { s.lookAround(ctx); return nil })
+	group.Go(func() error { s.selection.run(ctx); return nil })
 	server := &http.Server{Handler: s.handler(), ReadHeaderTimeout: viewLimit}
 	group.Go(func() error {
 		if err := server.Serve(s.control); !errors.Is(err, http.ErrServerClosed) {
@@ -207,7 +244,12 @@ func (s *stack) serve(ctx context.Context) error {
 		return nil
 	})
 	group.Go(func() error {
-		<-ctx.Done()
+		defer end()
+		select {
+		case <-asked:
+			s.handOver()
+		case <-ctx.Done():
+		}
 		ending, cancel := context.WithTimeout(context.Background(), endLimit)
 		defer cancel()
 		return errors.Join(server.Shutdown(ending), s.group.Leave(ending))
@@ -215,6 +257,14 @@ func (s *stack) serve(ctx context.Context) error {
 	s.loop.post(vipa.ProfileChanged{Definition: definition(s.profile.Load())})
 	s.log.Info("started", "xcf", s.self.XCF, "incarnation", s.self.Incarnation, "outside", s.self.Outside)
 	return group.Wait()
+}
+
+// handOver gives up what the stack owns before it ends, as if an operator took it out of its group: who comes next
+// need not wait, and answers as soon as this stack does not.
+func (s *stack) handOver() {
+	if err := s.loop.do(vipa.Vary{Command: vipa.VaryLeaveGroup}, endLimit); err != nil {
+		s.log.Warn("DVIPAs not handed over", "error", err)
+	}
 }
 
 // close gives back what is open; the network namespace is left as it was found.
@@ -248,15 +298,23 @@ func (s *stack) partner(event xcf.Event) {
 	switch e := event.(type) {
 	case xcf.Joined:
 		s.log.Info("member joined", "member", e.Member.Stack, "xcf", e.Member.XCF)
-		s.loop.post(vipa.MemberJoined{Member: e.Member})
+		s.around.joined(e.Member)
 	case xcf.Lost:
 		s.log.Info("member lost", "member", e.Member.Stack, "xcf", e.Member.XCF, "reason", e.Reason)
 		if e.Reason == xcf.Reset {
 			s.parted.Store(e.Member.XCF, nil)
 		}
-		s.loop.post(vipa.MemberLost{Member: e.Member})
+		s.selection.lost(e.Member.XCF)
+		s.around.left(e.Member, e.Reason)
 	case xcf.Received:
+		if w, ok := e.Message.(contract.Workload); ok {
+			s.selection.reported(e.From.XCF, w, time.Now())
+			return
+		}
 		s.loop.post(vipa.MessageReceived{From: e.From, Message: e.Message})
+		if _, ok := e.Message.(contract.VIPAList); ok {
+			s.around.listHeard(e.From)
+		}
 	case xcf.Problem:
 		if e.Text != "" {
 			s.log.Error("not in the group", "problem", e.Text)
@@ -265,12 +323,8 @@ func (s *stack) partner(event xcf.Event) {
 }
 
 // held is part of edges.
-func (s *stack) held(list contract.VIPAList) []contract.Connection {
-	listed := make(map[netip.Addr]bool, len(list.DVIPAs))
-	for _, d := range list.DVIPAs {
-		listed[d.Prefix.Addr()] = true
-	}
-	held, err := s.monitor.Connections(func(a netip.Addr) bool { return listed[a] || s.active.has(a) })
+func (s *stack) held(dvipas map[netip.Addr]bool) []contract.Connection {
+	held, err := s.monitor.Connections(func(a netip.Addr) bool { return dvipas[a] || s.active.has(a) })
 	if err != nil {
 		s.log.Error("connections not found", "error", err)
 	}
@@ -293,11 +347,27 @@ func (s *stack) send(to netip.Addr, message contract.Message) {
 	}
 }
 
+// outsideChanged takes in that the last link to the outside went down, or that one is up again.
+func (s *stack) outsideChanged(up bool) {
+	s.log.Info("outside", "up", up)
+	s.outside.Store(up)
+	s.loop.post(vipa.OutsideChanged{Up: up})
+}
+
 // account is part of edges.
 func (s *stack) account(action vipa.Action) { s.clerk.ask(action) }
 
+// take is part of edges.
+func (s *stack) take(asked vipa.TakeOwnership) { s.ownership.ask(asked) }
+
+// leave is part of edges.
+func (s *stack) leave(dvipa netip.Addr) { s.ownership.leave(dvipa) }
+
 // answer is part of edges.
 func (s *stack) answer(connect uint64, reason string) { s.connects.answer(connect, reason) }
+
+// activated is part of edges.
+func (s *stack) activated(dvipa netip.Addr, reason string) { s.activations.answer(dvipa, reason) }
 
 // published is part of edges.
 func (s *stack) published(addresses *vipa.Addresses) { s.addresses.Store(addresses) }
@@ -322,6 +392,10 @@ func (s *stack) apply(actions []vipa.Action) error {
 		failed = append(failed, err)
 	}
 	do(s.takeOn)
+	do(s.follows)
+	if slices.ContainsFunc(rest, isAdvertise) {
+		failed = append(failed, s.beginLeases())
+	}
 	return errors.Join(failed...)
 }
 
@@ -356,12 +430,28 @@ func (s *stack) giveUp(action vipa.Action) error {
 	return nil
 }
 
+// follows is what comes once the data path has changed.
+func (s *stack) follows(action vipa.Action) error {
+	switch a := action.(type) {
+	case vipa.Withdraw:
+		return s.ownership.ended(a.DVIPA)
+	case vipa.Settle:
+		if a.On {
+			time.AfterFunc(settleLimit, func() { s.loop.post(vipa.SettleExpired{DVIPA: a.DVIPA}) })
+		}
+	}
+	return nil
+}
+
 func (s *stack) takeOn(action vipa.Action) error {
 	switch a := action.(type) {
 	case vipa.Activate:
 		s.active.add(a.DVIPA)
 		return s.home.Activate(a.DVIPA)
 	case vipa.Advertise:
+		if !s.ownership.holds(a.Prefix.Addr()) {
+			return nil // the core hears of it
+		}
 		// Block 104. Hosts that share a network with the owner ask for the address itself, whatever
 		// routers are told.
 		if s.routing != nil {

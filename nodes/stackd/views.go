@@ -122,20 +122,24 @@ func (s *stack) traceSince(n uint64) (control.Trace, error) {
 	return view, nil
 }
 
-// ready: the sockets are open and the name is ours. Settled is asked of the core.
+// ready: the sockets are open, the name is ours, and so are the DVIPAs. Settled is asked of the core.
 func (s *stack) ready() (control.Ready, error) {
 	view := control.Ready{
 		Implementation: "reference", Version: version, Stack: s.self.Stack, Incarnation: s.self.Incarnation,
 	}
-	view.Reason = s.group.Problem()
-	if view.Reason == "" {
-		view.Reason = s.portsPending()
-	}
-	view.Ready = view.Reason == ""
 	err := s.loop.look(viewLimit, func() {
+		if !s.loop.core.Started() {
+			view.Reason = "its DVIPAs are being taken"
+		}
 		view.Members = len(s.loop.core.Members()) + 1
 		view.Settled = s.loop.core.Settled()
 	})
+	if problem := s.group.Problem(); problem != "" {
+		view.Reason = problem
+	} else if view.Reason == "" {
+		view.Reason = s.portsPending()
+	}
+	view.Ready = view.Reason == ""
 	return view, err
 }
 

@@ -30,8 +30,50 @@ type Advertise struct {
 	Epoch  uint64
 }
 
-// Withdraw ends that. The CRT entries of the DVIPA go with it; they were this ownership's.
+// Withdraw ends that, also where it had not come to Advertise yet. The CRT entries of the DVIPA go
+// with it; they were this ownership's.
 type Withdraw struct{ DVIPA netip.Addr }
+
+// TakeOwnership asks for the next ownership epoch of a DVIPA, above After, unless another stack has
+// taken one above After before. It is answered by OwnershipTaken or OwnershipRefused. A later one
+// for the same DVIPA replaces one that is not answered yet.
+type TakeOwnership struct {
+	DVIPA netip.Addr
+	After uint64 // the highest epoch heard of; 0: none
+	// Wait: the owner before may not know of its end; once the epoch is taken, its lease has to
+	// run out before the answer.
+	Wait bool
+	// Standby: other stacks come first. The epoch is to be asked for only after these have had the
+	// time to take it.
+	Standby bool
+}
+
+// LeaveOwnership takes a TakeOwnership back that is not answered: an epoch that is not taken yet is
+// not to be taken, and nothing is answered. One that is taken already is answered as it would be.
+type LeaveOwnership struct{ DVIPA netip.Addr }
+
+// Settle begins or ends the time in which packets to the DVIPA that match nothing are dropped
+// silently (I20). When it has lasted for the stated maximum, SettleExpired is to be told.
+type Settle struct {
+	DVIPA netip.Addr
+	On    bool
+}
+
+// LetBind lets the binds go on that wait for the DVIPA (BindInRange): it is active.
+type LetBind struct{ DVIPA netip.Addr }
+
+// RefuseBind fails them.
+type RefuseBind struct {
+	DVIPA  netip.Addr
+	Reason string // in words for a person
+}
+
+// Varied answers Vary.
+type Varied struct {
+	ID uint64
+	// Refused says in words for a person why nothing was done; empty: it was done.
+	Refused string
+}
 
 // SetTargets makes Targets the DPT entry of Service (blocks 112, 166); none deletes it.
 type SetTargets struct {
@@ -64,8 +106,8 @@ type EndConnections struct {
 // DropTarget removes every CRT entry that points to Target: the stack is gone.
 type DropTarget struct{ Target netip.Addr }
 
-// SetWayOut makes Via (the XCF address of a routing stack) the way to the outside of an
-// inside stack; the zero Addr: there is none.
+// SetWayOut makes Via (the XCF address of a routing stack) the way to the outside of a stack without a link
+// there that is up; the zero Addr: there is none.
 type SetWayOut struct{ Via netip.Addr }
 
 // Refuse reports that something a partner sent was not accepted; a log line.
@@ -124,6 +166,7 @@ func (Activate) action()       {}
 func (Deactivate) action()     {}
 func (Advertise) action()      {}
 func (Withdraw) action()       {}
+func (Settle) action()         {}
 func (SetTargets) action()     {}
 func (SetUnique) action()      {}
 func (AddConnections) action() {}
@@ -138,3 +181,8 @@ func (ReclaimPorts) action()   {}
 func (FollowOwner) action()    {}
 func (LetConnect) action()     {}
 func (RefuseConnect) action()  {}
+func (TakeOwnership) action()  {}
+func (LeaveOwnership) action() {}
+func (LetBind) action()        {}
+func (RefuseBind) action()     {}
+func (Varied) action()         {}

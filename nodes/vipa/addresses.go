@@ -14,6 +14,7 @@ type Addresses struct {
 	ranges     []Range
 	ranged     []netip.Addr // activated in them
 	rules      []contract.SourceIPA
+	self       netip.Addr          // XCF address
 	xcf        map[netip.Addr]bool // of every member
 	xcfNetwork netip.Prefix
 }
@@ -26,6 +27,7 @@ type address struct {
 	active       bool // block 220
 	activates    bool // block 222
 	distribution *contract.Distribution
+	owner        netip.Addr // XCF address of the living owner
 }
 
 // Addresses returns the present snapshot; it is the same one until something in it changes.
@@ -41,6 +43,7 @@ func (s *Stack) snapshot() *Addresses {
 		dvipas:     make(map[netip.Addr]address, len(s.dvipas)),
 		ranges:     s.definition.Ranges,
 		rules:      s.rules(),
+		self:       s.self.XCF,
 		xcf:        map[netip.Addr]bool{s.self.XCF: true},
 		xcfNetwork: s.xcfNetwork,
 	}
@@ -64,7 +67,9 @@ func (s *Stack) describe(d *dvipa) address {
 	if s.activates(d.address) {
 		return activatedIn(*in)
 	}
+	owner, _ := s.owner(d)
 	return address{
+		owner:        owner.XCF,
 		dvipa:        true,
 		clusterPorts: d.clusterWide,
 		configured:   d.define != nil || d.rank > 0 || d.active || in != nil,
@@ -97,6 +102,18 @@ func (a *Addresses) at(one netip.Addr) address {
 // Active says whether the DVIPA is an address of this stack.
 func (a *Addresses) Active(dvipa netip.Addr) bool {
 	return a != nil && a.at(dvipa).active
+}
+
+// Distributed says whether a connection from this stack to the DVIPA is to leave for its owner, at
+// this XCF address: the DVIPA is an address of this stack, which is a target of it or was one, and
+// the kernel would look for a listener here alone. Where this stack is the owner itself, its own
+// address is returned with false.
+func (a *Addresses) Distributed(dvipa netip.Addr) (owner netip.Addr, viaOwner bool) {
+	if a == nil {
+		return netip.Addr{}, false
+	}
+	at := a.at(dvipa.Unmap())
+	return at.owner, at.active && at.owner.IsValid() && at.owner != a.self
 }
 
 // ClusterPorts says whether the ports of the DVIPA are assigned cluster-wide.

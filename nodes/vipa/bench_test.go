@@ -23,7 +23,6 @@ func benchDVIPA(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 9, byte(i
 // benchRouting is a routing stack of all DVIPAs, each with a service on every member.
 func benchRouting(b *testing.B) *vipa.Stack {
 	b.Helper()
-	stack := vipa.New(vipa.Config{Self: benchMember(0)})
 	var def vipa.Definition
 	for i := range benchDVIPAs {
 		def.Defines = append(def.Defines, vipa.Define{Prefix: netip.PrefixFrom(benchDVIPA(i), 16)})
@@ -31,7 +30,7 @@ func benchRouting(b *testing.B) *vipa.Stack {
 			DVIPA: benchDVIPA(i), Distribution: contract.Distribution{All: true},
 		})
 	}
-	stack.Step(vipa.ProfileChanged{Definition: def})
+	stack := ownerOf(benchMember(0), def)
 	for i := 1; i < benchMembers; i++ {
 		stack.Step(vipa.MemberJoined{Member: benchMember(i)})
 		for j := range benchDVIPAs {
@@ -44,7 +43,7 @@ func benchRouting(b *testing.B) *vipa.Stack {
 func benchSRVSTAT(member, dvipa int, listening bool) vipa.Event {
 	return vipa.MessageReceived{From: benchMember(member), Message: contract.SRVSTAT{
 		Service: netip.AddrPortFrom(benchDVIPA(dvipa), 60), XCF: benchMember(member).XCF,
-		Listening: listening, Epoch: uint64(dvipa + 1),
+		Listening: listening, Epoch: 1,
 	}}
 }
 
@@ -92,12 +91,11 @@ func BenchmarkVIPAList(b *testing.B) {
 
 // BenchmarkBind: the way through Figure 15 of a bind to port 0 of a DVIPA of a full plex.
 func BenchmarkBind(b *testing.B) {
-	stack := vipa.New(vipa.Config{Self: benchMember(0)})
 	var def vipa.Definition
 	for i := range benchDVIPAs {
 		def.Defines = append(def.Defines, vipa.Define{Prefix: netip.PrefixFrom(benchDVIPA(i), 16), ClusterPorts: true})
 	}
-	stack.Step(vipa.ProfileChanged{Definition: def})
+	stack := ownerOf(benchMember(0), def)
 	asked, answer := netip.AddrPortFrom(benchDVIPA(1), 0), vipa.Answer{Port: 5000}
 	for b.Loop() {
 		bind := stack.Addresses().Bind(asked)

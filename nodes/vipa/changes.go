@@ -111,11 +111,13 @@ func (c *changes) primary(address netip.Addr, before, after statements) {
 	switch {
 	case before.define == nil && after.define != nil:
 		if d != nil && d.routing == nil && c.stack.owned(d) {
-			c.conflict(address, "%s owns it at epoch %d; this stack would own it too",
-				d.listed.owner.Stack, d.listed.entry.Epoch)
+			c.add(address, "it moves here from %s, which owns it at epoch %d, and is advertised as %s",
+				d.listed.owner.Stack, d.listed.entry.Epoch, after.define.Prefix)
 			return
 		}
 		c.add(address, "this stack becomes its owner and advertises it as %s", after.define.Prefix)
+	case before.define != nil && after.define == nil && d.routing == nil:
+		c.add(address, "this stack would not take it back any more")
 	case before.define != nil && after.define == nil:
 		c.add(address, "this stack owns it no more and withdraws it from the network")
 		for _, number := range slices.Sorted(maps.Keys(d.routing.unique)) {

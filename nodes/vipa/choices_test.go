@@ -61,13 +61,13 @@ func (c *choices) member() contract.Member {
 }
 
 func (c *choices) event() vipa.Event {
-	switch c.n(44) {
+	switch c.n(52) {
 	case 0:
 		return vipa.ProfileChanged{Definition: c.definition()}
 	case 1, 2:
 		return vipa.MemberJoined{Member: c.member()}
 	case 3:
-		return vipa.MemberLost{Member: c.member()}
+		return vipa.MemberLost{Member: c.member(), Cause: vipa.Cause(c.n(6))}
 	case 4, 5:
 		return vipa.ListenStarted{Listener: vipa.Listener{
 			ID: uint64(c.n(6)), Local: netip.AddrPortFrom(locals[c.n(len(locals))], c.port()), V6Only: c.bool(),
@@ -100,6 +100,22 @@ func (c *choices) event() vipa.Event {
 		c.asked++
 		every := everyConnection()
 		return vipa.ConnectAsked{ID: c.asked, Connection: every[2*c.n(len(every)/2)]}
+	case 44:
+		return vipa.OutsideChanged{Up: c.bool()}
+	case 45:
+		return vipa.Isolated{OthersSee: c.bool()}
+	case 46:
+		return vipa.SettleExpired{DVIPA: c.dvipa()}
+	case 47, 48:
+		ev := vipa.Vary{Command: vipa.VaryCommand(c.n(8)), DVIPA: c.dvipa()}
+		if c.bool() {
+			ev.Port = c.port()
+		}
+		return ev
+	case 49:
+		return vipa.WeightsChanged{DVIPA: c.dvipa(), Port: []uint16{0, c.port()}[c.n(2)], Weights: map[netip.Addr]uint32{
+			xcf(c.n(partners + 1)): uint32(c.n(4)), xcf(c.n(partners + 1)): uint32(c.n(4)),
+		}}
 	default:
 		from := c.member()
 		return vipa.MessageReceived{From: from, Message: c.message(from), Connections: c.connections()}

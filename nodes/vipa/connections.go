@@ -61,11 +61,12 @@ func (s *Stack) block133(d *dvipa, connections []contract.Connection) {
 
 // report tells the owner, if one lives, of connections, in parts of a message's size.
 func (s *Stack) report(d *dvipa, connections []contract.Connection, message func([]contract.Connection, uint64) contract.Message) {
-	if d.listed == nil || !s.living(d.listed.owner) {
+	owner, lives := s.owner(d)
+	if !lives {
 		return
 	}
 	for part := range slices.Chunk(connections, ConnectionsPerMessage) {
-		s.tell(d.listed.owner.XCF, message(part, d.listed.entry.Epoch))
+		s.tell(owner.XCF, message(part, d.listed.entry.Epoch))
 	}
 }
 

@@ -42,6 +42,10 @@ type DVIPAStatus struct {
 	Owner contract.Member
 	// Epoch is that of the ownership heard of last; 0 if none.
 	Epoch uint64
+	// Settling: owned here, and not every living stack has told yet what it holds (I20).
+	Settling bool
+	// Deactivated: by VARY; this stack neither owns it nor backs it up.
+	Deactivated bool
 	// Kept: a list is kept for takeover (block 134).
 	Kept         bool
 	ClusterPorts bool
@@ -98,6 +102,8 @@ func (s *Stack) status(d *dvipa) DVIPAStatus {
 		Status:       StatusInactive,
 		Origin:       OriginList,
 		Rank:         d.rank,
+		Settling:     d.routing != nil && len(d.routing.awaited) > 0,
+		Deactivated:  d.deactivated,
 		Kept:         d.kept != nil,
 		ClusterPorts: d.clusterPorts(),
 		Distribution: d.distribution(),
@@ -108,14 +114,12 @@ func (s *Stack) status(d *dvipa) DVIPAStatus {
 	if l := d.listed; l != nil {
 		st.Prefix, st.Epoch = l.entry.Prefix, l.entry.Epoch
 		st.ClusterPorts, st.Distribution = l.entry.ClusterPorts, l.entry.Distribution
-		if s.living(l.owner) {
-			st.Owner = l.owner
-		}
+		st.Owner, _ = s.owner(d)
 	}
 	switch {
 	case d.ranged != nil:
 		st.Origin = OriginRange
-	case d.routing != nil:
+	case d.define != nil && d.routing != nil:
 		st.Origin = OriginDefine
 	case d.rank > 0:
 		st.Origin = OriginBackup
@@ -179,15 +183,19 @@ func (s *Stack) Members() []MemberStatus {
 	var all []MemberStatus
 	for _, xcf := range sortedAddresses(s.members) {
 		m := s.members[xcf]
-		all = append(all, MemberStatus{Member: m.Member, Settled: m.unanswered == 0})
+		all = append(all, MemberStatus{Member: m.Member, Settled: m.ended == m.told})
 	}
 	return all
 }
 
+// Started: the stack has gathered, and every DVIPA that it asked for at first is its own or another's.
+// It stays so.
+func (s *Stack) Started() bool { return s.started }
+
 // Settled: every living partner has told everything that it holds (I20).
 func (s *Stack) Settled() bool {
 	for _, m := range s.members {
-		if m.unanswered > 0 {
+		if m.ended < m.told {
 			return false
 		}
 	}

@@ -11,11 +11,19 @@ import (
 
 // routing is what a routing stack has for one DVIPA that it owns.
 type routing struct {
-	prefix       netip.Prefix // as advertised
-	epoch        uint64
-	entry        bool                   // in the coupling facility there is one
+	prefix netip.Prefix // as advertised
+	epoch  uint64
+	entry  bool // in the coupling facility there is one
+	// before is the owner before while it lives and has not said that it knows; until then the DVIPA
+	// is not advertised. Nil once it is.
+	before *contract.Member
+	// awaited are the stacks that have yet to tell what they hold, with the number of the list that
+	// they are to end (I20).
+	awaited      map[netip.Addr]uint64
 	distribution *contract.Distribution // nil: not distributed
 	places       map[netip.Addr]int     // of the candidate targets in DESTIP, from 0
+	// weights are those given from outside, by port and XCF address; port 0 stands for the others.
+	weights map[uint16]map[netip.Addr]uint32
 	// dpt holds the current actual targets of each port: in the order of DESTIP, for ALL in
 	// order of XCF address. No entry is empty.
 	dpt map[uint16][]contract.Target
@@ -27,10 +35,11 @@ type routing struct {
 
 func newRouting(prefix netip.Prefix, epoch uint64) *routing {
 	return &routing{
-		prefix: prefix,
-		epoch:  epoch,
-		dpt:    make(map[uint16][]contract.Target),
-		unique: make(map[uint16][]netip.Addr),
+		prefix:  prefix,
+		epoch:   epoch,
+		weights: make(map[uint16]map[netip.Addr]uint32),
+		dpt:     make(map[uint16][]contract.Target),
+		unique:  make(map[uint16][]netip.Addr),
 	}
 }
 
@@ -52,7 +61,7 @@ func (r *routing) distribute(address netip.Addr, dist *contract.Distribution, va
 		var targets []contract.Target
 		if r.distributes(port, variant) {
 			for _, t := range r.dpt[port] {
-				if t, ok := r.candidate(t.XCF); ok {
+				if t, ok := r.candidate(port, t.XCF); ok {
 					targets = append(targets, t)
 				}
 			}
@@ -73,17 +82,19 @@ func (r *routing) distributes(port uint16, variant Variant) bool {
 	return variant == SpecifiedAddressBypass || len(r.distribution.Ports) == 0 || enumerated(r.distribution, port)
 }
 
-// candidate returns a stack as the target that the distribution makes it.
-func (r *routing) candidate(xcf netip.Addr) (contract.Target, bool) {
+// candidate returns a stack as the target that the distribution makes it for a port.
+func (r *routing) candidate(port uint16, xcf netip.Addr) (contract.Target, bool) {
+	target := contract.Target{XCF: xcf, Weight: 1}
 	switch place, ok := r.places[xcf]; {
-	case r.distribution == nil:
+	case r.distribution == nil, !r.distribution.All && !ok:
 		return contract.Target{}, false
-	case r.distribution.All:
-		return contract.Target{XCF: xcf, Weight: 1}, true
-	case ok:
-		return contract.Target{XCF: xcf, Weight: weight(r.distribution.Targets[place])}, true
+	case !r.distribution.All:
+		target.Weight = weight(r.distribution.Targets[place])
 	}
-	return contract.Target{}, false
+	if w, given := r.given(port, xcf); given {
+		target.Weight = w
+	}
+	return target, true
 }
 
 // order is that of the targets of an entry.
@@ -111,7 +122,7 @@ func (r *routing) add(address netip.Addr, port uint16, t contract.Target) []Acti
 		return nil
 	}
 	// A new slice: the old one has been handed out.
-	return []Action{r.put(address, port, slices.Insert(slices.Clone(r.dpt[port]), place, t))}
+	return []Action{r.put(address, port, r.weigh(port, slices.Insert(slices.Clone(r.dpt[port]), place, t)))}
 }
 
 // remove takes a stack out of a port's entry; nothing changes where it is not in it.
@@ -120,7 +131,7 @@ func (r *routing) remove(address netip.Addr, port uint16, xcf netip.Addr) []Acti
 	if place < 0 {
 		return nil
 	}
-	return []Action{r.put(address, port, slices.Delete(slices.Clone(r.dpt[port]), place, place+1))}
+	return []Action{r.put(address, port, r.weigh(port, slices.Delete(slices.Clone(r.dpt[port]), place, place+1)))}
 }
 
 // holder is the stack of a cluster-wide port, the zero Addr if none has it.

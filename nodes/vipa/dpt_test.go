@@ -9,16 +9,29 @@ import (
 	"github.com/plexlab-dev/plexlab/nodes/vipa"
 )
 
+// ownerOf is a stack that owns what it defines, everything at epoch 1.
+func ownerOf(self contract.Member, def vipa.Definition) *vipa.Stack {
+	stack := vipa.New(vipa.Config{Self: self})
+	stack.Step(vipa.Gathered{})
+	var taken vipa.OwnershipTaken
+	for _, a := range stack.Step(vipa.ProfileChanged{Definition: def}).Actions {
+		if take, ok := a.(vipa.TakeOwnership); ok {
+			taken.Taken = append(taken.Taken, vipa.Ownership{DVIPA: take.DVIPA, Epoch: 1})
+		}
+	}
+	stack.Step(taken)
+	return stack
+}
+
 // TestTargetsStayAsHandedOut: the targets of a SetTargets are the receiver's to keep, whatever
 // happens to the entry afterwards.
 func TestTargetsStayAsHandedOut(t *testing.T) {
 	t.Parallel()
 	service := netip.MustParseAddrPort("10.9.0.1:60")
-	stack := vipa.New(vipa.Config{Self: contract.Member{Stack: "MVS3", XCF: xcf(0), Incarnation: 1}})
-	stack.Step(vipa.ProfileChanged{Definition: vipa.Definition{
+	stack := ownerOf(contract.Member{Stack: "MVS3", XCF: xcf(0), Incarnation: 1}, vipa.Definition{
 		Defines:     []vipa.Define{{Prefix: netip.PrefixFrom(service.Addr(), 24)}},
 		Distributes: []vipa.Distribute{{DVIPA: service.Addr(), Distribution: contract.Distribution{All: true}}},
-	}})
+	})
 
 	var handed, copies [][]contract.Target
 	srvstat := func(i int, listening bool) {

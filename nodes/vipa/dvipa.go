@@ -16,11 +16,25 @@ type dvipa struct {
 	distribute *Distribute // own VIPADISTribute
 	// ranged is the own VIPARange that a bind activated the DVIPA in, as it was then (T18).
 	ranged *Range
+	// binding is the own VIPARange in which a bind is about to activate it, and bindWaits says that
+	// binds wait for the answer.
+	binding   *Range
+	bindWaits bool
+	// fresh: the definition or bind is new and has not taken the DVIPA yet. Only such a one moves it
+	// away from an equal.
+	fresh bool
+	// deactivated: by VARY, neither owned nor backed up here.
+	deactivated bool
+	// leased: an owner before may still answer for it by its lease.
+	leased bool
+	// taking is set while TakeOwnership is not answered.
+	taking *taking
+
 	// rangePorts: an own VIPARange with CLUSTERPORTS holds the address (T22).
 	rangePorts bool
 
 	// listed is what the list of its owner (this stack's own list included) said last. It
-	// outlives the owner: the stack goes on as a target until another list says otherwise.
+	// outlives the ownership: the stack goes on as a target until another list says otherwise.
 	listed *listed
 	// kept is the list a backup keeps for takeover (block 134).
 	kept *contract.DVIPA
@@ -46,8 +60,10 @@ type dvipa struct {
 
 // listed is one DVIPA of a VIPAList, and what this stack told its owner in return.
 type listed struct {
-	owner     contract.Member
-	entry     contract.DVIPA
+	owner contract.Member
+	entry contract.DVIPA
+	// ended: the owner has given it up for another stack to take.
+	ended     bool
 	candidate bool // block 124
 	// services counts the listening sockets that take part, port by port (I9).
 	services map[uint16]int
@@ -68,7 +84,9 @@ func (s *Stack) dvipa(address netip.Addr) *dvipa {
 // drops a record that nothing needs.
 func (s *Stack) settle(d *dvipa) {
 	target := d.listed != nil && d.listed.candidate
-	switch wanted := d.routing != nil || target || len(d.held) > 0 || d.uniques > 0; {
+	// Between two owners it stays as it is.
+	between := d.active && d.listed != nil && d.listed.ended
+	switch wanted := d.routing != nil || target || len(d.held) > 0 || d.uniques > 0 || between; {
 	case wanted && !d.active:
 		d.active = true
 		s.addresses = nil
@@ -78,8 +96,8 @@ func (s *Stack) settle(d *dvipa) {
 		s.addresses = nil
 		s.do(Deactivate{DVIPA: d.address})
 	}
-	defined := d.define != nil || d.rank > 0 || d.distribute != nil || d.ranged != nil
-	if !defined && d.listed == nil && d.kept == nil && !d.active && len(d.ports) == 0 {
+	defined := d.define != nil || d.rank > 0 || d.distribute != nil || d.ranged != nil || d.binding != nil
+	if !defined && d.taking == nil && d.listed == nil && d.kept == nil && !d.active && len(d.ports) == 0 {
 		delete(s.dvipas, d.address)
 		s.addresses = nil
 	}
@@ -90,7 +108,7 @@ func (s *Stack) settle(d *dvipa) {
 // the stack owns (T22).
 func (d *dvipa) clusterPorts() bool {
 	return d.define != nil && d.define.ClusterPorts || d.distribute != nil && d.distribute.ClusterPorts ||
-		d.rangePorts && d.prefix().IsValid()
+		d.rangePorts && (d.define != nil || d.ranged != nil || d.binding != nil)
 }
 
 // distribution is what the stack's own definitions say, nil where they distribute nothing.
@@ -104,16 +122,44 @@ func (d *dvipa) distribution() *contract.Distribution {
 	return nil
 }
 
-// prefix is the DVIPA with the mask that the stack is to own it with, the zero Prefix if it is
-// not to own it.
-func (d *dvipa) prefix() netip.Prefix {
+// defines is what the stack's profile says of the DVIPA, as an entry of its list (T19); the zero
+// value if it names it nowhere.
+func (d *dvipa) defines() contract.DVIPA {
+	entry := contract.DVIPA{ClusterPorts: d.clusterPorts(), Distribution: d.distribution()}
 	switch {
 	case d.define != nil:
-		return d.define.Prefix
+		entry.Prefix, entry.Role = d.define.Prefix, contract.RolePrimary
 	case d.ranged != nil:
-		return netip.PrefixFrom(d.address, d.ranged.Prefix.Bits())
+		entry.Prefix, entry.Role = netip.PrefixFrom(d.address, d.ranged.Prefix.Bits()), contract.RoleRange
+	case d.rank > 0:
+		entry.Prefix, entry.Role, entry.Rank = netip.PrefixFrom(d.address, d.address.BitLen()), contract.RoleBackup, d.rank
+	default:
+		return contract.DVIPA{}
 	}
-	return netip.Prefix{}
+	return entry
+}
+
+// ownedAs is what the stack owns the DVIPA as, or would; the zero value if it cannot own it. A backup
+// takes the mask, and with 134 the distribution, from the list that it heard last; with 135 the
+// distribution is its own (I6). Without having heard a list there is nothing to take over.
+func (d *dvipa) ownedAs() contract.DVIPA {
+	entry := d.defines()
+	if entry.Role != contract.RoleBackup {
+		return entry
+	}
+	heard := d.kept
+	if heard == nil && d.listed != nil {
+		heard = &d.listed.entry
+	}
+	if heard == nil {
+		return contract.DVIPA{}
+	}
+	entry.Prefix = heard.Prefix
+	entry.ClusterPorts = entry.ClusterPorts || heard.ClusterPorts
+	if d.distribute == nil {
+		entry.Distribution = heard.Distribution
+	}
+	return entry
 }
 
 // inForce is the distribution that the owner told of, or else that of the own definitions.
@@ -124,7 +170,17 @@ func (d *dvipa) inForce() *contract.Distribution {
 	return d.distribution()
 }
 
+// owner returns the living stack that owns the DVIPA as far as this one has heard; it may be this
+// one.
+func (s *Stack) owner(d *dvipa) (contract.Member, bool) {
+	if d.listed == nil || d.listed.ended || !s.living(d.listed.owner) {
+		return contract.Member{}, false
+	}
+	return d.listed.owner, true
+}
+
 // owned says whether a living stack, which may be this one, owns the DVIPA.
 func (s *Stack) owned(d *dvipa) bool {
-	return d.routing != nil || d.listed != nil && s.living(d.listed.owner)
+	_, lives := s.owner(d)
+	return d.routing != nil || lives
 }

@@ -15,8 +15,118 @@ type ProfileChanged struct{ Definition Definition }
 // MemberJoined: a partner proved the plex key on an XCF connection.
 type MemberJoined struct{ Member contract.Member }
 
-// MemberLost: a partner's connection ended or its HELLOs stopped.
-type MemberLost struct{ Member contract.Member }
+// MemberLost: a partner's connection ended or its HELLOs stopped. It is told again, also of a
+// stack that is no member, when more is known: that one which was Silent is CutOff, Parted, Frozen or Ended.
+// A stack that saw nobody and sees a partner again has to be told anew who is CutOff or Parted.
+type MemberLost struct {
+	Member contract.Member
+	Cause  Cause
+}
+
+// Cause is why a member was lost.
+type Cause uint8
+
+const (
+	// Ended: its process ended; it answers for nothing any more. The zero value.
+	Ended Cause = iota
+	// Left: it said so.
+	Left
+	// Frozen: it is silent and its beat in the port file stands.
+	Frozen
+	// Silent: it is not heard on XCF, and its process goes on. Which of the two is cut off is not known
+	// yet: until more is told nothing is taken over from it.
+	Silent
+	// CutOff: as Silent, and it sees no partner while others see one another, so that it gives up by
+	// itself what it owns.
+	CutOff
+	// Parted: as Silent, and it sees other partners.
+	Parted
+)
+
+// Gathered: this stack has been in the group for long enough that all who live have joined and told
+// their lists, or have had the time for it. Before, no DVIPA is taken.
+type Gathered struct{}
+
+// Isolated: no partner is heard on XCF although others live. It follows the loss of the last member.
+// Told again when OthersSee changes; the next MemberJoined ends it.
+type Isolated struct {
+	// OthersSee: others see one another, so it is this stack that is cut off.
+	OthersSee bool
+}
+
+// OutsideChanged: every link to the outside of this stack is down, or one is up again. At the
+// start it is as Config.Self says.
+type OutsideChanged struct{ Up bool }
+
+// OwnershipTaken answers TakeOwnership. What was asked for together is best answered together: each
+// answer is told to every stack.
+type OwnershipTaken struct {
+	Taken []Ownership
+	// Connections are all those that this stack holds to its DVIPAs and to those that are taken,
+	// found when they were taken (Figure 11, block 131).
+	Connections []contract.Connection
+}
+
+// Ownership is one DVIPA and the epoch of an ownership, from 1.
+type Ownership struct {
+	DVIPA netip.Addr
+	Epoch uint64
+}
+
+// OwnershipRefused: another stack took the DVIPA at Epoch. It answers TakeOwnership, and is told
+// unasked when an ownership of this stack turns out to be over.
+type OwnershipRefused struct {
+	DVIPA netip.Addr
+	Epoch uint64
+	Owner contract.Member // Outside is not looked at
+	// Lives: as far as the coupling facility can tell the process of Owner lives, and is neither
+	// Frozen nor CutOff.
+	Lives bool
+}
+
+// SettleExpired: the stated maximum since Settle is over (I20).
+type SettleExpired struct{ DVIPA netip.Addr }
+
+// Vary is an operator's command. It is answered by Varied.
+type Vary struct {
+	// ID is given back in Varied; the caller's own.
+	ID      uint64
+	Command VaryCommand
+	// Port and Application say what VaryQuiesce and VaryResume concern; neither: the whole stack.
+	Port        uint16
+	Application string
+	// DVIPA is what VaryDeactivate and VaryReactivate concern. With a Port it is that DVIPA's alone; without,
+	// the port is that of every DVIPA.
+	DVIPA netip.Addr
+}
+
+// VaryCommand is what an operator asks for.
+type VaryCommand uint8
+
+const (
+	// VaryQuiesce: no new connections; those that there are go on.
+	VaryQuiesce VaryCommand = iota + 1
+	// VaryResume ends VaryQuiesce of the same target.
+	VaryResume
+	// VaryDeactivate: this stack neither owns the DVIPA nor backs it up; another may take it over.
+	VaryDeactivate
+	// VaryReactivate ends VaryDeactivate; a primary takes the DVIPA back.
+	VaryReactivate
+	// VaryLeaveGroup: this stack gives up its DVIPAs, backs up none and gets no new connections.
+	VaryLeaveGroup
+	// VaryJoinGroup ends VaryLeaveGroup.
+	VaryJoinGroup
+)
+
+// WeightsChanged: a workload manager or policy agent gives targets of a DVIPA other weights than
+// the profile's. Ignored where this stack does not own the DVIPA; gone with the ownership.
+type WeightsChanged struct {
+	DVIPA netip.Addr
+	Port  uint16 // 0: every port that has no weights of its own
+	// Weights are by XCF address, 1 to contract.MaxWeight; 0 counts as 1. A target that is not
+	// named keeps the profile's. They replace those given before; none at all: the profile's.
+	Weights map[netip.Addr]uint32
+}
 
 // MessageReceived: a partner's message arrived (Figures 7, 11 and 13).
 type MessageReceived struct {
@@ -83,7 +193,8 @@ type PortsReleased struct {
 	Ports []uint16
 }
 
-// BindInRange: a socket is being bound to a DVIPA of an own VIPARange (Figure 15, block 226).
+// BindInRange: a socket is being bound to a DVIPA of an own VIPARange (Figure 15, block 226). It is
+// answered by LetBind or RefuseBind, at once or later; one answer is for all that wait for the DVIPA.
 type BindInRange struct{ DVIPA netip.Addr }
 
 // RangeUnused: no socket of this stack, no remnant and no bind that is under way uses the DVIPA,
@@ -114,3 +225,11 @@ func (PortsReleased) event()    {}
 func (BindInRange) event()      {}
 func (RangeUnused) event()      {}
 func (ConnectAsked) event()     {}
+func (Gathered) event()         {}
+func (Isolated) event()         {}
+func (OutsideChanged) event()   {}
+func (OwnershipTaken) event()   {}
+func (OwnershipRefused) event() {}
+func (SettleExpired) event()    {}
+func (Vary) event()             {}
+func (WeightsChanged) event()   {}

@@ -11,26 +11,32 @@ import (
 func (s *Stack) profileChanged(def Definition) {
 	// 100: define the DVIPAs, their candidate targets and ports.
 	s.define(def)
-	s.initialize()
+	s.due = true
+	s.initialize(nil, nil)
 }
 
-// initialize is Figure 10 once the DVIPAs are defined.
-func (s *Stack) initialize() {
-	acquired := s.own()
+// initialize is Figure 10 once the DVIPAs are defined. It runs whenever what this stack owns changes;
+// acquired are the DVIPAs that it owns from now on, and held the connections that it has, where
+// that is known.
+func (s *Stack) initialize(acquired []*dvipa, held []contract.Connection) {
+	moved := s.review()
 	s.list = s.completeList()
 	s.createEntries()
 
 	// 102: distribute the list to every stack.
-	s.broadcast()
+	s.broadcast(s.list)
 
 	// 104: advertise the DVIPAs to the network.
 	for _, d := range acquired {
 		s.settle(d)
+		s.advertise(d)
+	}
+	for _, d := range moved {
 		s.do(Advertise{Prefix: d.routing.prefix, Epoch: d.routing.epoch})
 	}
 	for _, address := range s.sortedDVIPAs() {
 		if d := s.dvipas[address]; d.routing != nil {
-			s.do(d.routing.distribute(address, d.distribution(), s.variant)...)
+			s.do(d.routing.distribute(address, d.ownedAs().Distribution, s.variant)...)
 		}
 	}
 	if s.routes() {
@@ -38,19 +44,46 @@ func (s *Stack) initialize() {
 	}
 
 	// The stack may be a target of its own DVIPA (I7).
-	s.tell(s.self.XCF, s.list)
+	s.inbox = append(s.inbox, ownWord{s.list, held})
+}
+
+// review ends the ownerships that are not to be kept, and returns those whose mask has changed and
+// is advertised.
+func (s *Stack) review() []*dvipa {
+	var moved []*dvipa
+	for _, address := range s.sortedDVIPAs() {
+		d := s.dvipas[address]
+		r := d.routing
+		if r == nil {
+			continue
+		}
+		if !s.keeps(d) {
+			s.relinquish(d)
+			continue
+		}
+		if prefix := d.ownedAs().Prefix; r.prefix != prefix {
+			r.prefix = prefix
+			if r.before == nil {
+				moved = append(moved, d)
+			}
+		}
+	}
+	return moved
 }
 
 // define takes the definitions over into the records, and lets go of kept lists that are not a
 // backup's any more.
 func (s *Stack) define(def Definition) {
 	s.definition, s.addresses = def, nil
-	for _, d := range s.dvipas {
+	before := make(map[netip.Addr]bool)
+	for address, d := range s.dvipas {
+		before[address] = d.define != nil
 		d.define, d.rank, d.distribute = nil, 0, nil
 	}
 	for _, define := range def.Defines {
 		d := s.dvipa(define.Prefix.Addr())
 		d.define, d.ranged = &define, nil
+		d.fresh = d.fresh || !before[d.address] && d.routing == nil
 	}
 	for _, backup := range def.Backups {
 		s.dvipa(backup.DVIPA).rank = backup.Rank
@@ -61,6 +94,12 @@ func (s *Stack) define(def Definition) {
 	for _, address := range s.sortedDVIPAs() {
 		d := s.dvipas[address]
 		s.inRange(d)
+		if d.define == nil && d.rank == 0 {
+			d.deactivated = false
+		}
+		if d.define == nil && d.binding == nil {
+			d.fresh = false
+		}
 		switch keeps := d.rank > 0 && d.distribute == nil; {
 		case !keeps:
 			d.kept = nil
@@ -71,64 +110,33 @@ func (s *Stack) define(def Definition) {
 	}
 }
 
-// own makes the stack the routing stack of what it defines by VIPADEFine and what was activated
-// in its VIPARanges, and of that only. It returns those DVIPAs that have to be advertised, in
-// order of address.
-func (s *Stack) own() []*dvipa {
-	var acquired []*dvipa
-	for _, address := range s.sortedDVIPAs() {
-		d := s.dvipas[address]
-		switch r, prefix := d.routing, d.prefix(); {
-		case !prefix.IsValid() && r != nil:
-			s.do(Withdraw{DVIPA: address})
-			s.do(r.clear(address)...)
-			d.routing = nil
-			s.addresses = nil
-		case !prefix.IsValid():
-		case r == nil:
-			s.epoch++
-			d.routing = newRouting(prefix, s.epoch)
-			s.addresses = nil
-			if !d.active {
-				d.clusterWide = d.clusterPorts()
-			}
-			acquired = append(acquired, d)
-		case r.prefix != prefix:
-			r.prefix = prefix
-			acquired = append(acquired, d)
-		}
-	}
-	return acquired
-}
-
 // createEntries sees to an entry in the coupling facility for each DVIPA with CLUSTERPORTS that is
 // owned here, before any other stack hears of it (T20).
 func (s *Stack) createEntries() {
 	for _, address := range s.sortedDVIPAs() {
-		if d := s.dvipas[address]; d.routing != nil && !d.routing.entry && d.clusterPorts() {
+		if d := s.dvipas[address]; d.routing != nil && !d.routing.entry && d.ownedAs().ClusterPorts {
 			d.routing.entry = true
 			s.do(CreateEntry{DVIPA: address})
 		}
 	}
 }
 
-// completeList is everything that the stack's profile says of DVIPAs (T19), in order of address.
+// completeList is everything that the stack's profile says of DVIPAs (T19), and what of it the stack
+// owns, in order of address. What the stack stands back from is left out.
 func (s *Stack) completeList() contract.VIPAList {
-	list := contract.VIPAList{SourceIPAs: s.definition.SourceIPAs}
+	list := contract.VIPAList{NoWayOut: s.self.Outside && !s.outside}
+	if s.left {
+		return list
+	}
+	list.SourceIPAs = s.definition.SourceIPAs
 	for _, address := range s.sortedDVIPAs() {
 		d := s.dvipas[address]
-		entry := contract.DVIPA{ClusterPorts: d.clusterPorts(), Distribution: d.distribution()}
+		entry := d.defines()
 		switch {
 		case d.routing != nil:
-			entry.Prefix = d.routing.prefix
-			entry.Role, entry.Owner, entry.Epoch = contract.RolePrimary, true, d.routing.epoch
-			if d.ranged != nil {
-				entry.Role = contract.RoleRange
-			}
-		case d.rank > 0:
-			entry.Prefix = netip.PrefixFrom(address, address.BitLen())
-			entry.Role, entry.Rank = contract.RoleBackup, d.rank
-		default:
+			entry = d.ownedAs()
+			entry.Owner, entry.Epoch = true, d.routing.epoch
+		case entry.Role == 0 || !s.offers(d):
 			continue
 		}
 		list.DVIPAs = append(list.DVIPAs, entry)

@@ -30,6 +30,17 @@ func (s *Stack) figure11(from contract.Member, m contract.Message, held []contra
 // what it owns no more.
 func (s *Stack) vipaList(from contract.Member, list contract.VIPAList, held []contract.Connection) {
 	connections := byDVIPA(held)
+	partner := s.members[from.XCF]
+	if partner != nil {
+		partner.heard = true
+		partner.entries = make(map[netip.Addr]contract.DVIPA, len(list.DVIPAs))
+		for _, e := range list.DVIPAs {
+			partner.entries[e.Prefix.Addr()] = e
+		}
+		partner.sources = list.SourceIPAs
+		partner.outside = partner.Outside && !list.NoWayOut
+		s.chooseWayOut()
+	}
 	owned := make(map[netip.Addr]bool)
 	for _, e := range list.DVIPAs {
 		if !e.Owner {
@@ -48,15 +59,18 @@ func (s *Stack) vipaList(from contract.Member, list contract.VIPAList, held []co
 		s.candidate(s.dvipa(address), from, e, connections[address])
 	}
 	s.unlisted(from, owned, connections)
-	if partner := s.members[from.XCF]; partner != nil {
-		partner.sources = list.SourceIPAs
+	if partner != nil {
+		s.disclaim(partner)
+	}
+	if from != s.self {
+		s.due = true
 	}
 	s.addresses = nil
 	s.askAgain()
 }
 
-// objection says why an entry of an owner's list is not accepted, or nothing. Until ownership
-// moves between stacks, the stack that defines a DVIPA stands by it.
+// objection says why an entry of an owner's list is not accepted, or nothing. The highest epoch owns
+// the DVIPA, whatever became of those who had it before.
 func (s *Stack) objection(from contract.Member, e contract.DVIPA) string {
 	address := e.Prefix.Addr()
 	switch {
@@ -67,33 +81,37 @@ func (s *Stack) objection(from contract.Member, e contract.DVIPA) string {
 	case e.Epoch == 0:
 		return "an owner's epoch begins at 1"
 	}
+	known := s.epochs[address]
 	d := s.dvipas[address]
 	switch {
-	case from == s.self, d == nil:
+	case from == s.self:
 		return ""
-	case d.routing != nil:
+	case d != nil && d.routing != nil && e.Epoch <= d.routing.epoch:
 		return fmt.Sprintf("this stack owns it at epoch %d", d.routing.epoch)
-	case d.listed == nil:
-		return ""
-	}
-	owner, epoch := d.listed.owner, d.listed.entry.Epoch
-	switch {
-	case owner == from && e.Epoch < epoch:
-		return fmt.Sprintf("its epoch is %d already", epoch)
-	case owner.XCF != from.XCF && s.living(owner) && e.Epoch <= epoch:
-		return fmt.Sprintf("%s owns it at epoch %d", owner.Stack, epoch)
+	case e.Epoch < known.epoch:
+		return fmt.Sprintf("its epoch is %d already", known.epoch)
+	case e.Epoch == known.epoch && known.holder.XCF != from.XCF:
+		return fmt.Sprintf("%s took it at epoch %d", known.holder.Stack, known.epoch)
 	}
 	return ""
 }
 
 // candidate is Figure 11 from block 124 on, for one DVIPA of the list.
 func (s *Stack) candidate(d *dvipa, from contract.Member, e contract.DVIPA, held []contract.Connection) {
+	if d.routing != nil && from != s.self {
+		s.relinquish(d)
+	}
 	var before map[uint16]int
 	if d.listed != nil && d.listed.owner == from {
 		before = d.listed.services
 	}
 	d.listed = &listed{owner: from, entry: e}
 	s.follow(d)
+	if s.epochs[d.address].epoch < e.Epoch {
+		d.leased = false // whoever took it has seen to that
+	}
+	s.epochs[d.address] = known{epoch: e.Epoch, holder: from}
+	s.addresses = nil
 
 	// 124: is this stack a candidate target?
 	s.pass("fig11/122-yes->124")
@@ -131,7 +149,7 @@ func (s *Stack) candidate(d *dvipa, from contract.Member, e contract.DVIPA, held
 	}
 
 	// 132: backup of the routing stack?
-	if d.rank == 0 {
+	if d.rank == 0 || from == s.self {
 		s.pass("fig11/132-no->end")
 		return
 	}
@@ -168,12 +186,17 @@ func (s *Stack) follow(d *dvipa) {
 	}
 }
 
-// unlisted: DVIPAs that the sender owned and that are not in its list any more are not
-// addresses of this stack any more, except for the connections it holds. A kept list stays.
+// unlisted: DVIPAs that the sender owned and owns no more are left to the stack that takes them
+// over; with none that could they are not addresses of this stack any more, except for the
+// connections it holds. A kept list stays.
 func (s *Stack) unlisted(from contract.Member, owned map[netip.Addr]bool, connections map[netip.Addr][]contract.Connection) {
 	for _, address := range s.sortedDVIPAs() {
 		d := s.dvipas[address]
 		if d.listed == nil || d.listed.owner.XCF != from.XCF || owned[address] {
+			continue
+		}
+		if s.contended(d) {
+			d.listed.ended = true
 			continue
 		}
 		d.listed = nil

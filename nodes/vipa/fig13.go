@@ -53,7 +53,7 @@ func (s *Stack) srvstat(from contract.Member, m contract.SRVSTAT) {
 	}
 
 	// 166: the DPT. That listening ended needs no permission.
-	target, ok := r.candidate(m.XCF)
+	target, ok := r.candidate(port, m.XCF)
 	if m.Listening && !ok {
 		s.refuse(from, "SRVSTAT for %s: %s is not a candidate target", m.Service, m.XCF)
 		return

@@ -101,6 +101,9 @@ func (s *Stack) listenStarted(l Listener) {
 			}
 		}
 	}
+	if d := s.dvipas[l.Local.Addr()]; d != nil {
+		s.reroute(d, number)
+	}
 }
 
 // listenEnded is Figure 14, and Figure 6 as far as it is about listening sockets. The last socket
@@ -150,6 +153,7 @@ func (s *Stack) listenEnded(id uint64) {
 	if p == nil || s.listeners.on(l.Local) > 0 {
 		return
 	}
+	p.withheld = false
 	_, bound := p.sockets[id]
 	if others := len(p.sockets); others == 0 || bound && others == 1 {
 		s.release(at, number)
@@ -167,6 +171,9 @@ func (s *Stack) block194(use Use) {
 
 // figure5 is that of a listener that takes connections to the DVIPA.
 func (s *Stack) figure5(d *dvipa, l Listener, trace *trace) opening {
+	if s.heldBack(d, l) {
+		return plain
+	}
 	var dist *contract.Distribution
 	if d.listed != nil && d.listed.candidate {
 		dist = d.listed.entry.Distribution
@@ -239,7 +246,8 @@ func (s *Stack) count(d *dvipa) {
 		case announced:
 			d.listed.services[number]++
 		case unique:
-			d.ports[number].routed, d.ports[number].listened = true, true
+			p := d.ports[number]
+			p.routed, p.withheld, p.listened = true, false, true
 		}
 	}
 }
@@ -283,7 +291,7 @@ func (s *Stack) block130Unique(d *dvipa, ports []uint16) {
 // announce is block 130 after block 128 ran by itself. With no routing stack alive there is
 // nobody to tell; the next one's list asks again.
 func (s *Stack) announce(d *dvipa, port uint16, listening bool) {
-	if s.living(d.listed.owner) {
+	if _, lives := s.owner(d); lives {
 		s.pass("fig11/128-yes->130")
 		s.block130(d, port, listening)
 	}

@@ -9,11 +9,34 @@ import (
 // member is a living partner.
 type member struct {
 	contract.Member
-	// unanswered counts the VIPALists sent to it that it has not ended with EndOfList.
-	unanswered int
+	// outside: a link of it to the outside is up.
+	outside bool
+	// told counts the VIPALists sent to it, and ended those that it has ended with EndOfList; it
+	// answers in the order that they were sent.
+	told, ended uint64
+	// since is the number of the first list that it was told.
+	since uint64
+	// disclaimed are the epochs that it was told the end of, joining after they were over.
+	disclaimed map[netip.Addr]uint64
+	// heard: it has told a list.
+	heard bool
+	// mute: it has let a settling expire, as a stack without the function does, and is not waited for
+	// again until it ends a list.
+	mute bool
+	// entries are those of its latest list: what it owns, or would.
+	entries map[netip.Addr]contract.DVIPA
 	// sources are the SOURCEIPA rules of its list.
 	sources []contract.SourceIPA
 }
+
+// loss is how a stack stopped being a member.
+type loss struct {
+	incarnation uint64
+	cause       Cause
+}
+
+// same: two mentions of one incarnation of a stack.
+func same(a, b contract.Member) bool { return a.XCF == b.XCF && a.Incarnation == b.Incarnation }
 
 // living says whether this very incarnation is a member; the stack itself always is.
 func (s *Stack) living(m contract.Member) bool {
@@ -36,30 +59,57 @@ func (s *Stack) memberJoined(m contract.Member) {
 			s.refuse(m, "incarnation %d of %s is over: %d lives", m.Incarnation, m.XCF, old.Incarnation)
 			return
 		}
-		s.lose(old.Member)
+		s.lose(old.Member, Ended)
 	}
-	s.members[m.XCF] = &member{Member: m, unanswered: 1}
-	s.addresses = nil
+	delete(s.lost, m.XCF)
+	s.cutOff = false
+	if len(s.members) == 0 {
+		for xcf, was := range s.lost {
+			if was.cause == CutOff || was.cause == Parted {
+				s.lost[xcf] = loss{was.incarnation, Silent}
+			}
+		}
+	}
+	s.over(func(holder contract.Member) bool {
+		return holder.XCF == m.XCF && holder.Incarnation != m.Incarnation
+	})
+	partner := &member{Member: m, outside: m.Outside, told: 1, since: s.lists}
+	s.members[m.XCF] = partner
+	s.addresses, s.due = nil, true
 	s.tell(m.XCF, s.list)
+	s.awaitAlso(partner)
 	s.chooseWayOut()
 }
 
-// memberLost ignores the loss of an incarnation that is over already.
-func (s *Stack) memberLost(m contract.Member) {
-	if m.XCF == s.self.XCF || !s.living(m) {
+// memberLost ignores the loss of an incarnation that is over already. Of one that is no member it
+// is news that it ended.
+func (s *Stack) memberLost(m contract.Member, cause Cause) {
+	if m.XCF == s.self.XCF {
 		return
 	}
-	s.lose(m)
-	s.chooseWayOut()
+	member := s.living(m)
+	if was, known := s.lost[m.XCF]; !member && known && was.incarnation == m.Incarnation {
+		s.lost[m.XCF] = loss{m.Incarnation, cause}
+	}
+	if member || cause != Silent && cause != Parted {
+		s.over(func(holder contract.Member) bool { return same(holder, m) })
+		s.due = true
+	}
+	if member {
+		s.lose(m, cause)
+		s.chooseWayOut()
+	}
 }
 
 // lose takes a stack that is gone out of the tables: its DPT entries and unique ports, then
 // the CRT entries, so that its clients get RST. What it told as an owner stays, for connections
 // and for takeover, but nobody is told anything until an owner's list comes again. Its ports in
 // the coupling facility become available again (T32).
-func (s *Stack) lose(m contract.Member) {
+func (s *Stack) lose(m contract.Member, cause Cause) {
 	delete(s.members, m.XCF)
-	s.addresses = nil
+	s.lost[m.XCF] = loss{m.Incarnation, cause}
+	s.addresses, s.due = nil, true
+	s.answersNoMore(m, cause)
 	routing := false
 	for _, address := range s.sortedDVIPAs() {
 		if d := s.dvipas[address]; d.routing != nil {
@@ -76,23 +126,21 @@ func (s *Stack) lose(m contract.Member) {
 	s.askAgain()
 }
 
-// broadcast tells every partner the complete list.
-func (s *Stack) broadcast() {
+// broadcast tells every partner a list, as a rule the complete one.
+func (s *Stack) broadcast(list contract.VIPAList) {
 	for _, m := range s.members {
-		m.unanswered++
+		m.told++
 	}
-	s.do(Send{Message: s.list})
+	s.lists++
+	s.do(Send{Message: list})
 }
 
-// chooseWayOut: the replies of an inside stack leave through a living stack with a link to the
-// outside, the one with the lowest XCF address (T9).
+// chooseWayOut: the replies of a stack without a link to the outside, or with none that is up, leave through a living
+// stack that has one, the one with the lowest XCF address (T9).
 func (s *Stack) chooseWayOut() {
-	if s.self.Outside {
-		return
-	}
 	var via netip.Addr
 	for xcf, m := range s.members {
-		if m.Outside && (!via.IsValid() || xcf.Less(via)) {
+		if !s.outside && m.outside && (!via.IsValid() || xcf.Less(via)) {
 			via = xcf
 		}
 	}

@@ -1,7 +1,6 @@
 package vipa
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 
@@ -38,11 +37,22 @@ func (s *Stack) connectAsked(ev ConnectAsked) {
 // ask sends NEWCONN to the owner and waits for its acknowledgement; this stack as the owner
 // has it in its table at once.
 func (s *Stack) ask(d *dvipa, c connect) {
-	if reason := s.unasked(d); reason != "" {
-		s.do(RefuseConnect{ID: c.id, Reason: reason})
+	owner, lives := contract.Member{}, false
+	if d != nil {
+		owner, lives = s.owner(d)
+	}
+	switch {
+	case !lives && d != nil && s.contended(d):
+		// The list of the next owner asks again.
+		s.asked++
+		c.owner, c.epoch = contract.Member{}, 0
+		s.connects[s.asked] = c
+		return
+	case !lives:
+		s.do(RefuseConnect{ID: c.id, Reason: "no stack owns the DVIPA any more, and none takes it over; replies would be lost"})
 		return
 	}
-	c.owner, c.epoch = d.listed.owner, d.listed.entry.Epoch
+	c.owner, c.epoch = owner, d.listed.entry.Epoch
 	newconn := contract.NEWCONN{
 		DVIPA: d.address, XCF: s.self.XCF, Connections: []contract.Connection{c.connection}, Epoch: c.epoch,
 	}
@@ -57,25 +67,15 @@ func (s *Stack) ask(d *dvipa, c connect) {
 	s.tell(c.owner.XCF, newconn)
 }
 
-// unasked says why there is nobody to ask, or nothing.
-func (s *Stack) unasked(d *dvipa) string {
-	switch {
-	case d == nil || d.listed == nil:
-		return "no stack owns the DVIPA any more, so replies would be lost"
-	case !s.living(d.listed.owner):
-		return fmt.Sprintf("%s, which owns %s, is gone; replies would be lost until a stack takes the DVIPA over",
-			d.listed.owner.Stack, d.address)
-	}
-	return ""
-}
-
 // askAgain asks the present owners for what others were asked, or the same at another epoch.
 func (s *Stack) askAgain() {
 	for _, number := range slices.Sorted(maps.Keys(s.connects)) {
 		c := s.connects[number]
 		d := s.dvipas[c.connection.Local.Addr()]
-		if s.unasked(d) == "" && d.listed.owner == c.owner && d.listed.entry.Epoch == c.epoch {
-			continue
+		if d != nil {
+			if owner, lives := s.owner(d); lives && owner == c.owner && d.listed.entry.Epoch == c.epoch {
+				continue
+			}
 		}
 		delete(s.connects, number)
 		s.ask(d, c)

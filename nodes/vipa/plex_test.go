@@ -17,7 +17,7 @@ import (
 // coupling facility. Whenever everything has arrived, all have to agree.
 func TestPlexOfPorts(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(30) {
+	for seed := range uint64(15) {
 		p := newPlex(t, rand.New(rand.NewPCG(seed, 1)))
 		for range 60 {
 			for range p.random.IntN(12) {
@@ -32,11 +32,13 @@ func TestPlexOfPorts(t *testing.T) {
 	}
 }
 
-const plexStacks = 3
+const plexStacks = 4
 
 var (
-	plexDVA = netip.MustParseAddr("10.9.0.1") // of stack 0, port 60 distributed, CLUSTERPORTS comes and goes
-	plexDVB = netip.MustParseAddr("10.9.0.2") // of stack 1, all ports distributed
+	// Of stack 0, backed up by 1, 2 and, without a link to the outside, 3; port 60 distributed,
+	// CLUSTERPORTS comes and goes.
+	plexDVA = netip.MustParseAddr("10.9.0.1")
+	plexDVB = netip.MustParseAddr("10.9.0.2") // of stack 1, backed up by 0 and 2; all ports distributed
 	plexRNG = netip.MustParseAddr("10.9.1.1") // of the VIPARange of stack 2, distributed
 )
 
@@ -47,17 +49,35 @@ type plex struct {
 	nodes   [plexStacks]*node
 	ids     uint64
 	cluster bool // CLUSTERPORTS for plexDVA
+	epochs  owners
+	calm    bool // nobody dies by itself
+	fails   bool // the kernel refuses the next bind
+	links   [plexStacks][plexStacks]link
 }
 
 // node is a stack with its kernel and what is under way to it.
 type node struct {
 	self    contract.Member
 	stack   *vipa.Stack
+	tables  *vipa.Tables
 	sockets map[uint64]*plexSocket
+	// connections are what the kernel holds.
+	connections map[contract.Connection]bool
+	// answers are the DVIPAs that the network finds here.
+	answers map[netip.Addr]bool
+
+	dead, frozen, cut bool
+	outside           bool
+	session           [plexStacks]int // of each partner, as far as this stack knows
+	// verdict is why each partner was lost, and isolated what this stack was told of itself.
+	verdict  [plexStacks]vipa.Cause
+	isolated *bool
+
 	// from holds what the partners do and say, each in its order.
 	from [plexStacks][]underway
-	// answers of the coupling facility come in any order, and so does its work.
-	answers []vipa.Event
+	// replies of the coupling facility come in any order, and so does its work.
+	replies []vipa.Event
+	asked   map[netip.Addr]vipa.TakeOwnership
 	work    []vipa.Action
 }
 
@@ -70,12 +90,15 @@ type plexSocket struct {
 type underway struct {
 	event       vipa.Event
 	incarnation uint64
+	session     int // that MemberJoined begins
 }
 
 func newPlex(t *testing.T, random *rand.Rand) *plex {
-	p := &plex{t: t, random: random, cf: newCouplingFacility(contract.PortRange{First: 5000, Last: 5003}), cluster: true}
+	p := &plex{t: t, random: random, cf: newCouplingFacility(contract.PortRange{First: 5000, Last: 5003}), cluster: true, epochs: make(owners)}
 	for i := range p.nodes {
-		p.nodes[i] = &node{}
+		p.nodes[i] = &node{dead: true}
+	}
+	for i := range p.nodes {
 		p.start(i)
 	}
 	return p
@@ -84,66 +107,71 @@ func newPlex(t *testing.T, random *rand.Rand) *plex {
 // start begins a new incarnation, which the others meet.
 func (p *plex) start(i int) {
 	n := p.nodes[i]
-	n.self = contract.Member{Stack: string(rune('A' + i)), XCF: xcf(i), Incarnation: n.self.Incarnation + 1, Outside: true}
+	outside := i != 3
+	*n = node{
+		self:    contract.Member{Stack: string(rune('A' + i)), XCF: xcf(i), Incarnation: n.self.Incarnation + 1, Outside: outside},
+		tables:  vipa.NewTables(xcf(i)),
+		sockets: make(map[uint64]*plexSocket), connections: make(map[contract.Connection]bool),
+		answers: make(map[netip.Addr]bool), asked: make(map[netip.Addr]vipa.TakeOwnership),
+		outside: outside,
+	}
 	n.stack = vipa.New(vipa.Config{Self: n.self})
-	n.sockets = make(map[uint64]*plexSocket)
-	n.answers, n.work = nil, nil
 	p.step(i, vipa.ProfileChanged{Definition: p.definition(i)})
-	for j, other := range p.nodes {
-		n.from[j] = nil
-		if j != i && other != nil && other.stack != nil {
-			n.from[j] = []underway{{vipa.MemberJoined{Member: other.self}, n.self.Incarnation}}
-			other.from[i] = append(other.from[i], underway{vipa.MemberJoined{Member: n.self}, other.self.Incarnation})
-		}
+	p.step(i, vipa.Gathered{})
+	for j := range p.nodes {
+		p.meet(i, j)
 	}
 }
 
 func (p *plex) definition(i int) vipa.Definition {
 	all := contract.Distribution{All: true}
+	sixty := contract.Distribution{All: true, Ports: []contract.PortRange{{First: 60, Last: 60}}}
 	switch i {
 	case 0:
-		sixty := contract.Distribution{All: true, Ports: []contract.PortRange{{First: 60, Last: 60}}}
 		return vipa.Definition{
 			Defines:     []vipa.Define{{Prefix: netip.PrefixFrom(plexDVA, 24), ClusterPorts: p.cluster}},
+			Backups:     []vipa.Backup{{DVIPA: plexDVB, Rank: 200}},
 			Distributes: []vipa.Distribute{{DVIPA: plexDVA, Distribution: sixty}},
 		}
 	case 1:
 		return vipa.Definition{
-			Defines:     []vipa.Define{{Prefix: netip.PrefixFrom(plexDVB, 24), ClusterPorts: true}},
-			Distributes: []vipa.Distribute{{DVIPA: plexDVB, Distribution: all}},
+			Defines: []vipa.Define{{Prefix: netip.PrefixFrom(plexDVB, 24), ClusterPorts: true}},
+			Backups: []vipa.Backup{{DVIPA: plexDVA, Rank: 20}},
+			Distributes: []vipa.Distribute{
+				{DVIPA: plexDVB, Distribution: all}, {DVIPA: plexDVA, Distribution: sixty},
+			},
+		}
+	case 2:
+		return vipa.Definition{
+			Backups: []vipa.Backup{{DVIPA: plexDVA, Rank: 10}, {DVIPA: plexDVB, Rank: 10}},
+			Ranges: []vipa.Range{
+				{Prefix: netip.PrefixFrom(plexRNG, 24).Masked(), ClusterPorts: true, Distribute: true},
+			},
 		}
 	}
-	return vipa.Definition{Ranges: []vipa.Range{
-		{Prefix: netip.PrefixFrom(plexRNG, 24).Masked(), ClusterPorts: true, Distribute: true},
-	}}
-}
-
-// die ends a stack and its sockets; what it had in the coupling facility is reclaimed.
-func (p *plex) die(i int) {
-	p.cf.reclaim(p.nodes[i].self.XCF)
-	for j, other := range p.nodes {
-		if j != i {
-			other.from[i] = append(other.from[i], underway{vipa.MemberLost{Member: p.nodes[i].self}, other.self.Incarnation})
-		}
-	}
-	p.start(i)
+	return vipa.Definition{Backups: []vipa.Backup{{DVIPA: plexDVA, Rank: 250}}}
 }
 
 // step lets a stack take an event, and sends its actions on their way.
 func (p *plex) step(i int, ev vipa.Event) {
 	n := p.nodes[i]
 	for _, a := range n.stack.Step(ev).Actions {
+		n.tables.Apply(a)
 		switch a := a.(type) {
 		case vipa.Send:
 			for _, m := range n.stack.Members() {
-				if a.To.IsValid() && a.To != m.Member.XCF {
-					continue
+				if !a.To.IsValid() || a.To == m.Member.XCF {
+					p.send(i, p.index(m.Member.XCF), a.Message)
 				}
-				to := p.nodes[p.index(m.Member.XCF)]
-				to.from[i] = append(to.from[i], underway{
-					vipa.MessageReceived{From: n.self, Message: a.Message}, m.Member.Incarnation,
-				})
 			}
+		case vipa.Advertise:
+			p.advertised(i, a)
+		case vipa.Withdraw:
+			delete(n.answers, a.DVIPA)
+		case vipa.TakeOwnership:
+			n.asked[a.DVIPA] = a
+		case vipa.LeaveOwnership:
+			delete(n.asked, a.DVIPA)
 		case vipa.ReleasePorts, vipa.MarkPorts:
 			n.work = append(n.work, a)
 		}
@@ -163,12 +191,24 @@ func (p *plex) index(address netip.Addr) int {
 // act is one thing that happens somewhere.
 func (p *plex) act() {
 	i := p.random.IntN(plexStacks)
-	switch p.random.IntN(40) {
+	if n := p.nodes[i]; n.dead || n.frozen {
+		return
+	}
+	switch p.random.IntN(44) {
 	case 0:
-		p.die(i)
+		if !p.calm {
+			p.kill(i)
+			p.start(i)
+		}
 	case 1:
-		p.cluster = !p.cluster
-		p.step(0, vipa.ProfileChanged{Definition: p.definition(0)})
+		if !p.nodes[0].dead && !p.nodes[0].frozen {
+			p.cluster = !p.cluster
+			p.step(0, vipa.ProfileChanged{Definition: p.definition(0)})
+		}
+	case 40, 41:
+		p.connect(i)
+	case 42:
+		p.disconnect(i)
 	case 2, 3, 4, 5, 6, 7, 8, 9:
 		p.bind(i)
 	case 10, 11, 12, 13, 14, 15:
@@ -210,14 +250,24 @@ func (p *plex) close(i int, id uint64) {
 
 // bind lets a program bind to an address and port that others are after as well.
 func (p *plex) bind(i int) {
-	n := p.nodes[i]
 	ports := []uint16{0, 0, 60, 61, 5000, 5001}
 	asked := netip.AddrPortFrom(
 		[]netip.Addr{plexDVA, plexDVB, plexRNG}[p.random.IntN(3)], ports[p.random.IntN(len(ports))])
+	p.fails = p.random.IntN(8) == 0
+	p.bindTo(i, asked)
+	p.fails = false
+}
+
+// bindTo says whether the bind succeeded.
+func (p *plex) bindTo(i int, asked netip.AddrPort) bool {
+	n := p.nodes[i]
 	b := &binding{
 		cf: p.cf, holder: n.self.XCF,
 		activate: func(a vipa.ActivateRange) vipa.Answer {
 			p.step(i, vipa.BindInRange(a))
+			for p.own(i) {
+			}
+			p.renew()
 			if !n.stack.Addresses().Active(a.DVIPA) {
 				return vipa.Answer{Outcome: vipa.OutcomeNoAddress}
 			}
@@ -228,7 +278,7 @@ func (p *plex) bind(i int) {
 			if port == 0 {
 				port = uint16(40000 + p.random.IntN(3))
 			}
-			if p.random.IntN(8) == 0 {
+			if p.fails {
 				return vipa.Answer{Outcome: vipa.Outcome(1 + p.random.IntN(3))}
 			}
 			return vipa.Answer{Port: port}
@@ -236,28 +286,35 @@ func (p *plex) bind(i int) {
 	}
 	done, ok := b.run(n.stack.Addresses().Bind(asked)).(vipa.Done)
 	if !ok || !done.Bound.Local.IsValid() {
-		return
+		return false
 	}
 	p.ids++
 	done.Bound.ID = p.ids
 	n.sockets[p.ids] = &plexSocket{local: done.Bound.Local}
 	p.step(i, done.Bound)
+	return true
 }
 
 // progress delivers one thing that is under way to a stack, and says whether there was one.
 func (p *plex) progress(i int) bool {
 	n := p.nodes[i]
+	if n.dead || n.frozen {
+		return false
+	}
+	if p.random.IntN(2) == 0 && p.own(i) {
+		return true
+	}
 	if len(n.work) > 0 && p.random.IntN(2) == 0 {
 		at := p.random.IntN(len(n.work))
 		a := n.work[at]
 		n.work = slices.Delete(n.work, at, at+1)
-		n.answers = append(n.answers, p.facility(i, a))
+		n.replies = append(n.replies, p.facility(i, a))
 		return true
 	}
-	if len(n.answers) > 0 && p.random.IntN(2) == 0 {
-		at := p.random.IntN(len(n.answers))
-		ev := n.answers[at]
-		n.answers = slices.Delete(n.answers, at, at+1)
+	if len(n.replies) > 0 && p.random.IntN(2) == 0 {
+		at := p.random.IntN(len(n.replies))
+		ev := n.replies[at]
+		n.replies = slices.Delete(n.replies, at, at+1)
 		p.step(i, ev)
 		return true
 	}
@@ -268,11 +325,11 @@ func (p *plex) progress(i int) bool {
 		next := n.from[j][0]
 		n.from[j] = n.from[j][1:]
 		if next.incarnation == n.self.Incarnation {
-			p.step(i, next.event)
+			p.take(i, j, next)
 		}
 		return true
 	}
-	return len(n.work)+len(n.answers) > 0
+	return len(n.work)+len(n.replies) > 0 || p.own(i)
 }
 
 // facility does what the core asks of the coupling facility, by what the kernel has now.
@@ -323,6 +380,9 @@ func (p *plex) settle() {
 		for _, i := range p.random.Perm(plexStacks) {
 			progress = p.progress(i) || progress
 		}
+		if !progress {
+			progress = p.news()
+		}
 	}
 }
 
@@ -333,6 +393,9 @@ func (p *plex) agree() {
 	routes := make(map[netip.AddrPort]netip.Addr)
 	listening := make(map[netip.AddrPort]map[netip.Addr]vipa.Use)
 	for _, n := range p.nodes {
+		if n.dead {
+			continue
+		}
 		uses := make(map[netip.AddrPort]vipa.Use)
 		for _, port := range n.stack.Ports() {
 			if held[port.Service] == nil {
@@ -370,6 +433,7 @@ func (p *plex) agree() {
 		}
 	}
 	p.owners(routes, listening)
+	p.routed()
 }
 
 // owners: each routes the unique ports of its DVIPAs to who has them, and distributes among those
@@ -377,6 +441,9 @@ func (p *plex) agree() {
 func (p *plex) owners(routes map[netip.AddrPort]netip.Addr, listening map[netip.AddrPort]map[netip.Addr]vipa.Use) {
 	p.t.Helper()
 	for _, n := range p.nodes {
+		if n.dead {
+			continue
+		}
 		for _, row := range n.stack.DVIPAs() {
 			if row.Status != vipa.StatusActive {
 				continue

@@ -49,9 +49,12 @@ func assignment(dist *contract.Distribution, port uint16) Use {
 // port is what the coupling facility notes for this stack of one port of a DVIPA.
 type port struct {
 	use     Use                 // never Local
+	asked   Use                 // by the latest bind; as it is held unless the port was given back before that
 	sockets map[uint64]struct{} // bound to it, as far as they were told of
 	// routed: the owner is to have this stack as the holder of the unique port (I18, I19).
 	routed bool
+	// withheld: it would be routed if VARY did not hold it back.
+	withheld bool
 	// rest: it carried outbound connections.
 	rest bool
 	// listened: a listening socket had it since it was claimed.
@@ -74,7 +77,7 @@ func (d *dvipa) hold(number uint16, use Use) *port {
 	if d.ports == nil {
 		d.ports = make(map[uint16]*port)
 	}
-	p := &port{use: use, sockets: make(map[uint64]struct{})}
+	p := &port{use: use, asked: use, sockets: make(map[uint64]struct{})}
 	d.ports[number] = p
 	if use == Unique {
 		d.uniques++
@@ -104,9 +107,14 @@ func (s *Stack) portBound(ev PortBound) {
 	d := s.dvipa(local.Addr())
 	held := d.port(local.Port()) != nil
 	p := d.hold(local.Port(), ev.Use)
+	p.asked = ev.Use
 	p.sockets[ev.ID] = struct{}{}
 	s.settle(d)
-	if p.use == Unique && !ev.Outbound && !p.routed {
+	switch {
+	case p.use != Unique || ev.Outbound || p.routed:
+	case s.portHeldBack(d, local.Port()):
+		p.withheld = true
+	default:
 		p.routed = true
 		s.announceUnique(d, local.Port(), true)
 	}
@@ -177,12 +185,16 @@ func (s *Stack) socketClosed(ev SocketClosed) {
 }
 
 // portsReleased: the coupling facility has made ports available (blocks 190, 608). One that was
-// bound again since then has been claimed again.
+// bound again since then has been claimed again, as it was asked for then.
 func (s *Stack) portsReleased(ev PortsReleased) {
 	d := s.dvipas[ev.DVIPA]
 	for _, number := range ev.Ports {
 		p := d.port(number)
-		if p == nil || !s.unused(d, number) {
+		if p == nil {
+			continue
+		}
+		if !s.unused(d, number) {
+			s.reassign(d, number)
 			continue
 		}
 		s.restored(p)
@@ -190,6 +202,26 @@ func (s *Stack) portsReleased(ev PortsReleased) {
 	}
 	if d != nil {
 		s.settle(d)
+	}
+}
+
+// reassign takes over that a port is held otherwise than it was.
+func (s *Stack) reassign(d *dvipa, number uint16) {
+	p := d.ports[number]
+	if p.use == p.asked {
+		return
+	}
+	if p.routed {
+		s.announceUnique(d, number, false)
+	}
+	sockets := p.sockets
+	d.letGo(number)
+	p = d.hold(number, p.asked)
+	p.sockets = sockets
+	s.recount(d)
+	if p.use == Unique && !p.routed {
+		p.withheld = true
+		s.reroute(d, number)
 	}
 }
 
@@ -237,10 +269,11 @@ func (s *Stack) releaseEnded(d *dvipa, connections []contract.Connection) {
 // announceUnique tells the owner, if one lives, that this stack has a unique port or has it no
 // more.
 func (s *Stack) announceUnique(d *dvipa, number uint16, listening bool) {
-	if d.listed == nil || !s.living(d.listed.owner) {
+	owner, lives := s.owner(d)
+	if !lives {
 		return
 	}
-	s.tell(d.listed.owner.XCF, contract.SRVSTAT{
+	s.tell(owner.XCF, contract.SRVSTAT{
 		Service: netip.AddrPortFrom(d.address, number), XCF: s.self.XCF, Listening: listening, Unique: true,
 		Epoch: d.listed.entry.Epoch,
 	})

@@ -45,13 +45,17 @@ func checkEvents(t *testing.T, data []byte) {
 	if c.bool() {
 		cfg.Variant = vipa.EnumeratedOnly
 	}
-	w := &witness{t: t, cfg: cfg, stack: vipa.New(cfg), twin: vipa.New(cfg)}
+	w := &witness{t: t, cfg: cfg, outside: cfg.Self.Outside, stack: vipa.New(cfg), twin: vipa.New(cfg)}
 	w.tables = vipa.NewTables(cfg.Self.XCF)
-	w.active, w.advertised = make(map[netip.Addr]bool), make(map[netip.Addr]bool)
+	w.active, w.advertised = make(map[netip.Addr]bool), make(map[netip.Addr]uint64)
+	w.settling = make(map[netip.Addr]bool)
 	w.last = make(map[string]string)
+	w.asked, w.epochs = make(map[netip.Addr]vipa.TakeOwnership), make(map[netip.Addr]uint64)
+	w.step(vipa.Gathered{})
 	w.waiting, w.released = make(map[uint64]contract.Connection), make(map[netip.AddrPort]bool)
 	for c.left() && !t.Failed() {
 		w.step(c.event())
+		w.answer(c)
 		for _, row := range w.stack.DVIPAs() {
 			if row.Status == vipa.StatusActive {
 				c.epochs[row.Prefix.Addr()] = row.Epoch
@@ -65,6 +69,11 @@ func checkEvents(t *testing.T, data []byte) {
 		w.step(vipa.MemberJoined{Member: m})
 		w.step(vipa.MessageReceived{From: m, Message: contract.VIPAList{}})
 		w.step(vipa.MemberLost{Member: m})
+	}
+	for len(w.asked) > 0 {
+		for _, asked := range w.asked {
+			w.take(asked)
+		}
 	}
 	for _, e := range w.stack.DPT() {
 		if !slices.Equal(e.Targets, []contract.Target{{XCF: cfg.Self.XCF, Weight: e.Targets[0].Weight}}) {
@@ -95,6 +104,9 @@ func checkEvents(t *testing.T, data []byte) {
 		w.step(vipa.RangeUnused{DVIPA: dvipa})
 	}
 	w.step(vipa.ProfileChanged{})
+	for _, asked := range w.asked {
+		w.take(asked) // nobody wants it any more
+	}
 	if len(w.active) > 0 || len(w.advertised) > 0 {
 		t.Errorf("active %v, advertised %v when everything has ended", w.active, w.advertised)
 	}
@@ -113,9 +125,12 @@ type witness struct {
 	stack, twin *vipa.Stack
 	tables      *vipa.Tables
 	active      map[netip.Addr]bool
-	advertised  map[netip.Addr]bool
-	epoch       uint64
+	advertised  map[netip.Addr]uint64 // at which epoch
+	settling    map[netip.Addr]bool
+	asked       map[netip.Addr]vipa.TakeOwnership // and not answered
+	epochs      map[netip.Addr]uint64             // taken, by this stack or by others
 	via         netip.Addr
+	outside     bool // a link of the stack to the outside is up
 	last        map[string]string // figure to the block its trace has come to
 	waiting     map[uint64]contract.Connection
 	released    map[netip.AddrPort]bool // ports that the stack has given back
@@ -124,6 +139,9 @@ type witness struct {
 func (w *witness) step(ev vipa.Event) {
 	w.t.Helper()
 	w.told(ev)
+	if e, ok := ev.(vipa.OutsideChanged); ok {
+		w.outside = e.Up
+	}
 	result := w.stack.Step(ev)
 	if twin := w.twin.Step(ev); !reflect.DeepEqual(result, twin) {
 		w.t.Errorf("%#v: the same events give %v and %v", ev, result, twin)
@@ -135,6 +153,30 @@ func (w *witness) step(ev vipa.Event) {
 	w.walk(ev, result.Trace)
 	w.state(ev)
 	w.fresh(ev)
+}
+
+// answer answers what the stack has asked for, now or later, in its favour or not.
+func (w *witness) answer(c *choices) {
+	for _, dvipa := range sortedByAddress(w.asked) {
+		asked := w.asked[dvipa]
+		switch c.n(4) {
+		case 0:
+		case 1:
+			delete(w.asked, dvipa)
+			w.epochs[dvipa] = max(w.epochs[dvipa], asked.After) + 1
+			w.step(vipa.OwnershipRefused{DVIPA: dvipa, Epoch: w.epochs[dvipa], Owner: c.member(), Lives: c.bool()})
+		default:
+			w.take(asked)
+		}
+	}
+}
+
+func (w *witness) take(asked vipa.TakeOwnership) {
+	delete(w.asked, asked.DVIPA)
+	w.epochs[asked.DVIPA] = max(w.epochs[asked.DVIPA], asked.After) + 1
+	w.step(vipa.OwnershipTaken{
+		Taken: []vipa.Ownership{{DVIPA: asked.DVIPA, Epoch: w.epochs[asked.DVIPA]}}, Connections: everyConnection()[:4],
+	})
 }
 
 // told keeps what the witness has to know of an event.
@@ -186,21 +228,35 @@ func (w *witness) check(ev vipa.Event, action vipa.Action) {
 		}
 		w.active[a.DVIPA] = true
 	case vipa.Deactivate:
-		if !w.active[a.DVIPA] || w.advertised[a.DVIPA] {
-			w.t.Errorf("%#v: deactivate %s, active %t, advertised %t", ev, a.DVIPA, w.active[a.DVIPA], w.advertised[a.DVIPA])
+		if !w.active[a.DVIPA] || w.advertised[a.DVIPA] > 0 {
+			w.t.Errorf("%#v: deactivate %s, active %t, advertised at %d", ev, a.DVIPA, w.active[a.DVIPA], w.advertised[a.DVIPA])
 		}
 		delete(w.active, a.DVIPA)
 	case vipa.Advertise:
 		if !w.active[a.Prefix.Addr()] {
 			w.t.Errorf("%#v: advertise %s, which is not active", ev, a.Prefix)
 		}
-		w.advertised[a.Prefix.Addr()] = true
-		w.epoch = max(w.epoch, a.Epoch)
+		w.advertised[a.Prefix.Addr()] = a.Epoch
 	case vipa.Withdraw:
-		if !w.advertised[a.DVIPA] {
-			w.t.Errorf("%#v: withdraw %s, which is not advertised", ev, a.DVIPA)
+		if !w.active[a.DVIPA] || w.settling[a.DVIPA] {
+			w.t.Errorf("%#v: withdraw %s, active %t, settling %t", ev, a.DVIPA, w.active[a.DVIPA], w.settling[a.DVIPA])
 		}
 		delete(w.advertised, a.DVIPA)
+	case vipa.Settle:
+		if w.settling[a.DVIPA] == a.On || !w.active[a.DVIPA] {
+			w.t.Errorf("%#v: settle %s %t again, or it is not active", ev, a.DVIPA, a.On)
+		}
+		w.settling[a.DVIPA] = a.On
+	case vipa.TakeOwnership:
+		if before, asked := w.asked[a.DVIPA]; asked && !before.Standby || w.advertised[a.DVIPA] > 0 {
+			w.t.Errorf("%#v: %s is asked for again, or owned", ev, a.DVIPA)
+		}
+		w.asked[a.DVIPA] = a
+	case vipa.LeaveOwnership:
+		if _, asked := w.asked[a.DVIPA]; !asked {
+			w.t.Errorf("%#v: %s is left and was not asked for", ev, a.DVIPA)
+		}
+		delete(w.asked, a.DVIPA)
 	case vipa.LetConnect:
 		w.answered(ev, a.ID)
 	case vipa.RefuseConnect:
@@ -210,7 +266,7 @@ func (w *witness) check(ev vipa.Event, action vipa.Action) {
 			w.released[netip.AddrPortFrom(a.DVIPA, p.Port)] = true
 		}
 	case vipa.SetWayOut:
-		if w.cfg.Self.Outside || a.Via == w.via {
+		if w.outside && a.Via.IsValid() || a.Via == w.via {
 			w.t.Errorf("%#v: way out %s again, or of a stack that has its own", ev, a.Via)
 		}
 		w.via = a.Via
@@ -247,14 +303,12 @@ func (w *witness) state(ev vipa.Event) {
 	for _, row := range w.stack.DVIPAs() {
 		address := row.Prefix.Addr()
 		owned := row.Status == vipa.StatusActive
-		if owned != w.advertised[address] || (owned || row.Status == vipa.StatusTarget) != w.active[address] {
-			w.t.Errorf("%#v: %s is %s, active %t, advertised %t", ev, address, row.Status, w.active[address], w.advertised[address])
+		at := w.advertised[address]
+		if at > 0 && !owned || owned && at != row.Epoch && (at > 0 || !w.settling[address]) || (owned || row.Status == vipa.StatusTarget) != w.active[address] {
+			w.t.Errorf("%#v: %s is %s, active %t, advertised at %d", ev, address, row.Status, w.active[address], at)
 		}
 		if owned {
 			distributions[address] = row.Distribution
-		}
-		if owned && row.Epoch > w.epoch {
-			w.t.Errorf("%#v: %s at epoch %d, advertised at most %d", ev, address, row.Epoch, w.epoch)
 		}
 	}
 	dpt := make(map[netip.AddrPort][]contract.Target)

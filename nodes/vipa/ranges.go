@@ -1,41 +1,88 @@
 package vipa
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"github.com/plexlab-dev/plexlab/nodes/contract"
+)
 
 // bindInRange is block 226: the DVIPA of an own VIPARange becomes active, owned by this stack, and
-// every stack is told (RoleRange). One that a living stack owns stays where it is.
+// every stack is told (RoleRange).
 func (s *Stack) bindInRange(dvipa netip.Addr) {
-	if !s.activates(dvipa) {
-		return
+	d := s.dvipas[dvipa]
+	switch {
+	case s.activates(dvipa):
+		in := *rangeOf(s.definition.Ranges, dvipa)
+		d = s.dvipa(dvipa)
+		d.binding, d.bindWaits = &in, true
+		s.addresses, s.due = nil, true
+	case d != nil && d.active:
+		s.do(LetBind{DVIPA: dvipa})
+	default:
+		s.do(RefuseBind{DVIPA: dvipa, Reason: "no stack activates it here: " + s.whyNot(d)})
 	}
-	in := *rangeOf(s.definition.Ranges, dvipa)
-	d := s.dvipa(dvipa)
-	d.ranged, d.rangePorts = &in, in.ClusterPorts
-	s.initialize()
+}
+
+// whyNot says why a bind does not activate a DVIPA; the record may be nil.
+func (s *Stack) whyNot(d *dvipa) string {
+	if d != nil {
+		if owner, lives := s.owner(d); lives {
+			return owner.Stack + " owns it"
+		}
+	}
+	return "it is in no VIPARange of this stack"
+}
+
+// answerBinds lets binds go on, or fail, once it is known who owns the DVIPA.
+func (s *Stack) answerBinds(d *dvipa) {
+	switch {
+	case !d.bindWaits:
+	case d.routing != nil:
+		d.bindWaits = false
+		s.do(LetBind{DVIPA: d.address})
+	case s.gathered && d.taking == nil && !s.taken(d):
+		d.bindWaits, d.binding = false, nil
+		s.addresses = nil
+		s.do(RefuseBind{DVIPA: d.address, Reason: s.whyNot(d)})
+		s.settle(d)
+	}
 }
 
 // rangeUnused withdraws a DVIPA that was activated in a VIPARange, once this stack has nothing of
 // it any more and no other stack is a target or holds a unique port.
 func (s *Stack) rangeUnused(dvipa netip.Addr) {
 	d := s.dvipas[dvipa]
-	if d == nil || d.ranged == nil {
+	if d == nil || d.ranged == nil || d.bindWaits {
 		return
 	}
-	if len(d.ports) > 0 || len(s.listeners.byAddress[dvipa]) > 0 || len(d.routing.dpt) > 0 || len(d.routing.unique) > 0 {
+	if len(d.ports) > 0 || len(s.listeners.byAddress[dvipa]) > 0 {
+		return
+	}
+	if d.routing != nil && (len(d.routing.dpt) > 0 || len(d.routing.unique) > 0 || len(d.routing.awaited) > 0) {
 		return
 	}
 	d.ranged = nil
-	s.initialize()
+	s.due = true
+	s.initialize(nil, nil)
 }
 
-// activates says whether a bind here is to activate the DVIPA: it lies in an own VIPARange, no
-// living stack owns it, and it is none that this stack is a backup for.
+// activates says whether a bind here is to activate the DVIPA: it lies in an own VIPARange, it is
+// none that this stack defines or backs up, and no living stack owns it, or one by a bind, and this
+// stack is no target of it (MOVEable NONDISRUPTIVE).
 func (s *Stack) activates(dvipa netip.Addr) bool {
-	if rangeOf(s.definition.Ranges, dvipa) == nil || dvipa == s.self.XCF || s.members[dvipa] != nil {
+	if rangeOf(s.definition.Ranges, dvipa) == nil || dvipa == s.self.XCF || s.members[dvipa] != nil || s.left || s.cutOff {
 		return false
 	}
 	d := s.dvipas[dvipa]
-	return d == nil || d.rank == 0 && !s.owned(d)
+	switch {
+	case d == nil:
+		return true
+	case d.rank > 0 || d.define != nil || d.routing != nil:
+		return false
+	case !s.owned(d):
+		return true
+	}
+	return d.listed.entry.Role == contract.RoleRange && !d.listed.candidate
 }
 
 // inRange takes CLUSTERPORTS of a VIPARange over for an address in it (T22). What was activated in

@@ -98,7 +98,7 @@ func (c *command) ports(text string) contract.PortRange {
 
 // message reads, after receiver and sender:
 //
-//	VIPA_LIST [held=(REMOTE LOCAL, ...)]      ADDRESS/LENGTH primary|backup|range [owner] [epoch=N] ...
+//	VIPA_LIST [held=(REMOTE LOCAL, ...)] [no-way-out]   ADDRESS/LENGTH primary|backup|range [rank=N] [owner] [epoch=N] ...
 //	                                          and sourceipa ADDRESS APPLICATION lines
 //	SRVSTAT ADDRESS:PORT epoch=N [ended] [unique] [xcf=A]
 //	NEWCONN DVIPA epoch=N [ack=N] [xcf=A]     REMOTE LOCAL lines
@@ -141,7 +141,7 @@ func (c *command) message() contract.Message {
 
 func (c *command) list() contract.VIPAList {
 	c.t.Helper()
-	var list contract.VIPAList
+	list := contract.VIPAList{NoWayOut: c.d.HasArg("no-way-out")}
 	for _, words := range c.lines() {
 		if words[0] == "sourceipa" {
 			list.SourceIPAs = append(list.SourceIPAs, contract.SourceIPA{Address: c.address(words[1]), Application: words[2]})
@@ -157,6 +157,9 @@ func (c *command) list() contract.VIPAList {
 			e.Role = contract.RoleBackup
 		case f.flags["range"]:
 			e.Role = contract.RoleRange
+		}
+		if rank, ok := f.values["rank"]; ok {
+			e.Rank = uint8(c.parse(rank))
 		}
 		if epoch, ok := f.values["epoch"]; ok {
 			e.Epoch = c.parse(epoch)

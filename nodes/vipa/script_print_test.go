@@ -113,6 +113,28 @@ func (s *script) action(a vipa.Action) string {
 		return fmt.Sprintf("let %d connect", a.ID)
 	case vipa.RefuseConnect:
 		return fmt.Sprintf("refuse %d to connect: %s", a.ID, a.Reason)
+	case vipa.TakeOwnership:
+		line := fmt.Sprintf("take %s after=%d", s.name(a.DVIPA), a.After)
+		if a.Wait {
+			line += " wait"
+		}
+		if a.Standby {
+			line += " standby"
+		}
+		return line
+	case vipa.LeaveOwnership:
+		return "leave " + s.name(a.DVIPA)
+	case vipa.Settle:
+		return fmt.Sprintf("settle %s %s", s.name(a.DVIPA), map[bool]string{true: "on", false: "off"}[a.On])
+	case vipa.LetBind:
+		return "let bind " + s.name(a.DVIPA)
+	case vipa.RefuseBind:
+		return fmt.Sprintf("refuse bind %s: %s", s.name(a.DVIPA), a.Reason)
+	case vipa.Varied:
+		if a.Refused != "" {
+			return "refused: " + a.Refused
+		}
+		return "varied"
 	case vipa.Refuse:
 		return "refuse " + a.From.Stack + ": " + a.Reason
 	}
@@ -123,6 +145,9 @@ func (s *script) message(m contract.Message) string {
 	switch m := m.(type) {
 	case contract.VIPAList:
 		lines := []string{m.Kind()}
+		if m.NoWayOut {
+			lines[0] += " no-way-out"
+		}
 		for _, e := range m.DVIPAs {
 			lines = append(lines, "  "+s.entry(e))
 		}
@@ -255,7 +280,7 @@ func (s *script) show(stack *vipa.Stack, what string) string {
 		for _, m := range stack.Members() {
 			lines = append(lines, fmt.Sprintf("%s %s inc=%d settled=%t", m.Member.Stack, s.name(m.Member.XCF), m.Member.Incarnation, m.Settled))
 		}
-		lines = append(lines, fmt.Sprintf("settled=%t", stack.Settled()))
+		lines = append(lines, fmt.Sprintf("settled=%t started=%t", stack.Settled(), stack.Started()))
 	}
 	return strings.Join(append(lines, ""), "\n")
 }

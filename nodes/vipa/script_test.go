@@ -15,12 +15,19 @@ import (
 // A script runs stacks by commands, one a paragraph of a file in testdata:
 //
 //	symbols                    NAME ADDRESS lines; names stand for addresses from there on
-//	stack S xcf=A [outside] [enumerated-only] [xcf-network=A/LENGTH]
+//	stack S xcf=A [outside] [enumerated-only] [xcf-network=A/LENGTH] [alone]     alone: not gathered yet
+//	owners at-once|asked       when ownerships that are asked for are taken: at once (the default), or by take
+//	take S [DVIPA ...]         what is asked for is taken, or refused
+//	superseded S DVIPA epoch=N OWNER [dead]    another stack has taken it
+//	gathered S, isolated S [others-see], outside S up|down, settle-expired S DVIPA
+//	vary S COMMAND [port=N] [application=A] [dvipa=A]
+//	weights S DVIPA [port=N]   XCF WEIGHT lines
+//	inside S DVIPA             where a connection from S to the DVIPA goes
 //	profile S                  define, backup, distribute, sourceipa lines
 //	join S M [xcf=A] [inc=N] [outside]     M is another stack of the script, or a scripted partner
-//	lose S M
+//	lose S M [ended|left|frozen|silent|cut-off|parted]
 //	message S M KIND ...       KIND is a message's, its fields follow; see command.message
-//	listen S id=N ADDRESS:PORT [v6only]
+//	listen S id=N ADDRESS:PORT [v6only] [application=A]
 //	close S id=N
 //	held S, ended S            REMOTE LOCAL lines
 //	pool FIRST-LAST            ports that the coupling facility of the script gives out for port 0
@@ -44,11 +51,15 @@ type script struct {
 	queue   []posted
 	passed  map[vipa.Edge]bool
 	cf      *couplingFacility
+	owners  owners
+	asked   bool // ownerships are taken by take alone
 }
 
 type scripted struct {
 	*vipa.Stack
 	tables *vipa.Tables
+	// takes are what was asked for and not answered, by DVIPA.
+	takes map[netip.Addr]vipa.TakeOwnership
 }
 
 // posted is a message between two stacks of the script.
@@ -64,6 +75,7 @@ func newScript() *script {
 		members: make(map[string]contract.Member),
 		passed:  make(map[vipa.Edge]bool),
 		cf:      newCouplingFacility(contract.PortRange{First: 5000, Last: 5002}),
+		owners:  make(owners),
 	}
 }
 
@@ -83,7 +95,7 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 	case "join":
 		return s.step(c.word(0), vipa.MemberJoined{Member: c.member()})
 	case "lose":
-		return s.step(c.word(0), vipa.MemberLost{Member: s.members[c.word(1)]})
+		return s.step(c.word(0), vipa.MemberLost{Member: s.members[c.word(1)], Cause: causes[c.optional(2, "ended")]})
 	case "message":
 		ev := vipa.MessageReceived{From: s.members[c.word(1)], Message: c.message()}
 		for _, held := range c.values("held") {
@@ -93,6 +105,7 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 	case "listen":
 		return s.step(c.word(0), vipa.ListenStarted{Listener: vipa.Listener{
 			ID: c.number("id", 0), Local: c.socket(c.word(1)), V6Only: d.HasArg("v6only"),
+			Application: c.value("application"),
 		}})
 	case "close":
 		return s.step(c.word(0), vipa.ListenEnded{ID: c.number("id", 0)})
@@ -129,6 +142,9 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 	case "deliver":
 		return s.deliver()
 	}
+	if out, ok := s.takeover(c); ok {
+		return out
+	}
 	t.Fatalf("%s: unknown command %q", d.Pos, d.Cmd)
 	return ""
 }
@@ -147,7 +163,12 @@ func (s *script) start(c *command) {
 		cfg.Variant = vipa.EnumeratedOnly
 	}
 	cfg.OwnersKeepPorts = c.d.HasArg("owners-keep-ports")
-	s.stacks[name] = &scripted{Stack: vipa.New(cfg), tables: vipa.NewTables(self.XCF)}
+	s.stacks[name] = &scripted{
+		Stack: vipa.New(cfg), tables: vipa.NewTables(self.XCF), takes: make(map[netip.Addr]vipa.TakeOwnership),
+	}
+	if !c.d.HasArg("alone") {
+		s.stacks[name].Step(vipa.Gathered{})
+	}
 }
 
 // step lets one stack take an event and prints what came of it.
@@ -157,10 +178,19 @@ func (s *script) step(name string, ev vipa.Event) string {
 	var out strings.Builder
 	for _, a := range result.Actions {
 		stack.tables.Apply(a)
+		if take, ok := a.(vipa.TakeOwnership); ok {
+			stack.takes[take.DVIPA] = take
+		}
+		if leave, ok := a.(vipa.LeaveOwnership); ok {
+			delete(stack.takes, leave.DVIPA)
+		}
 		s.post(name, a)
 		fmt.Fprintln(&out, s.action(a))
 	}
 	out.WriteString(s.trace(result.Trace))
+	if !s.asked {
+		out.WriteString(s.take(name))
+	}
 	return out.String()
 }
 

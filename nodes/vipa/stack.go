@@ -26,10 +26,23 @@ type Stack struct {
 
 	definition Definition        // in force
 	list       contract.VIPAList // complete, as last told
-	epoch      uint64            // of the latest acquisition; the first is 1
+	lists      uint64            // broadcast
 
-	dvipas    map[netip.Addr]*dvipa
-	members   map[netip.Addr]*member // the living, without self
+	dvipas map[netip.Addr]*dvipa
+	// epochs are the highest heard of for each DVIPA. They outlive its record: what an owner of
+	// long ago says is never taken for news.
+	epochs  map[netip.Addr]known
+	members map[netip.Addr]*member // the living, without self
+	lost    map[netip.Addr]loss    // stacks that were members and are none, by XCF address
+
+	gathered bool // DVIPAs may be taken
+	started  bool // see Started
+	outside  bool // a link to the outside is up
+	cutOff   bool // from others, who see one another
+	left     bool // VARY LEAVEGROUP
+	quiet    quiet
+	due      bool // who owns what is to be considered anew
+
 	listeners listeners
 	sockets   map[uint64]*socket // bound to DVIPAs
 	wayOut    netip.Addr
@@ -38,7 +51,7 @@ type Stack struct {
 	asked     uint64             // the latest such number
 	addresses *Addresses         // nil: to be made anew
 
-	inbox   []contract.Message // told to itself, taken in when the event is done
+	inbox   []ownWord // told to itself, taken in when the event is done
 	actions []Action
 	trace
 }
@@ -51,7 +64,11 @@ func New(cfg Config) *Stack {
 		xcfNetwork: cfg.XCFNetwork,
 		followed:   cfg.OwnersKeepPorts,
 		dvipas:     make(map[netip.Addr]*dvipa),
+		epochs:     make(map[netip.Addr]known),
 		members:    make(map[netip.Addr]*member),
+		lost:       make(map[netip.Addr]loss),
+		outside:    cfg.Self.Outside,
+		quiet:      newQuiet(),
 		listeners:  newListeners(),
 		sockets:    make(map[uint64]*socket),
 		connects:   make(map[uint64]connect),
@@ -68,7 +85,7 @@ func (s *Stack) Step(ev Event) Result {
 	case MemberJoined:
 		s.memberJoined(ev.Member)
 	case MemberLost:
-		s.memberLost(ev.Member)
+		s.memberLost(ev.Member, ev.Cause)
 	case MessageReceived:
 		s.messageReceived(ev)
 	case ListenStarted:
@@ -93,17 +110,49 @@ func (s *Stack) Step(ev Event) Result {
 		s.rangeUnused(ev.DVIPA)
 	case ConnectAsked:
 		s.connectAsked(ev)
+	case Gathered:
+		s.gathered, s.due = true, true
+	case Isolated:
+		s.cutOff, s.due = ev.OthersSee, true
+	case OutsideChanged:
+		s.outsideChanged(ev.Up)
+	case OwnershipTaken:
+		s.ownershipTaken(ev)
+	case OwnershipRefused:
+		s.ownershipRefused(ev)
+	case SettleExpired:
+		s.settleExpired(ev.DVIPA)
+	case Vary:
+		s.do(Varied{ID: ev.ID, Refused: s.vary(ev)})
+	case WeightsChanged:
+		s.weightsChanged(ev)
 	}
-	for len(s.inbox) > 0 {
-		m := s.inbox[0]
-		s.inbox = s.inbox[1:]
-		if list, ok := m.(contract.VIPAList); ok {
-			s.vipaList(s.self, list, nil)
-		} else {
-			s.figure13(s.self, m)
-		}
+	s.takeInOwnWords()
+	for s.due {
+		s.due = false
+		s.reconsider()
+		s.takeInOwnWords()
 	}
 	return Result{Actions: s.actions, Trace: s.trace}
+}
+
+// ownWord is a message of the stack to itself; with a list go the connections held, where they
+// are known.
+type ownWord struct {
+	message     contract.Message
+	connections []contract.Connection
+}
+
+func (s *Stack) takeInOwnWords() {
+	for len(s.inbox) > 0 {
+		word := s.inbox[0]
+		s.inbox = s.inbox[1:]
+		if list, ok := word.message.(contract.VIPAList); ok {
+			s.vipaList(s.self, list, word.connections)
+		} else {
+			s.figure13(s.self, word.message)
+		}
+	}
 }
 
 // messageReceived passes what a living member says through the figures.
@@ -118,7 +167,7 @@ func (s *Stack) messageReceived(ev MessageReceived) {
 	s.figure13(from.Member, ev.Message)
 	switch m := ev.Message.(type) {
 	case contract.EndOfList:
-		from.unanswered = max(from.unanswered-1, 0)
+		s.answered(from)
 	case contract.NEWCONNAck:
 		s.acknowledged(from.Member, m.Acknowledge)
 	}
@@ -130,7 +179,7 @@ func (s *Stack) do(actions ...Action) { s.actions = append(s.actions, actions...
 // tell sends a message to one stack, which may be this one.
 func (s *Stack) tell(to netip.Addr, m contract.Message) {
 	if to == s.self.XCF {
-		s.inbox = append(s.inbox, m)
+		s.inbox = append(s.inbox, ownWord{message: m})
 		return
 	}
 	s.do(Send{To: to, Message: m})

@@ -11,8 +11,8 @@ import (
 
 // Defaults of the timers.
 const (
-	DefaultHello = 50 * time.Millisecond
-	DefaultDead  = 500 * time.Millisecond
+	DefaultHello = 20 * time.Millisecond
+	DefaultDead  = 100 * time.Millisecond
 )
 
 // Tuning constants of this implementation; partners need not have the same.

@@ -57,7 +57,7 @@ func (g *Group) connect(ctx context.Context, to netip.AddrPort, d *dialing) {
 	if err == nil {
 		err = g.introduce(ctx, conn)
 	}
-	canceled := ctx.Err() != nil
+	quiet := ctx.Err() != nil || errors.Is(err, errLeaving)
 	g.mu.Lock()
 	d.cancel()
 	d.cancel = nil
@@ -68,7 +68,7 @@ func (g *Group) connect(ctx context.Context, to netip.AddrPort, d *dialing) {
 		d.failures++
 	}
 	g.mu.Unlock()
-	if err != nil && !canceled {
+	if err != nil && !quiet {
 		g.warnings.add("not connected", to.Addr(), err)
 	}
 }
@@ -95,7 +95,7 @@ func (g *Group) acceptAll() {
 		}
 		g.work.Go(func() {
 			defer g.halfOpen.exit(source)
-			if err := g.introduce(g.ctx, conn); err != nil && g.ctx.Err() == nil {
+			if err := g.introduce(g.ctx, conn); err != nil && g.ctx.Err() == nil && !errors.Is(err, errLeaving) {
 				g.warnings.add("connection refused", source, err)
 			}
 		})
@@ -153,6 +153,9 @@ func (g *Group) welcome(ctx context.Context, conn *net.TCPConn, who contract.Mem
 		g.mu.Lock()
 		wait, err := g.roster.admissible(who)
 		heard := g.heard
+		if g.leaving {
+			wait, err = false, errLeaving
+		}
 		g.mu.Unlock()
 		if err == nil || !wait {
 			return err

@@ -29,12 +29,12 @@ func (Lost) event()     {}
 func (Received) event() {}
 func (Problem) event()  {}
 
-// Reason says why a member was lost. Ended and Left mean that its process does nothing any
-// more; after every other reason it may still run.
+// Reason says why a member was lost. Ended and Left mean that it does nothing in the group any more,
+// because its process has ended, or gave notice; after every other reason it may still do so.
 type Reason uint8
 
 const (
-	// Left: it said so in a HELLO and closed the connection.
+	// Left: it said so in a HELLO and closed the connection, or we left (Depart) and it let go.
 	Left Reason = iota + 1
 	// Ended: its end of the connection was closed in order (FIN), which only the end of a
 	// process does: a stack that gives up a connection resets it.

@@ -66,7 +66,7 @@ func (f *fake) speak() (stop func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		ticker := time.NewTicker(DefaultHello)
+		ticker := time.NewTicker(testHello)
 		defer ticker.Stop()
 		for {
 			f.hello(nil)

@@ -31,12 +31,15 @@ type Group struct {
 	partners map[netip.Addr]*partner
 	dialing  map[netip.Addr]*dialing
 	heard    chan struct{} // closed, and made anew, when a HELLO was taken in that changes something
-	problem  string
+	problem  string        // as told
+	why      string        // of Depart; empty while the stack takes part
 	leaving  bool          // nothing new is begun
 	farewell bool          // our HELLOs say that we leave
+	departed bool          // and now we are silent
 	parted   chan struct{} // closed when leaving and the last partner is gone; nil before
 
-	leave func(context.Context) error
+	leave    func(context.Context) error
+	partings sync.Mutex // one parting or return at a time
 }
 
 // Partner is a member other than the stack itself.
@@ -151,10 +154,10 @@ func (g *Group) tick(away bool) (speak, farewell bool) {
 			g.end(p, Left)
 		}
 	}
-	if back && !g.leaving {
-		g.setProblem("")
+	if back {
+		g.tellProblem()
 	}
-	return g.roster.rival == nil, g.farewell
+	return g.roster.rival == nil && !g.departed, g.farewell
 }
 
 func (g *Group) isLeaving() bool {
@@ -163,81 +166,15 @@ func (g *Group) isLeaving() bool {
 	return g.leaving
 }
 
-// setProblem tells of a problem that begins, or with the empty text ends.
-func (g *Group) setProblem(text string) {
+// tellProblem tells what keeps us out of the group, if that has changed.
+func (g *Group) tellProblem() {
+	text := g.why
+	if text == "" {
+		text = g.roster.problem()
+	}
 	if g.problem == text {
 		return
 	}
 	g.problem = text
 	g.queue.put(Problem{Text: text})
-}
-
-// Leave ends the stack's part in order: what waits is sent, partners are told, and Leave
-// returns when each has let go, at the latest when ctx ends or after Dead. In any case
-// everything is closed then, Events too. The error is that of ctx, or nil; a second call waits
-// for the first.
-func (g *Group) Leave(ctx context.Context) error { return g.leave(ctx) }
-
-func (g *Group) leaveOnce() func(context.Context) error {
-	var once sync.Once
-	var err error
-	return func(ctx context.Context) error {
-		once.Do(func() { err = g.part(ctx) })
-		return err
-	}
-}
-
-func (g *Group) part(ctx context.Context) error {
-	parting, cancel := context.WithTimeout(ctx, g.config.Dead)
-	defer cancel()
-	g.mu.Lock()
-	g.leaving, g.parted = true, make(chan struct{})
-	out := g.roster.rival != nil
-	partners := make([]*partner, 0, len(g.partners))
-	for _, p := range g.partners {
-		p.outbox.finish()
-		partners = append(partners, p)
-	}
-	g.partedIfAlone()
-	g.mu.Unlock()
-	g.queue.close()
-	g.sockets.listener.Close()
-
-	for _, p := range partners {
-		select {
-		case <-p.written:
-		case <-parting.Done():
-		}
-	}
-	g.mu.Lock()
-	g.farewell = true
-	g.mu.Unlock()
-	if !out {
-		g.say(contract.HelloDestination(g.config.Self.XCF), true)
-	}
-	select {
-	case <-g.parted: // each partner closed its end, having read to ours
-	case <-parting.Done():
-	}
-
-	g.cancel()
-	g.sockets.close()
-	g.mu.Lock()
-	for _, p := range g.partners {
-		p.conn.Close()
-	}
-	g.mu.Unlock()
-	g.work.Wait()
-	return ctx.Err()
-}
-
-// partedIfAlone lets Leave go on once no partner is left.
-func (g *Group) partedIfAlone() {
-	if g.parted != nil && len(g.partners) == 0 {
-		select {
-		case <-g.parted:
-		default:
-			close(g.parted)
-		}
-	}
 }

@@ -21,7 +21,7 @@ var compare = cmpopts.EquateComparable(netip.Addr{})
 // form starts n stacks and waits until each sees all.
 func form(t *testing.T, s *segment, n int) []*stack {
 	t.Helper()
-	return formPatient(t, s, n, DefaultDead)
+	return formPatient(t, s, n, testDead)
 }
 
 // formPatient is form of stacks that bear silence for as long as dead.
@@ -57,7 +57,7 @@ func TestGroupForms(t *testing.T) {
 				}
 				for _, m := range one.Members() {
 					got = append(got, m.Member)
-					if m.Heard < 0 || m.Heard > DefaultDead {
+					if m.Heard < 0 || m.Heard > testDead {
 						t.Errorf("%s heard %s %v ago", one.name, m.Stack, m.Heard)
 					}
 				}
@@ -129,8 +129,8 @@ func TestEndOfAProcessIsSeenAtOnce(t *testing.T) {
 	for _, one := range []*stack{stacks[0], stacks[2]} {
 		one.awaitEvent(t, Lost{Member: stacks[1].self(), Reason: Ended})
 	}
-	if took := time.Since(start); took >= DefaultDead {
-		t.Errorf("seen after %v, want less than the %v of silence", took, DefaultDead)
+	if took := time.Since(start); took >= testDead {
+		t.Errorf("seen after %v, want less than the %v of silence", took, testDead)
 	} else {
 		t.Logf("seen after %v", took)
 	}
@@ -153,8 +153,8 @@ func TestSilenceIsSeenAndHeals(t *testing.T) {
 	for _, one := range stacks[:2] {
 		one.awaitEvent(t, Lost{Member: stacks[2].self(), Reason: Silent})
 	}
-	if took := time.Since(start); took < DefaultDead-DefaultHello {
-		t.Errorf("lost after %v, want about %v of silence", took, DefaultDead)
+	if took := time.Since(start); took < testDead-testHello {
+		t.Errorf("lost after %v, want about %v of silence", took, testDead)
 	} else {
 		t.Logf("lost after %v", took)
 	}

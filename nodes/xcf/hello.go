@@ -81,7 +81,7 @@ func (g *Group) hear(h contract.Hello) (news bool) {
 // follow does what a HELLO that is believed leads to.
 func (g *Group) follow(xcf netip.Addr, result hearing) {
 	if result.out != "" {
-		g.stayOut(result.out)
+		g.stayOut()
 		return
 	}
 	if p := g.partners[result.ousted]; p != nil {
@@ -105,11 +105,13 @@ func (g *Group) follow(xcf netip.Addr, result hearing) {
 	g.dialIfOurs(xcf)
 }
 
-// stayOut takes the stack out of the group.
-func (g *Group) stayOut(reason string) {
-	g.setProblem(reason)
+// stayOut takes the stack out of the group: its roster has a rival.
+func (g *Group) stayOut() {
+	g.tellProblem()
 	for _, p := range g.partners {
 		g.end(p, NameTaken)
 	}
-	g.work.Go(func() { g.say(contract.HelloDestination(g.config.Self.XCF), true) })
+	if !g.departed {
+		g.work.Go(func() { g.say(contract.HelloDestination(g.config.Self.XCF), true) })
+	}
 }

@@ -19,7 +19,7 @@ type hostile struct {
 	stop           func() // the fake one's HELLOs
 }
 
-func newHostile(t *testing.T) *hostile { return newPatientHostile(t, DefaultDead) }
+func newHostile(t *testing.T) *hostile { return newPatientHostile(t, testDead) }
 
 // newPatientHostile has a stack that bears silence for as long as dead.
 func newPatientHostile(t *testing.T, dead time.Duration) *hostile {
@@ -215,15 +215,15 @@ func TestHalfOpenConnectionsAreBounded(t *testing.T) {
 	if err == nil && !isReset(more) {
 		t.Error("one more connection was closed in order, want a reset")
 	}
-	if took := time.Since(start); took >= DefaultDead {
+	if took := time.Since(start); took >= testDead {
 		t.Errorf("one more connection was refused after %v, want at once", took)
 	}
 	h.stack.awaitLog(t, "too many that did not introduce themselves")
 	for _, conn := range waiting {
 		isReset(conn) // returns: each ends by itself
 	}
-	if took := time.Since(start); took > DefaultDead+5*time.Second {
-		t.Errorf("the last half-open connection ended after %v, want about %v", took, DefaultDead)
+	if took := time.Since(start); took > testDead+5*time.Second {
+		t.Errorf("the last half-open connection ended after %v, want about %v", took, testDead)
 	}
 	h.connect(h.stack)
 	h.stack.awaitEvent(t, Joined{Member: h.self()})
@@ -283,7 +283,7 @@ func TestALaterIncarnationTakesThePlaceOfASilentOne(t *testing.T) {
 	h.config.Self.Incarnation++
 	h.speak()
 	h.stack.awaitEvent(t, Lost{Member: before, Reason: Restarted})
-	if took := time.Since(start); took >= DefaultDead {
+	if took := time.Since(start); took >= testDead {
 		t.Errorf("replaced after %v, want sooner than silence is seen", took)
 	}
 	h.connect(h.stack)

@@ -18,6 +18,9 @@ var ErrNotMember = errors.New("not a member of the group")
 // ErrOverflow: so much waits for the partner that its connection was ended.
 var ErrOverflow = errors.New("the partner does not take in messages; its connection was ended")
 
+// errLeaving: this stack takes no partner any more.
+var errLeaving = errors.New("this stack is leaving")
+
 // partner is a member with its connection.
 type partner struct {
 	member  contract.Member
@@ -88,7 +91,7 @@ func (g *Group) admit(session *contract.Session, conn *net.TCPConn) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.leaving {
-		return errors.New("this stack is leaving")
+		return errLeaving
 	}
 	if _, err := g.roster.admissible(member); err != nil {
 		return err
@@ -165,7 +168,7 @@ func (g *Group) endedBy(p *partner, err error) {
 		g.warnings.add("connection ended", p.member.XCF, fmt.Sprintf("%s: %v", p.member.Stack, err))
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		reason = Ended
-		if p.left {
+		if p.left || g.leaving {
 			reason = Left
 		}
 	case errors.Is(err, syscall.ETIMEDOUT), errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):

@@ -164,7 +164,7 @@ func BenchmarkStandingPlex(b *testing.B) {
 			for _, p := range processes {
 				eventually(b, "the plex forms", func() bool { return p.count("joined") == n-1 }, p)
 			}
-			<-time.After(2 * DefaultDead) // until then they look for more to come
+			<-time.After(2 * testDead) // until then they look for more to come
 			begin, before := time.Now(), cpuTime(b, processes)
 			<-time.After(5 * time.Second)
 			used, took := cpuTime(b, processes)-before, time.Since(begin)

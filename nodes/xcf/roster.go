@@ -178,13 +178,21 @@ func (r *roster) contest(next *claim) string {
 	if before != nil {
 		return ""
 	}
-	switch {
-	case next.XCF != r.self.XCF:
-		return fmt.Sprintf("our name %s is taken by incarnation %d at %s; waiting until it is gone", next.Stack, next.Incarnation, next.XCF)
+	return r.problem()
+}
+
+// problem says what keeps us out, or is empty.
+func (r *roster) problem() string {
+	switch by := r.rival; {
+	case by == nil:
+		return ""
+	case by.XCF != r.self.XCF:
+		return fmt.Sprintf("our name %s is taken by incarnation %d at %s; waiting until it is gone", by.Stack, by.Incarnation, by.XCF)
 	case r.superseded():
-		return fmt.Sprintf("our XCF address %s went to %s, incarnation %d, while we were away; this stack must be started again", next.XCF, next.Stack, next.Incarnation)
+		return fmt.Sprintf("our XCF address %s went to %s, incarnation %d, while we were away; this stack must be started again", by.XCF, by.Stack, by.Incarnation)
+	default:
+		return fmt.Sprintf("our XCF address %s is taken by %s, incarnation %d; waiting until it is gone", by.XCF, by.Stack, by.Incarnation)
 	}
-	return fmt.Sprintf("our XCF address %s is taken by %s, incarnation %d; waiting until it is gone", next.XCF, next.Stack, next.Incarnation)
 }
 
 // superseded: the rival is a later incarnation at our address. Nobody takes us back.
@@ -227,7 +235,7 @@ func (r *roster) room() bool {
 func (r *roster) pass(late bool) (silent []netip.Addr, back bool) {
 	r.tick++
 	if late {
-		r.established, r.returned, r.since = false, true, r.tick
+		r.wasAway()
 	}
 	if r.rival == nil && r.tick-r.since > r.silence {
 		r.established, r.returned = true, false
@@ -243,6 +251,9 @@ func (r *roster) pass(late bool) (silent []netip.Addr, back bool) {
 	}
 	return silent, back
 }
+
+// wasAway notes that we were away ourselves, until now: our name and address may have gone to another.
+func (r *roster) wasAway() { r.established, r.returned, r.since = false, true, r.tick }
 
 // admissible says whether a partner that introduces itself may be in the group: wait means
 // that a HELLO to come may change the answer.

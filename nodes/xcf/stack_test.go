@@ -55,10 +55,16 @@ func (j *journal) String() string {
 }
 
 // config is that of the i-th stack of a segment, with a name and incarnation from its place.
+// Longer than the default, because tests share the machine.
+const (
+	testHello = 50 * time.Millisecond
+	testDead  = 500 * time.Millisecond
+)
+
 func (s *segment) config(i int) Config {
 	return Config{
 		Plex: "PLEX1", Self: contract.Member{Stack: fmt.Sprintf("MVS%d", i+1), XCF: s.address(i), Incarnation: uint64(100 + i), Outside: i == 0},
-		Interface: "xcf0", Key: testKey, within: s.stacks[i].within,
+		Interface: "xcf0", Key: testKey, within: s.stacks[i].within, Hello: testHello, Dead: testDead,
 	}
 }
 

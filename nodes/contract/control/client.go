@@ -116,6 +116,12 @@ func (c *Client) Obey(ctx context.Context, request ObeyRequest) (ObeyAnswer, err
 	return call[ObeyAnswer](ctx, c, http.MethodPost, "/v1/obey", request)
 }
 
+// Vary gives the stack an operator's command. A request of wrong form is refused with status 400; what
+// the stack cannot do as things are, with 409.
+func (c *Client) Vary(ctx context.Context, request VaryRequest) (VaryAnswer, error) {
+	return call[VaryAnswer](ctx, c, http.MethodPost, "/v1/vary", request)
+}
+
 // Group asks for the members of the XCF group.
 func (c *Client) Group(ctx context.Context) (Group, error) {
 	return get[Group](ctx, c, "/v1/group")

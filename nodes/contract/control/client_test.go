@@ -97,6 +97,14 @@ func TestEveryOperation(t *testing.T) {
 		}
 		answer(200, wantObeyed)(w, r)
 	})
+	vary := control.VaryRequest{Command: control.VaryQuiesce, Target: control.VaryTarget{DVIPA: address, Port: 60}}
+	mux.HandleFunc("POST /v1/vary", func(w http.ResponseWriter, r *http.Request) {
+		var got control.VaryRequest
+		if err := json.NewDecoder(r.Body).Decode(&got); err != nil || got != vary {
+			t.Errorf("received %+v, error %v; want %+v", got, err, vary)
+		}
+		answer(200, control.VaryAnswer{Text: "it is quiesced"})(w, r)
+	})
 	mux.Handle("GET /v1/group", answer(200, control.Group{Plex: "PLEX1", Members: []control.GroupMember{{Stack: "MVS1", Self: true}}}))
 	mux.HandleFunc("GET /v1/trace", func(w http.ResponseWriter, r *http.Request) {
 		if got := r.URL.Query().Get("since"); got != "18446744073709551615" {
@@ -116,6 +124,7 @@ func TestEveryOperation(t *testing.T) {
 	check(ctx, t, "vcrt", wantCRT, func(ctx context.Context) (control.VCRT, error) { return client.VCRT(ctx, 5) })
 	check(ctx, t, "ports", wantPorts, func(ctx context.Context) (control.Ports, error) { return client.Ports(ctx, 5) })
 	check(ctx, t, "obey", wantObeyed, func(ctx context.Context) (control.ObeyAnswer, error) { return client.Obey(ctx, obey) })
+	check(ctx, t, "vary", control.VaryAnswer{Text: "it is quiesced"}, func(ctx context.Context) (control.VaryAnswer, error) { return client.Vary(ctx, vary) })
 	check(ctx, t, "trace", wantTrace, func(ctx context.Context) (control.Trace, error) { return client.Trace(ctx, 1<<64-1) })
 }
 

@@ -2,6 +2,7 @@ package portfile
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"strings"
 	"testing"
@@ -47,6 +48,13 @@ func TestManualShowsTheLayout(t *testing.T) {
 		fmt.Sprintf("| pid | %d | 4 |", offPID),
 		fmt.Sprintf("| XCF address | %d | %d |", offMemberXCF, addressSize),
 		fmt.Sprintf("| stack | %d | %d |", offMemberName, nameSize),
+		fmt.Sprintf("| beat | %d | 8 |", BeatOffset),
+		fmt.Sprintf("| sight | %d | 8 | members seen in bits 0 to 31, outside up in bit %d |", SightOffset, outsideBit),
+		fmt.Sprintf("| beats of a stack | each %d ms |", BeatInterval.Milliseconds()),
+		fmt.Sprintf("| answering for a DVIPA ends | %d ms after the last beat |", LapseAfter.Milliseconds()),
+		fmt.Sprintf("`%s/%s/%s`", OwnersDirectory("PORTFILE"), ClaimsDirectory(netip.MustParseAddr("44.0.0.10")), ClaimName(3)),
+		fmt.Sprintf("`%s`", Owner{Stack: "MVS2", XCF: netip.MustParseAddr("10.1.0.2"), Incarnation: 2000}),
+		fmt.Sprintf("`%s`", EndedName(3)),
 		fmt.Sprintf("| record state | %d | 4 | %d free, %#x live |", RecordStateOffset, RecordFree, RecordLive),
 		fmt.Sprintf("| record check | %d | 4 | CRC-32 of bytes %d to %d |", offCheck, offDVIPA, RecordSize-1),
 		fmt.Sprintf("| DVIPA | %d | %d |", offDVIPA, addressSize),

@@ -327,6 +327,7 @@ type Envelope struct {
 	//	*Envelope_PortAnswer
 	//	*Envelope_PortRelease
 	//	*Envelope_PortsHeld
+	//	*Envelope_Workload
 	Body          isEnvelope_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -482,6 +483,15 @@ func (x *Envelope) GetPortsHeld() *PortsHeld {
 	return nil
 }
 
+func (x *Envelope) GetWorkload() *Workload {
+	if x != nil {
+		if x, ok := x.Body.(*Envelope_Workload); ok {
+			return x.Workload
+		}
+	}
+	return nil
+}
+
 type isEnvelope_Body interface {
 	isEnvelope_Body()
 }
@@ -530,6 +540,10 @@ type Envelope_PortsHeld struct {
 	PortsHeld *PortsHeld `protobuf:"bytes,25,opt,name=ports_held,json=portsHeld,proto3,oneof"`
 }
 
+type Envelope_Workload struct {
+	Workload *Workload `protobuf:"bytes,26,opt,name=workload,proto3,oneof"`
+}
+
 func (*Envelope_Confirm) isEnvelope_Body() {}
 
 func (*Envelope_VipaList) isEnvelope_Body() {}
@@ -551,6 +565,8 @@ func (*Envelope_PortAnswer) isEnvelope_Body() {}
 func (*Envelope_PortRelease) isEnvelope_Body() {}
 
 func (*Envelope_PortsHeld) isEnvelope_Body() {}
+
+func (*Envelope_Workload) isEnvelope_Body() {}
 
 // Confirm proves possession of the plex key for this very connection; first envelope each way.
 type Confirm struct {
@@ -594,6 +610,7 @@ type VipaList struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Dvipas        []*Dvipa               `protobuf:"bytes,1,rep,name=dvipas,proto3" json:"dvipas,omitempty"`
 	SourceIpas    []*SourceIpa           `protobuf:"bytes,2,rep,name=source_ipas,json=sourceIpas,proto3" json:"source_ipas,omitempty"`
+	NoWayOut      bool                   `protobuf:"varint,3,opt,name=no_way_out,json=noWayOut,proto3" json:"no_way_out,omitempty"` // every link of the sender to the outside is down
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -640,6 +657,13 @@ func (x *VipaList) GetSourceIpas() []*SourceIpa {
 		return x.SourceIpas
 	}
 	return nil
+}
+
+func (x *VipaList) GetNoWayOut() bool {
+	if x != nil {
+		return x.NoWayOut
+	}
+	return false
 }
 
 type Dvipa struct {
@@ -1638,6 +1662,67 @@ func (x *PortsHeld) GetEpoch() uint64 {
 	return 0
 }
 
+// Workload tells every partner how busy the system of the sender is, once each interval of measurement.
+type Workload struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Capacity      uint32                 `protobuf:"varint,1,opt,name=capacity,proto3" json:"capacity,omitempty"`       // processors of the system, in thousandths; 1 or more
+	Load          uint32                 `protobuf:"varint,2,opt,name=load,proto3" json:"load,omitempty"`               // used or waited for on average over the interval, of capacity
+	Connections   uint32                 `protobuf:"varint,3,opt,name=connections,proto3" json:"connections,omitempty"` // to DVIPAs, that the sender holds at the end of the interval
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Workload) Reset() {
+	*x = Workload{}
+	mi := &file_nodes_contract_xcfpb_xcf_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Workload) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Workload) ProtoMessage() {}
+
+func (x *Workload) ProtoReflect() protoreflect.Message {
+	mi := &file_nodes_contract_xcfpb_xcf_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Workload.ProtoReflect.Descriptor instead.
+func (*Workload) Descriptor() ([]byte, []int) {
+	return file_nodes_contract_xcfpb_xcf_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *Workload) GetCapacity() uint32 {
+	if x != nil {
+		return x.Capacity
+	}
+	return 0
+}
+
+func (x *Workload) GetLoad() uint32 {
+	if x != nil {
+		return x.Load
+	}
+	return 0
+}
+
+func (x *Workload) GetConnections() uint32 {
+	if x != nil {
+		return x.Connections
+	}
+	return 0
+}
+
 var File_nodes_contract_xcfpb_xcf_proto protoreflect.FileDescriptor
 
 const file_nodes_contract_xcfpb_xcf_proto_rawDesc = "" +
@@ -1659,7 +1744,7 @@ const file_nodes_contract_xcfpb_xcf_proto_rawDesc = "" +
 	"xcfAddress\x12 \n" +
 	"\vincarnation\x18\x04 \x01(\x06R\vincarnation\x12\x14\n" +
 	"\x05nonce\x18\x05 \x01(\fR\x05nonce\x12\x18\n" +
-	"\aoutside\x18\x06 \x01(\bR\aoutside\"\xd1\x05\n" +
+	"\aoutside\x18\x06 \x01(\bR\aoutside\"\x89\x06\n" +
 	"\bEnvelope\x12\x16\n" +
 	"\x06sender\x18\x01 \x01(\tR\x06sender\x12 \n" +
 	"\vincarnation\x18\x02 \x01(\x06R\vincarnation\x123\n" +
@@ -1677,13 +1762,16 @@ const file_nodes_contract_xcfpb_xcf_proto_rawDesc = "" +
 	"portAnswer\x12@\n" +
 	"\fport_release\x18\x18 \x01(\v2\x1b.plexlab.xcf.v1.PortReleaseH\x00R\vportRelease\x12:\n" +
 	"\n" +
-	"ports_held\x18\x19 \x01(\v2\x19.plexlab.xcf.v1.PortsHeldH\x00R\tportsHeldB\x06\n" +
+	"ports_held\x18\x19 \x01(\v2\x19.plexlab.xcf.v1.PortsHeldH\x00R\tportsHeld\x126\n" +
+	"\bworkload\x18\x1a \x01(\v2\x18.plexlab.xcf.v1.WorkloadH\x00R\bworkloadB\x06\n" +
 	"\x04body\"\t\n" +
-	"\aConfirm\"u\n" +
+	"\aConfirm\"\x93\x01\n" +
 	"\bVipaList\x12-\n" +
 	"\x06dvipas\x18\x01 \x03(\v2\x15.plexlab.xcf.v1.DvipaR\x06dvipas\x12:\n" +
 	"\vsource_ipas\x18\x02 \x03(\v2\x19.plexlab.xcf.v1.SourceIpaR\n" +
-	"sourceIpas\"\x97\x02\n" +
+	"sourceIpas\x12\x1c\n" +
+	"\n" +
+	"no_way_out\x18\x03 \x01(\bR\bnoWayOut\"\x97\x02\n" +
 	"\x05Dvipa\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\fR\aaddress\x12#\n" +
 	"\rprefix_length\x18\x02 \x01(\rR\fprefixLength\x12(\n" +
@@ -1765,7 +1853,11 @@ const file_nodes_contract_xcfpb_xcf_proto_rawDesc = "" +
 	"xcfAddress\x12\x16\n" +
 	"\x06shared\x18\x03 \x03(\rR\x06shared\x12\x16\n" +
 	"\x06unique\x18\x04 \x03(\rR\x06unique\x12\x14\n" +
-	"\x05epoch\x18\x05 \x01(\x06R\x05epoch*O\n" +
+	"\x05epoch\x18\x05 \x01(\x06R\x05epoch\"\\\n" +
+	"\bWorkload\x12\x1a\n" +
+	"\bcapacity\x18\x01 \x01(\rR\bcapacity\x12\x12\n" +
+	"\x04load\x18\x02 \x01(\rR\x04load\x12 \n" +
+	"\vconnections\x18\x03 \x01(\rR\vconnections*O\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fROLE_PRIMARY\x10\x01\x12\x0f\n" +
@@ -1792,7 +1884,7 @@ func file_nodes_contract_xcfpb_xcf_proto_rawDescGZIP() []byte {
 }
 
 var file_nodes_contract_xcfpb_xcf_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_nodes_contract_xcfpb_xcf_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_nodes_contract_xcfpb_xcf_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_nodes_contract_xcfpb_xcf_proto_goTypes = []any{
 	(Role)(0),            // 0: plexlab.xcf.v1.Role
 	(PortOutcome)(0),     // 1: plexlab.xcf.v1.PortOutcome
@@ -1816,6 +1908,7 @@ var file_nodes_contract_xcfpb_xcf_proto_goTypes = []any{
 	(*PortAnswer)(nil),   // 19: plexlab.xcf.v1.PortAnswer
 	(*PortRelease)(nil),  // 20: plexlab.xcf.v1.PortRelease
 	(*PortsHeld)(nil),    // 21: plexlab.xcf.v1.PortsHeld
+	(*Workload)(nil),     // 22: plexlab.xcf.v1.Workload
 }
 var file_nodes_contract_xcfpb_xcf_proto_depIdxs = []int32{
 	5,  // 0: plexlab.xcf.v1.Envelope.confirm:type_name -> plexlab.xcf.v1.Confirm
@@ -1829,20 +1922,21 @@ var file_nodes_contract_xcfpb_xcf_proto_depIdxs = []int32{
 	19, // 8: plexlab.xcf.v1.Envelope.port_answer:type_name -> plexlab.xcf.v1.PortAnswer
 	20, // 9: plexlab.xcf.v1.Envelope.port_release:type_name -> plexlab.xcf.v1.PortRelease
 	21, // 10: plexlab.xcf.v1.Envelope.ports_held:type_name -> plexlab.xcf.v1.PortsHeld
-	7,  // 11: plexlab.xcf.v1.VipaList.dvipas:type_name -> plexlab.xcf.v1.Dvipa
-	11, // 12: plexlab.xcf.v1.VipaList.source_ipas:type_name -> plexlab.xcf.v1.SourceIpa
-	0,  // 13: plexlab.xcf.v1.Dvipa.role:type_name -> plexlab.xcf.v1.Role
-	8,  // 14: plexlab.xcf.v1.Dvipa.distribution:type_name -> plexlab.xcf.v1.Distribution
-	9,  // 15: plexlab.xcf.v1.Distribution.ports:type_name -> plexlab.xcf.v1.PortRange
-	10, // 16: plexlab.xcf.v1.Distribution.targets:type_name -> plexlab.xcf.v1.Target
-	14, // 17: plexlab.xcf.v1.NewConn.connections:type_name -> plexlab.xcf.v1.Connection
-	14, // 18: plexlab.xcf.v1.TermConn.connections:type_name -> plexlab.xcf.v1.Connection
-	1,  // 19: plexlab.xcf.v1.PortAnswer.outcome:type_name -> plexlab.xcf.v1.PortOutcome
-	20, // [20:20] is the sub-list for method output_type
-	20, // [20:20] is the sub-list for method input_type
-	20, // [20:20] is the sub-list for extension type_name
-	20, // [20:20] is the sub-list for extension extendee
-	0,  // [0:20] is the sub-list for field type_name
+	22, // 11: plexlab.xcf.v1.Envelope.workload:type_name -> plexlab.xcf.v1.Workload
+	7,  // 12: plexlab.xcf.v1.VipaList.dvipas:type_name -> plexlab.xcf.v1.Dvipa
+	11, // 13: plexlab.xcf.v1.VipaList.source_ipas:type_name -> plexlab.xcf.v1.SourceIpa
+	0,  // 14: plexlab.xcf.v1.Dvipa.role:type_name -> plexlab.xcf.v1.Role
+	8,  // 15: plexlab.xcf.v1.Dvipa.distribution:type_name -> plexlab.xcf.v1.Distribution
+	9,  // 16: plexlab.xcf.v1.Distribution.ports:type_name -> plexlab.xcf.v1.PortRange
+	10, // 17: plexlab.xcf.v1.Distribution.targets:type_name -> plexlab.xcf.v1.Target
+	14, // 18: plexlab.xcf.v1.NewConn.connections:type_name -> plexlab.xcf.v1.Connection
+	14, // 19: plexlab.xcf.v1.TermConn.connections:type_name -> plexlab.xcf.v1.Connection
+	1,  // 20: plexlab.xcf.v1.PortAnswer.outcome:type_name -> plexlab.xcf.v1.PortOutcome
+	21, // [21:21] is the sub-list for method output_type
+	21, // [21:21] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_nodes_contract_xcfpb_xcf_proto_init() }
@@ -1862,6 +1956,7 @@ func file_nodes_contract_xcfpb_xcf_proto_init() {
 		(*Envelope_PortAnswer)(nil),
 		(*Envelope_PortRelease)(nil),
 		(*Envelope_PortsHeld)(nil),
+		(*Envelope_Workload)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1869,7 +1964,7 @@ func file_nodes_contract_xcfpb_xcf_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_nodes_contract_xcfpb_xcf_proto_rawDesc), len(file_nodes_contract_xcfpb_xcf_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   20,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

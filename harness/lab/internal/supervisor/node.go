@@ -138,7 +138,7 @@ func lookPath(program string, environment []string, dir string) (string, error) 
 // parameters are what the manifest's templates of a stack are filled in with.
 func (n *node) parameters() impl.Parameters {
 	plan, ports := n.plan.Stack, n.lab.plan.ClusterPorts
-	advertising := n.lab.plan.Advertising
+	advertising, selection := n.lab.plan.Advertising, n.lab.plan.Selection
 	return impl.Parameters{
 		Plex: n.lab.plan.Name, Stack: n.plan.Name,
 		XCFAddress: plan.XCF, XCFInterface: plan.XCFInterface, Outside: plan.Outside,
@@ -148,6 +148,7 @@ func (n *node) parameters() impl.Parameters {
 		PoolFirst: ports.First, PoolLast: ports.Last, RestMS: ports.RestMS, Sharing: ports.Sharing,
 		Advertising: cmp.Or(advertising.Method, topo.ByAddress), RoutingHelloS: advertising.HelloS,
 		RoutingDeadS: advertising.DeadS, BFDMS: advertising.BFDMS,
+		Selection: cmp.Or(selection.Method, topo.ByRoundRobin), PolicyAgent: selection.Agent, SelectionMS: selection.IntervalMS,
 	}
 }
 
