@@ -25,7 +25,8 @@ type holder struct {
 	port    uint16
 }
 
-// newHolder makes a target of MVS2 with a server at an address. The server runs in the spec itself.
+// newHolder makes a target of MVS2 with a server at an address. The server runs in the spec itself, without
+// a launcher: where it counts, the spec goes on once the stack has found it.
 func (f plex) newHolder(address netip.Addr, partners ...int) *holder {
 	GinkgoHelper()
 	u := f.Unit(trial.UnitConfig{Inside: true, Partners: append([]int{2}, partners...)})
@@ -36,6 +37,9 @@ func (f plex) newHolder(address netip.Addr, partners ...int) *holder {
 	h.server, err = u.Lab.Listen(u.Context(), u.Stack, "tcp", at(address, 80))
 	verdict.Engine(err, "listen on %s", h.service)
 	DeferCleanup(func() { h.server.Close() })
+	if address == f.DVA1 {
+		h.mvs2.ExpectMessage(peer.Is(f.srvstat(h.service, true, 1)))
+	}
 	return h
 }
 

@@ -49,7 +49,9 @@ func system(f Family, file string, change func(*topo.Topology), filter ...unix.S
 	if change != nil {
 		change(topology)
 	}
-	return &SystemTrial{family: f, Trial: build(planned(topology), implementation(), filter...), Client: "CLIENT"}
+	manifest := implementation()
+	reduce(topology, manifest)
+	return &SystemTrial{family: f, Trial: build(planned(topology), manifest, filter...), Client: "CLIENT"}
 }
 
 // Get asks a web server from the client, with curl, and returns its answer; the fixtures'
