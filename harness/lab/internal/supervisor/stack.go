@@ -261,17 +261,27 @@ func (s *supervisor) running() int {
 	return count
 }
 
-// kill is the verb kill. It returns when the node is down as after any other end.
+// kill is the verb kill. It returns when the node is down as after any other end. A machine that fails answers
+// nothing any more, so its links to the outside are down before others can see the end of the process.
 func (st *stack) kill() error {
 	process, gone, err := st.alive()
 	if err != nil {
 		return err
 	}
+	if err := process.SignalGroup(unix.SIGSTOP); err != nil {
+		return err
+	}
+	plan := st.node.plan
+	for _, link := range plan.Links {
+		if link.Name != plan.Stack.XCFInterface {
+			err = errors.Join(err, st.node.lab.fabric.SetLink(plan.Name, link.Name, false))
+		}
+	}
 	if err := process.SignalGroup(unix.SIGKILL); err != nil {
 		return err
 	}
 	<-gone
-	return nil
+	return err
 }
 
 // freeze is the verb freeze. It returns when the stack is stopped.
