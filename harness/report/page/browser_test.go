@@ -22,8 +22,11 @@ import (
 	"github.com/plexlab-dev/plexlab/harness/report"
 )
 
-// browserLimit bounds everything that a test does with the browser.
-const browserLimit = 3 * time.Minute
+// browserLimit bounds everything that a test does with the browser, revealLimit how long a link takes.
+const (
+	browserLimit = 3 * time.Minute
+	revealLimit  = 30 * time.Second
+)
 
 // A visit is a page open in a browser of its own, and what it complained about or asked for.
 type visit struct {
@@ -217,9 +220,9 @@ func TestInABrowserTheFilter(t *testing.T) {
 	v.silent()
 }
 
-// poll waits until a script is true.
+// poll waits until a script is true, for revealLimit at most.
 func poll(v *visit, script string) error {
-	_, err := chromedp.Run(v.ctx, chromedp.Poll[bool](script, chromedp.WithPollingTimeout(browserLimit)))
+	_, err := chromedp.Run(v.ctx, chromedp.Poll[bool](script, chromedp.WithPollingTimeout(revealLimit)))
 	return err
 }
 
