@@ -83,6 +83,13 @@ func (c *Capture) Judgements() []Judgement {
 	return slices.Clone(c.judgements)
 }
 
+// Record is every packet by now in the order of the record, by which judgements count them.
+func (c *Capture) Record() []Packet {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.packets)
+}
+
 // judge records an answer. Its role is that of the view, if that has one.
 func (v View) judge(j Judgement, match Match) {
 	j.Role = cmp.Or(v.role, j.Role)

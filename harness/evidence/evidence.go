@@ -58,17 +58,23 @@ type Derived struct {
 	Contradictions []error
 }
 
-// Derive judges the packets of a spec again. An error says that its files cannot be read.
-func Derive(dir string) (Derived, error) {
+// Read reads what WriteJudgements and the capture left in the directory of a spec.
+func Read(dir string) ([]capture.Judgement, *capture.Capture, error) {
 	text, err := os.ReadFile(filepath.Join(dir, JudgementsFile))
 	if err != nil {
-		return Derived{}, fmt.Errorf("read judgements: %w", err)
+		return nil, nil, fmt.Errorf("read judgements: %w", err)
 	}
 	var judgements []capture.Judgement
 	if err := json.Unmarshal(text, &judgements); err != nil {
-		return Derived{}, fmt.Errorf("read judgements in %s: %w", dir, err)
+		return nil, nil, fmt.Errorf("read judgements in %s: %w", dir, err)
 	}
 	packets, err := capture.Open(filepath.Join(dir, PacketsFile))
+	return judgements, packets, err
+}
+
+// Derive judges the packets of a spec again. An error says that its files cannot be read.
+func Derive(dir string) (Derived, error) {
+	judgements, packets, err := Read(dir)
 	if err != nil {
 		return Derived{}, err
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/plexlab-dev/plexlab/harness/impl"
 	"github.com/plexlab-dev/plexlab/harness/plexlab/machine"
 	"github.com/plexlab-dev/plexlab/harness/report"
+	"github.com/plexlab-dev/plexlab/harness/report/page"
 	"github.com/plexlab-dev/plexlab/harness/suites"
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 )
@@ -244,8 +245,9 @@ func (c *certification) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.io.out, "%s\ncertificate: %s\nsigned with key %s\ncheck it: plexlab verify %s\n",
-		signed.Text(), filepath.Join(c.dir, certificate.EnvelopeFile), key.ID(), c.dir)
+	fmt.Fprintf(c.io.out, "%s\ncertificate: %s\nreport: %s\nsigned with key %s\ncheck it: plexlab verify %s\n",
+		signed.Text(), filepath.Join(c.dir, certificate.EnvelopeFile),
+		filepath.Join(c.dir, certificate.RunDirectory(1), report.PageFile), key.ID(), c.dir)
 	return statusOfOutcome(signed.Outcome())
 }
 
@@ -292,6 +294,9 @@ func (c *certification) runOnce(ctx context.Context, n int) error {
 		return fmt.Errorf("end run %d: %w", n, err)
 	}
 	_, err = report.Write(results, certificate.Inputs(c.terms, c.implementation), log)
+	if err == nil {
+		err = page.Write(results, page.Options{Manifest: c.manifest})
+	}
 	if err := errors.Join(err, log.Close()); err != nil {
 		return fmt.Errorf("end run %d: %w", n, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/plexlab-dev/plexlab/harness/report"
+	"github.com/plexlab-dev/plexlab/harness/report/page"
 )
 
 // newReport makes the reports of a run of suites; make conformance is how a person calls it.
@@ -38,6 +39,9 @@ func newReport(io streams) *cobra.Command {
 				inputs.Started = time.Unix(started, 0)
 			}
 			outcome, err := report.Write(args[0], inputs, io.out)
+			if err == nil {
+				err = page.Write(args[0], page.Options{Manifest: manifest})
+			}
 			if err != nil {
 				return err
 			}

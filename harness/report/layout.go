@@ -8,6 +8,7 @@
 //	coverage/NAME-*.json     how often each edge was passed, one file a contribution
 //	tolerances/NAME.json     what suite NAME gave the implementation of each tolerance, in nanoseconds
 //	report.json, junit.xml   what Write makes of them
+//	report.html              what package page makes of report.json and the evidence beside it
 package report
 
 import (
@@ -31,6 +32,9 @@ const (
 	tolerancesDir = "tolerances"
 	reportFile    = "report.json"
 	junitFile     = "junit.xml"
+
+	// PageFile is the report for a person's browser.
+	PageFile = "report.html"
 )
 
 // suiteName keeps a name from leaving its directory.
@@ -39,7 +43,7 @@ var suiteName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_]*$`)
 // Prepare makes dir ready for a run: what an earlier run left there under the names of the layout
 // is removed, so that it cannot be taken for a result of this one. Other files stay.
 func Prepare(dir string) error {
-	for _, name := range []string{catalogueFile, suitesDir, coverageDir, tolerancesDir, reportFile, junitFile} {
+	for _, name := range []string{catalogueFile, suitesDir, coverageDir, tolerancesDir, reportFile, junitFile, PageFile} {
 		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
 			return fmt.Errorf("prepare report directory: %w", err)
 		}

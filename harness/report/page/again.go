@@ -1,0 +1,35 @@
+package page
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/plexlab-dev/plexlab/harness/report"
+)
+
+// again is the command that runs a spec once more, and keeps its packets whatever it comes to. Setup is
+// run with everything that it sets up.
+func again(s report.Spec, seed int64, whiteBox bool, o Options) string {
+	words := []string{"sudo", "SUITES=" + s.Suite, fmt.Sprintf("SEED=%d", seed)}
+	if !s.Setup {
+		words = append(words, "FOCUS="+quote(regexp.QuoteMeta(s.Name)+"$"))
+	}
+	if o.Manifest != "" {
+		words = append(words, "IMPLEMENTATION="+quote(o.Manifest))
+	}
+	if !whiteBox {
+		words = append(words, "PLEXLAB_BLACK_BOX=1")
+	}
+	return strings.Join(append(words, "PLEXLAB_EVIDENCE=all", "scripts/conformance"), " ")
+}
+
+// plain is what a shell takes as it stands.
+var plain = regexp.MustCompile(`^[A-Za-z0-9_./:=@%+-]+$`)
+
+func quote(word string) string {
+	if plain.MatchString(word) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
