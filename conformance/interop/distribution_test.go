@@ -24,7 +24,7 @@ var appA = f.At(60)
 var _ = Describe("a routing stack", func() {
 	DescribeTable("distributes to targets of both implementations",
 		func(others ...string) {
-			s := f.Mixed("figure9.yaml", trial.Mix{Others: others}, func(t *topo.Topology) {
+			s := f.Mixed("figure9.yaml", others, func(t *topo.Topology) {
 				t.Stacks = []topo.Stack{t.Stacks[0], t.Stacks[1], t.Stacks[3]}
 				t.Applications = t.Applications[:1]
 			})
