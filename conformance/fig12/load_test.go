@@ -1,7 +1,6 @@
 package fig12
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -13,7 +12,6 @@ import (
 	"github.com/plexlab-dev/plexlab/conformance/requirements"
 	"github.com/plexlab-dev/plexlab/conformance/trial"
 	"github.com/plexlab-dev/plexlab/harness/segment"
-	"github.com/plexlab-dev/plexlab/harness/tolerance"
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 	"github.com/plexlab-dev/plexlab/topo"
 )
@@ -37,15 +35,7 @@ var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family
 			Expect(result.Failures).To(BeEmpty())
 			Expect(result.Connections).To(Equal(connections))
 
-			routing := s.Lab.Control("MVS1")
-			defer routing.Close()
-			Eventually(func() (int, error) {
-				table, err := routing.VCRT(s.Context(), 1)
-				if errors.Is(err, errors.ErrUnsupported) {
-					return 0, nil // nothing but the stack itself can tell
-				}
-				return table.Total, err
-			}).WithTimeout(trial.Allowed(tolerance.Emptied)).WithPolling(trial.Quiet()).Should(BeZero(), "entries of the connection routing table")
+			s.EventuallyEmptied("MVS1")
 			verdict.Engine(s.Capture.Stop(), "capture packets")
 			if resets := resets(s, appA); len(resets) > 0 {
 				takers := takers(s, appA)

@@ -8,13 +8,16 @@ import (
 )
 
 func TestEveryInterpretationAndStatementHasAnID(t *testing.T) {
-	for prefix, last := range map[string]int{"I": 41, "T": 57} {
-		for n := 1; n <= last; n++ {
-			if id := fmt.Sprint(prefix, n); !exists(id) {
+	for _, index := range []struct {
+		prefix      string
+		first, last int
+	}{{"I", 1, 41}, {"T", 1, 57}, {"T", 60, 61}} {
+		for n := index.first; n <= index.last; n++ {
+			if id := fmt.Sprint(index.prefix, n); !exists(id) {
 				t.Errorf("there is no %s", id)
 			}
 		}
-		if id := fmt.Sprint(prefix, last+1); exists(id) {
+		if id := fmt.Sprint(index.prefix, index.last+1); exists(id) {
 			t.Errorf("%s is not in the specification's index", id)
 		}
 	}

@@ -6,18 +6,16 @@ import (
 
 	"github.com/onsi/ginkgo/v2"
 
-	"github.com/plexlab-dev/plexlab/harness/impl"
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 	"github.com/plexlab-dev/plexlab/nodes/profile"
 	"github.com/plexlab-dev/plexlab/topo"
 )
 
-// reduce leaves out of the profiles of a topology what the implementation does not declare, and so has to
+// reduce leaves out of the profiles of a topology what an implementation does not act upon, and so has to
 // refuse: cluster-wide ports, ranges and source addresses. The topologies of the fixtures are whole examples;
 // a spec that needs more of one than distribution says so (Needs).
-func reduce(topology *topo.Topology, manifest *impl.Manifest) {
+func reduce(topology *topo.Topology, features profile.Features) {
 	ginkgo.GinkgoHelper()
-	features := manifest.Features()
 	symbols := profile.Symbols{}
 	for name, address := range topology.Symbols {
 		symbols[name] = netip.MustParseAddr(address)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/onsi/ginkgo/v2"
 
+	"github.com/plexlab-dev/plexlab/harness/impl"
 	"github.com/plexlab-dev/plexlab/harness/report"
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 )
@@ -19,6 +20,19 @@ import (
 func implementationPath() string {
 	return setting("PLEXLAB_IMPLEMENTATION", "fixtures", "implementations", "reference.yaml")
 }
+
+// otherPath is the manifest of the implementation beside the one that is certified, in mixed plexes:
+// PLEXLAB_OTHER, or the reference's, and beside the reference that of the stack in Python.
+func otherPath(certified *impl.Manifest) string {
+	other := "reference.yaml"
+	if certified.Name == referenceName {
+		other = "python.yaml"
+	}
+	return setting("PLEXLAB_OTHER", "fixtures", "implementations", other)
+}
+
+// referenceName is that of the reference in its manifest.
+const referenceName = "plexlab reference"
 
 // programPath is the plexlab command, whose process every lab is: PLEXLAB, or the one that
 // `make build` makes.

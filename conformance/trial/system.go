@@ -43,15 +43,22 @@ func patient(t topo.Timers, dead int) topo.Timers {
 
 func system(f Family, file string, change func(*topo.Topology), filter ...unix.SockFilter) *SystemTrial {
 	ginkgo.GinkgoHelper()
+	topology := f.topology(file, change)
+	manifest := implementation()
+	reduce(topology, manifest.Features())
+	return &SystemTrial{family: f, Trial: build(planned(topology), manifest, filter...), Client: "CLIENT"}
+}
+
+// topology is that of a file of fixtures/topologies, changed if change is not nil.
+func (f Family) topology(file string, change func(*topo.Topology)) *topo.Topology {
+	ginkgo.GinkgoHelper()
 	topology, err := topo.Load(filepath.Join(root(), "fixtures", "topologies", f.file(file)))
 	verdict.Engine(err, "load topology %s", f.file(file))
 	topology.Timers = patient(topology.Timers, systemDeadMS)
 	if change != nil {
 		change(topology)
 	}
-	manifest := implementation()
-	reduce(topology, manifest)
-	return &SystemTrial{family: f, Trial: build(planned(topology), manifest, filter...), Client: "CLIENT"}
+	return topology
 }
 
 // Get asks a web server from the client, with curl, and returns its answer; the fixtures'

@@ -35,6 +35,8 @@ type Trial struct {
 	Lab            *lab.Lab
 	Plan           topo.Plan
 	Implementation *impl.Manifest
+	// others starts single stacks in a mixed plex, by the stack's name.
+	others map[string]*impl.Manifest
 	// Capture records every interface of every stack and of every scripted partner,
 	// by "NODE/link".
 	Capture *capture.Capture
@@ -51,7 +53,11 @@ var trials atomic.Int64
 // are recorded; without one, all are.
 func build(plan topo.Plan, manifest *impl.Manifest, filter ...unix.SockFilter) *Trial {
 	ginkgo.GinkgoHelper()
-	t := &Trial{Plan: plan, Implementation: manifest}
+	return (&Trial{Plan: plan, Implementation: manifest}).build(filter)
+}
+
+func (t *Trial) build(filter []unix.SockFilter) *Trial {
+	ginkgo.GinkgoHelper()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.ctx = ctx
 	ginkgo.DeferCleanup(cancel)
@@ -69,8 +75,8 @@ func (t *Trial) up() (err error) {
 	t.name = fmt.Sprintf("%s.%d.%d", t.Plan.Name, os.Getpid(), trials.Add(1))
 	t.Lab, err = lab.Up(building, &t.Plan, lab.Options{
 		Name:           t.name,
-		Implementation: t.Implementation,
-		Supervisor:     []string{programPath(), "supervise"},
+		Implementation: t.Implementation, Implementations: t.others,
+		Supervisor: []string{programPath(), "supervise"},
 	})
 	return err
 }
@@ -155,11 +161,11 @@ func (t *Trial) within(limit time.Duration) context.Context {
 	return ctx
 }
 
-// Stacks are the names of the stacks that run the implementation.
+// Stacks are the names of the stacks that run the implementation under test.
 func (t *Trial) Stacks() []string {
 	var names []string
 	for _, node := range t.Plan.Nodes {
-		if node.Kind == topo.KindStack {
+		if node.Kind == topo.KindStack && t.others[node.Name] == nil {
 			names = append(names, node.Name)
 		}
 	}
