@@ -34,4 +34,20 @@ var _ = trial.DescribeFamilies("from inside", func(f trial.Family) {
 		Entry("by a target with a listener", requirements.Covers("T56"), "figure9.yaml", "MVS2"),
 		Entry("by a target without a listener that has a link to the outside", requirements.Covers("T56"), "figure9-outside.yaml", "MVS4"),
 	)
+
+	DescribeTable("a connection that the owner opens to its own DVIPA is distributed", func(others ...string) {
+		s := f.System("figure9.yaml", func(t *topo.Topology) { t.Applications[0].On = others })
+		s.EventuallyTargets("MVS1", service, others...)
+		s.Client = "MVS1"
+		each := map[string]int{}
+		for _, stack := range others {
+			each[stack] = 2
+		}
+		Expect(s.Answers(service, 2*len(others))).To(Equal(each))
+		held := s.HoldOne("MVS1", service, others[0])
+		s.ExpectAlive(held)
+	},
+		Entry("with a listener of its own", requirements.Covers("T56"), "MVS1", "MVS2", "MVS4"),
+		Entry("without a listener", requirements.Covers("T56"), "MVS2", "MVS4"),
+	)
 })

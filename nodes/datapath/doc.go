@@ -6,7 +6,7 @@
 //
 // `nft list table netdev vipa` reads like the flowchart. In short:
 //
-//	chain outside    { ip daddr @owned goto owned; ip6 goto outside_ip6; ARP for a DVIPA: only its owner answers; other DVIPAs drop }
+//	chain outside    { for another station accept; ip daddr @owned goto owned; ip6 goto outside_ip6; ARP for a DVIPA: only its owner answers; other DVIPAs drop }
 //	chain xcf        { ip daddr @owned goto owned }
 //	chain owned      { tcp goto fig12; icmp errors goto icmp_error }
 //	chain fig12      { fragments drop (I21); SYN goto fig08; jump fig12_local; crt fwd (140, 150); accept (152) }

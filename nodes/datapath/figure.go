@@ -97,9 +97,9 @@ func (g figure) target(hop []byte) netip.Addr {
 }
 
 // baseRules are those of the base chains. They tell the families apart; a packet of IPv4 for a DVIPA
-// that is owned here is past them with the first rule.
+// that is owned here is past them with the second rule. What comes by XCF comes from stacks that forward to this one.
 func baseRules(figures []figure) []rule {
-	var rules []rule
+	rules := []rule{{chain: chainOutside, code: slices.Concat(astray(), accept)}}
 	for _, g := range figures {
 		if g.suffix == "" {
 			rules = append(rules, rule{chain: chainOutside, code: slices.Concat(g.to(g.owned), goTo(g.name(chainOwned)))})

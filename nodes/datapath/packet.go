@@ -51,6 +51,15 @@ func etherType(protocol uint16) code {
 	)
 }
 
+// astray passes packets that are for another station: a switch that has lost the way to it, as when the owner that
+// went before is gone, floods them to all.
+func astray() code {
+	return slices.Concat(
+		code{nft{&expr.Meta{Key: expr.MetaKeyPKTTYPE, Register: register(0)}}},
+		equal(register(0), unix.PACKET_OTHERHOST),
+	)
+}
+
 // transport passes packets of one protocol above IP.
 func transport(protocol byte) code {
 	return slices.Concat(

@@ -33,6 +33,9 @@ type Config struct {
 	Self netip.Addr
 	// XCFInterface is the interface on the inter-stack network. Required.
 	XCFInterface string
+	// LoopInterface is where packets arrive that this stack itself sends to DVIPAs that it owns; "" where there is none.
+	// They are as those that arrive by XCF.
+	LoopInterface string
 	// Outside are the interfaces towards the network; none for an inside stack.
 	Outside []string
 	// Size is the most entries of the CRT, 1 to 2^32-1; 0 means DefaultSize. Beyond it new
@@ -166,7 +169,11 @@ func (p *Path) skeleton(b *batch, c Config) {
 		b.addChain(chainOutside)
 		b.addChain(chainTold)
 	}
-	b.addBaseChain(chainXCF, ingress, []string{c.XCFInterface})
+	inside := []string{c.XCFInterface}
+	if c.LoopInterface != "" {
+		inside = append(inside, c.LoopInterface)
+	}
+	b.addBaseChain(chainXCF, ingress, inside)
 	b.addSet(awake)
 	b.addBaseChain(chainLease, egress, []string{loopback})
 	for _, g := range p.figures {

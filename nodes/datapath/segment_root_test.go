@@ -39,6 +39,24 @@ func TestFragments(t *testing.T) {
 	})
 }
 
+// A segment that a switch floods, since it does not know the station that it is for, is nobody's: it does not get through
+// by the owner who happens to hear it.
+func TestWhatIsForAnotherStation(t *testing.T) {
+	eachFamily(t, func(t *testing.T, a addresses) {
+		l := newLab(t, a, 1)
+		p := l.open(Config{})
+		apply(t, p, append(l.own(), l.distribute(80, 2))...)
+		in := l.injector()
+		l.client.believe(l.dvipa, "02:00:00:00:00:99")
+		in.send(l.packet(4000, 80, syn))
+		l.client.believe(l.dvipa, l.owner().station())
+		in.send(l.packet(4001, 80, syn))
+		eventually(t, patience, "what is for the owner's station is distributed", func() bool { return count(t, p, "fig12/146->150") > 0 })
+		want(t, "entries", 1, len(entries(t, p)))
+		want(t, "target", l.xcf(2), find(t, p, l.from(4001)).Target)
+	})
+}
+
 // TCP need not stand right behind the header of IPv6.
 func TestExtensionHeaders(t *testing.T) {
 	t.Parallel()

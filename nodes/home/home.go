@@ -48,6 +48,7 @@ type Home struct {
 	nl      *netlink.Handle
 	self    netip.Addr // XCF address
 	lo, xcf netlink.Link
+	loop    netlink.Link // loopOut
 	outside []*announcer
 	// hop is the address beside an XCF address of IPv4 by which packets of IPv6 come here, nil
 	// without IPv6.
@@ -105,6 +106,9 @@ func Open(c Config) (_ *Home, err error) {
 		return nil, err
 	}
 	if err := h.sweep(); err != nil {
+		return nil, err
+	}
+	if err := h.openLoop(); err != nil {
 		return nil, err
 	}
 	if err := h.openInside(); err != nil {
@@ -166,7 +170,7 @@ func (h *Home) Close() error {
 	for address := range h.active {
 		failed = append(failed, h.deactivate(address))
 	}
-	failed = append(failed, h.setWayOut(netip.Addr{}), h.closeInside())
+	failed = append(failed, h.setWayOut(netip.Addr{}), h.closeInside(), h.closeLoop())
 	if h.hop != nil {
 		if err := h.nl.AddrDel(h.xcf, h.hop); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
 			failed = append(failed, fmt.Errorf("remove %v from %s: %w", h.hop.IPNet, h.xcf.Attrs().Name, err))

@@ -11,9 +11,10 @@ import (
 	"github.com/plexlab-dev/plexlab/nodes/contract"
 )
 
-// What a stack opens itself to a DVIPA of another one goes to its owner by XCF, and is distributed there, also where
-// the DVIPA is an address of this stack: a table of its own, with the owners of DVIPAs, is asked before that of
-// local addresses, for packets that begin here alone (ip-rule(8): such have lo as the interface that they come in by).
+// What a stack opens itself to a DVIPA goes to its owner, by XCF or, where it is the owner itself, by its pair of links, and
+// is distributed there, also where the DVIPA is an address of this stack: a table of its own, with the owners of DVIPAs, is
+// asked before that of local addresses, for packets that begin here alone (ip-rule(8): such have lo as the interface
+// that they come in by).
 
 const (
 	// insideTable has the routes to owners.
@@ -87,7 +88,7 @@ func (h *Home) removeRules(rules ...*netlink.Rule) error {
 	return nil
 }
 
-// SetOwners says who owns DVIPAs beside this stack, by XCF address: what this stack opens to one of them goes there. What was
+// SetOwners says who owns DVIPAs, by XCF address: what this stack opens to one of them goes there. What was
 // said before is over. A DVIPA of IPv6 on an inter-stack network of IPv4 needs IPv6 on its interface; without, it is left
 // out.
 func (h *Home) SetOwners(owners map[netip.Addr]netip.Addr) error {
@@ -131,8 +132,12 @@ func (h *Home) inside(dvipa, owner netip.Addr) *netlink.Route {
 	if dvipa.Is6() {
 		family = unix.AF_INET6
 	}
-	return &netlink.Route{
+	route := &netlink.Route{
 		Family: family, LinkIndex: h.xcf.Attrs().Index, Dst: alone(dvipa).IPNet, Gw: contract.NextHop(dvipa, owner).AsSlice(),
 		Src: contract.NextHop(dvipa, h.self).AsSlice(), Table: insideTable, Protocol: routeProtocol,
 	}
+	if owner == h.self {
+		route.LinkIndex, route.Gw, route.Scope = h.loop.Attrs().Index, nil, unix.RT_SCOPE_LINK
+	}
+	return route
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // What this stack sends to a DVIPA leaves for its owner, from the address on XCF, although the DVIPA is an address of this
-// stack; what comes for it stays. Without an owner elsewhere it is an address like any other.
+// stack, and goes out and in again where this stack is the owner; what comes for it stays. Without an owner elsewhere it is an address like any other.
 func TestOwners(t *testing.T) {
 	t.Parallel()
 	stack, _ := newHosts(t)
@@ -23,6 +23,9 @@ func TestOwners(t *testing.T) {
 		if routes[0].Type == unix.RTN_LOCAL {
 			return "here"
 		}
+		if routes[0].LinkIndex == h.loop.Attrs().Index {
+			return "round from " + routes[0].Src.String()
+		}
 		return routes[0].Gw.String() + " from " + routes[0].Src.String()
 	}
 	for _, dvipa := range []netip.Addr{four, six} {
@@ -33,6 +36,7 @@ func TestOwners(t *testing.T) {
 		{"10.1.0.2", "10.1.0.2 from 10.1.0.1", "fe80::5efe:a01:2 from fe80::5efe:a01:1"},
 		{"10.1.0.2", "10.1.0.2 from 10.1.0.1", "fe80::5efe:a01:2 from fe80::5efe:a01:1"},
 		{"10.1.0.3", "10.1.0.3 from 10.1.0.1", "fe80::5efe:a01:3 from fe80::5efe:a01:1"},
+		{"10.1.0.1", "round from 10.1.0.1", "round from fe80::5efe:a01:1"}, // this stack
 		{"", "here", "here"},
 		{"10.1.0.3", "10.1.0.3 from 10.1.0.1", "fe80::5efe:a01:3 from fe80::5efe:a01:1"},
 	} {
@@ -64,6 +68,11 @@ func TestOwners(t *testing.T) {
 		t.Errorf("after the next start packets to %v go %s, want here", four, got)
 	}
 	must(t, again.Close())
+	for _, name := range []string{loopOut, LoopInterface} {
+		if _, err := stack.nl.LinkByName(name); err == nil {
+			t.Errorf("after Close there is %s still", name)
+		}
+	}
 	rules, err := stack.nl.RuleList(unix.AF_INET)
 	must(t, err)
 	var got []int

@@ -49,8 +49,9 @@ type Daemon struct {
 	told    chan struct{} // closed when converge has returned
 }
 
-// Open starts BIRD in the network namespace of the calling thread and returns when it answers;
-// neighbours it may not have yet. What an earlier process left in Config.Dir goes. For the privileges
+// Open starts BIRD in the network namespace of the calling thread and returns when its neighbours do not take it
+// for an earlier process any more, so that what is advertised stays: with OSPF after twice Config.Hello where none is heard
+// and twice Config.Dead at most, with RIP after six times Config.BFD at most. What an earlier process left in Config.Dir goes. For the privileges
 // see the package. A configuration that BIRD does not take is told in its own words.
 func Open(c Config) (_ *Daemon, err error) {
 	defer func() {
@@ -82,7 +83,11 @@ func Open(c Config) (_ *Daemon, err error) {
 		return nil, errors.Join(err, d.namespace.Close(), os.RemoveAll(c.Dir))
 	}
 	go d.supervise()
-	if err := d.awaitAnswer(); err != nil {
+	err = d.awaitAnswer()
+	if err == nil {
+		err = d.awaitNeighbours()
+	}
+	if err != nil {
 		close(d.closing)
 		return nil, errors.Join(err, d.end())
 	}

@@ -146,7 +146,7 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 	}
 	s.opened = append(s.opened, s.home.Close)
 	if s.path, err = datapath.Open(datapath.Config{
-		Self: s.self.XCF, XCFInterface: o.xcfInterface, Outside: o.outside, Ended: ended,
+		Self: s.self.XCF, XCFInterface: o.xcfInterface, LoopInterface: home.LoopInterface, Outside: o.outside, Ended: ended,
 	}); err != nil {
 		return nil, err
 	}

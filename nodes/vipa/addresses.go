@@ -104,13 +104,12 @@ func (a *Addresses) Active(dvipa netip.Addr) bool {
 	return a != nil && a.at(dvipa).active
 }
 
-// Owners are the living owners of DVIPAs besides this stack, by XCF address. What this stack opens to such a
-// DVIPA is to leave for its owner: where the DVIPA is an address of this stack, a target, the kernel would look for a
-// listener here alone.
+// Owners are the living owners of DVIPAs, by XCF address. What this stack opens to a DVIPA is to go to its owner, which
+// may be this stack: where the DVIPA is an address of this stack, the kernel would look for a listener here alone.
 func (a *Addresses) Owners() map[netip.Addr]netip.Addr {
 	owners := make(map[netip.Addr]netip.Addr)
 	for dvipa, at := range a.dvipas {
-		if at.owner.IsValid() && at.owner != a.self {
+		if at.owner.IsValid() {
 			owners[dvipa] = at.owner
 		}
 	}
