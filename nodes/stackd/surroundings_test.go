@@ -49,7 +49,7 @@ func newScene(t *testing.T, file bool, partners ...int) *scene {
 // passes lets time pass, in beats.
 func (s *scene) passes(d time.Duration) {
 	for range d / portfile.BeatInterval {
-		time.Sleep(portfile.BeatInterval)
+		<-time.After(portfile.BeatInterval)
 		s.runs()
 		s.look()
 	}
@@ -236,7 +236,7 @@ func TestAStackThatWasStoppedIsUnsure(t *testing.T) {
 				if s.unsure() {
 					t.Error("unsure from the start")
 				}
-				time.Sleep(stoppedAfter + time.Millisecond)
+				<-time.After(stoppedAfter + time.Millisecond)
 				if !s.unsure() {
 					t.Error("sure at once after the stop")
 				}
