@@ -38,15 +38,21 @@ var _ = Describe("with a routing protocol", func() {
 			s.EventuallyTargets("MVS1", service, "MVS1", "MVS2", "MVS4")
 			Expect(s.Answers(service, 6)).To(Equal(map[string]int{"MVS1": 2, "MVS2": 2, "MVS4": 2}))
 			s.ExpectAlive(held)
+
+			// MVS5 leads out as well, and is the owner of nothing that is asked for here.
+			Expect(s.Lab.Kill(s.Context(), "MVS5")).To(Succeed())
+			s.EventuallyWithout("MVS2", "MVS5")
+			Expect(whoAnswered(s.Answers(service, 6))).To(Equal([]string{"MVS1", "MVS2", "MVS4"}))
+			s.ExpectAlive(held)
 		},
 		Entry("OSPF", requirements.Covers("fig10/102->104", "T14", "T57"), topo.ByOSPF),
 		Entry("RIP", requirements.Covers("fig10/102->104", "T14", "T57"), topo.ByRIP),
 	)
 
 	// MVS5 leads out as well as MVS1, and is the owner of nothing that is asked for here.
-	It("inside stacks leave by another routing stack when one is gone", requirements.Covers("T57"), func() {
+	DescribeTable("inside stacks leave by another routing stack when one is gone", func(method string) {
 		trial.Needs(impl.Advertising)
-		s := trial.IPv4.System("figure9-ospf.yaml", nil)
+		s := trial.IPv4.System("figure9-ospf.yaml", func(t *topo.Topology) { t.Advertising.Method = method })
 		s.EventuallyTargets("MVS1", service, "MVS1", "MVS2", "MVS4")
 		held := s.HoldOne("MVS1", service, "MVS2")
 		Expect(s.Lab.Kill(s.Context(), "MVS5")).To(Succeed())
@@ -54,5 +60,8 @@ var _ = Describe("with a routing protocol", func() {
 		s.EventuallyRoute("ROUTER", service.Addr(), trial.IPv4.Outside(1))
 		Expect(whoAnswered(s.Answers(service, 6))).To(Equal([]string{"MVS1", "MVS2", "MVS4"}))
 		s.ExpectAlive(held)
-	})
+	},
+		Entry("OSPF", requirements.Covers("T57"), topo.ByOSPF),
+		Entry("RIP", requirements.Covers("T57"), topo.ByRIP),
+	)
 })
