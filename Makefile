@@ -6,7 +6,7 @@
 # Both work without sudo too; what cannot, says so.
 
 .DEFAULT_GOAL := build
-.PHONY: all build suites setup conformance test lint bench fuzz generate clean
+.PHONY: all build suites setup conformance test lint mutants bench fuzz generate clean
 
 all: build lint
 
@@ -27,6 +27,9 @@ test:
 
 lint:
 	@scripts/lint
+
+mutants:            ## wrong variants of the reference, each to be found by a spec; ONLY=fig13 chooses
+	@scripts/mutants
 
 bench:              ## BENCH=distribute, lab, listen, ports or takeover chooses one part; ROUNDS=n KILLS=n
 	@scripts/bench

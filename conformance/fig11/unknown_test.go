@@ -52,6 +52,8 @@ var _ = describe("a message that a stack does not understand", func(f plex) {
 			Expect(trial.Services(mvs2.Tell(list))).To(HaveExactElements(service.String()))
 			before := len(mvs2.Messages())
 			verdict.Engine(mvs2.SendPayload(payload(identity)), "send what nobody understands")
+			_, kept := mvs2.WaitEnded(u.Shortly())
+			Expect(kept).To(HaveOccurred(), "the connection was ended")
 
 			// Still a target at that epoch: all that comes is the answer to the list.
 			Expect(mvs2.Tell(list)).To(HaveExactElements(f.srvstat(service, true, 1), contract.EndOfList{}))

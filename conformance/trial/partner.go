@@ -129,11 +129,14 @@ func (p *Partner) ExpectList() contract.VIPAList {
 	return p.ExpectMessage(peer.Of[contract.VIPAList]("VIPA_LIST", nil)).(contract.VIPAList)
 }
 
-// Say sends messages to the stack under test.
+// Say sends messages to the stack under test, which has to keep the connection.
 func (p *Partner) Say(messages ...contract.Message) {
 	ginkgo.GinkgoHelper()
 	for _, m := range messages {
-		verdict.Engine(p.Send(m), "send %s", m.Kind())
+		err := p.Send(m)
+		reset := errors.Is(err, unix.ECONNRESET) || errors.Is(err, unix.EPIPE)
+		gomega.Expect(reset).To(gomega.BeFalse(), "the stack under test has ended its connection with %s", p.identity.Stack)
+		verdict.Engine(err, "send %s", m.Kind())
 		if list, ok := m.(contract.VIPAList); ok {
 			p.list = list
 		}

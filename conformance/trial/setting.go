@@ -4,11 +4,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/onsi/ginkgo/v2"
 
 	"github.com/plexlab-dev/plexlab/harness/impl"
 	"github.com/plexlab-dev/plexlab/harness/report"
+	"github.com/plexlab-dev/plexlab/harness/tolerance"
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 )
 
@@ -65,6 +67,18 @@ func tellProgress(spec ginkgo.SpecReport) {
 		judged.Verdict = verdict.EngineError
 	}
 	_ = report.AddProgress(path, report.Progress{Suite: suite, Spec: spec.FullText(), Verdict: judged.Verdict})
+}
+
+// strictLimit is PLEXLAB_LIMIT, a duration: the most that specs wait where it is stricter than what the
+// implementation is given. It makes specs that fail do so sooner, and loosens nothing.
+func strictLimit() time.Duration {
+	text := os.Getenv("PLEXLAB_LIMIT")
+	if text == "" {
+		return tolerance.Limit.Bound
+	}
+	limit, err := time.ParseDuration(text)
+	verdict.Engine(err, "read PLEXLAB_LIMIT")
+	return limit
 }
 
 func setting(variable string, otherwise ...string) string {

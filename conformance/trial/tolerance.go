@@ -9,7 +9,7 @@ import (
 )
 
 // Limit is the most that a spec waits for one thing the implementation has to do.
-func Limit() time.Duration { return Allowed(tolerance.Limit) }
+func Limit() time.Duration { return min(Allowed(tolerance.Limit), strictLimit()) }
 
 // Quiet is how long a spec watches for what must not happen. Nothing but a message that is
 // wrongly sent within it is found.

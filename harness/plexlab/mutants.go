@@ -1,0 +1,97 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+
+	"github.com/spf13/cobra"
+
+	"github.com/plexlab-dev/plexlab/harness/mutant"
+)
+
+// newMutants tries wrong variants of the reference; make mutants is how a person calls it.
+func newMutants(io streams) *cobra.Command {
+	var (
+		tree, only string
+		jobs       int
+	)
+	command := &cobra.Command{
+		Use: "mutants", Short: "Try whether the suites find wrong variants of the reference", Hidden: true,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if jobs < 1 {
+				return usagef("--jobs must be above zero")
+			}
+			chosen, err := regexp.Compile(only)
+			if err != nil {
+				return usagef("--only: %w", err)
+			}
+			c, mutants, err := mutantsOf(tree, chosen)
+			if err != nil {
+				return err
+			}
+			c.Jobs = jobs
+			c.Told = func(r mutant.Row) { fmt.Fprintf(io.err, "%-10s %s\n", r.Outcome, r.ID) }
+			summary, err := mutant.Run(cmd.Context(), c, mutants)
+			if err != nil {
+				return err
+			}
+			text, err := summary.JSON()
+			if err == nil {
+				err = os.WriteFile(filepath.Join(c.Out, "summary.json"), text, 0o644)
+			}
+			if err := errors.Join(err, summary.Print(io.out)); err != nil {
+				return err
+			}
+			if !summary.Good() {
+				return statusError(exitFailed)
+			}
+			return nil
+		},
+	}
+	flags := command.Flags()
+	flags.StringVar(&tree, "tree", ".", "`DIRECTORY` of the sources, with what scripts/build and scripts/suites make")
+	flags.StringVar(&only, "only", "", "`REGEXP` of the ids to try")
+	flags.IntVar(&jobs, "jobs", 4, "`NUMBER` of mutants that are tried side by side")
+	return command
+}
+
+// mutantsOf are the mutants of a tree whose ids match, and how they are run.
+func mutantsOf(tree string, chosen *regexp.Regexp) (mutant.Config, []mutant.Mutant, error) {
+	root, err := filepath.Abs(tree)
+	if err != nil {
+		return mutant.Config{}, nil, fmt.Errorf("find the tree: %w", err)
+	}
+	program, err := os.Executable()
+	if err != nil {
+		return mutant.Config{}, nil, fmt.Errorf("find the program itself: %w", err)
+	}
+	builder, err := mutant.Invoker()
+	if err != nil {
+		return mutant.Config{}, nil, err
+	}
+	all, err := mutant.Load(os.DirFS(filepath.Join(root, "fixtures", "mutants")))
+	if err != nil {
+		return mutant.Config{}, nil, err
+	}
+	var mutants []mutant.Mutant
+	for _, m := range all {
+		if chosen.MatchString(m.ID) {
+			mutants = append(mutants, m)
+		}
+	}
+	if len(mutants) == 0 {
+		return mutant.Config{}, nil, usagef("no mutant has an id that matches %s", chosen)
+	}
+	out := filepath.Join(root, "out")
+	return mutant.Config{
+		Tree: mutant.Tree{
+			Root: root, Manifest: "fixtures/implementations/reference.yaml",
+			Programs: "{{.Dir}}/../../out/bin/", Builder: builder,
+		},
+		Suites: filepath.Join(out, "suites"), Program: program, Out: filepath.Join(out, "mutants"),
+	}, mutants, nil
+}
