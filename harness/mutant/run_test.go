@@ -56,9 +56,9 @@ func TestTheManifestStartsTheMutant(t *testing.T) {
 	path, err := tree.prepare(Mutant{ID: "m", File: "nodes/a.go"}, dir, []byte("package a\n"))
 	must(t, err)
 	for file, want := range map[string]string{
-		path:                            "start: [{{.Dir}}/stackd, run]\nlaunch: [{{.Dir}}/stackd]\n",
-		filepath.Join(dir, overlayFile): `{"Replace":{"` + root + `/nodes/a.go":"` + dir + `/a.go"}}`,
-		filepath.Join(dir, "a.go"):      "package a\n",
+		path:                              "start: [{{.Dir}}/stackd, run]\nlaunch: [{{.Dir}}/stackd]\n",
+		filepath.Join(dir, overlayFile):   `{"Replace":{"` + root + `/nodes/a.go":"` + dir + `/a.go.mutant"}}`,
+		filepath.Join(dir, "a.go.mutant"): "package a\n",
 	} {
 		got, err := os.ReadFile(file)
 		must(t, err)
