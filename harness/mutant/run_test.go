@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/plexlab-dev/plexlab/harness/verdict"
 )
 
 func TestFocusTakesTheNamedSpecsAlone(t *testing.T) {
@@ -28,6 +30,14 @@ func TestEachSpecIsTriedOnceOnTheReference(t *testing.T) {
 		{Suite: "c", Equivalent: "nobody can see it"},
 	})
 	if diff := cmp.Diff(map[string][]string{"a": {"one", "two"}, "b": {"one"}}, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestWhatTheReferenceHasNotPassedIsTriedAgain(t *testing.T) {
+	r := run{reference: map[string]verdict.Declaration{"a one": {Verdict: verdict.Pass}, "a two": {Verdict: verdict.Fail}}}
+	got := r.unpassed([]Mutant{{Suite: "a", Spec: "one"}, {Suite: "a", Spec: "two"}, {Suite: "b", Spec: "one"}})
+	if diff := cmp.Diff(map[string][]string{"a": {"two"}, "b": {"one"}}, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
