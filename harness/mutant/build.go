@@ -85,7 +85,8 @@ func (t Tree) Build(ctx context.Context, m Mutant, dir string) (manifest string,
 
 // prepare writes what is built from.
 func (t Tree) prepare(m Mutant, dir string, edited []byte) (manifest string, err error) {
-	source := filepath.Join(dir, filepath.Base(m.File))
+	// Not .go: out lies in the tree, and what is wrong there would be a package to go vet ./...
+	source := filepath.Join(dir, filepath.Base(m.File)+".mutant")
 	replaced, err := json.Marshal(overlay{map[string]string{filepath.Join(t.Root, m.File): source}})
 	if err != nil {
 		return "", err

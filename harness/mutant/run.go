@@ -74,6 +74,11 @@ func Run(ctx context.Context, c Config, mutants []Mutant) (*Summary, error) {
 	}
 	close(jobs)
 	workers.Wait()
+	// What the reference did not pass beside the builds, on a machine that had other things to do, it
+	// may pass by itself; the limit is as strict.
+	for suite, specs := range r.unpassed(mutants) {
+		failures = append(failures, r.tryReference(ctx, suite, specs))
+	}
 	if err := errors.Join(append(failures, context.Cause(ctx))...); err != nil {
 		return nil, err
 	}
@@ -104,6 +109,13 @@ func specsOf(mutants []Mutant) map[string][]string {
 		}
 	}
 	return specs
+}
+
+// unpassed are the specs that the reference has not passed, by suite.
+func (r *run) unpassed(mutants []Mutant) map[string][]string {
+	return specsOf(slices.DeleteFunc(slices.Clone(mutants), func(m Mutant) bool {
+		return r.reference[m.Suite+" "+m.Spec].Verdict == verdict.Pass
+	}))
 }
 
 // referenceDir holds what specs found of the reference, a directory for each suite.
