@@ -30,6 +30,8 @@ type Claims struct {
 	self portfile.Owner
 	// text is what claims of this stack say.
 	text string
+	// lapse is portfile.Lapse of the plex.
+	lapse time.Duration
 	// peers are the stacks of the port file.
 	peers func() ([]Peer, error)
 
@@ -51,13 +53,13 @@ type takenClaim struct {
 	own, next []byte
 }
 
-// OpenClaims returns the Owners beside a port file, for one stack of its plex. peers are the stacks of that file,
+// OpenClaims returns the Owners beside a port file, for one stack of its plex. lapse is portfile.Lapse of the plex, and peers are the stacks of that file,
 // by which Wait knows who is gone or frozen (File.Peers).
-func OpenClaims(portFile string, self contract.Member, peers func() ([]Peer, error)) *Claims {
+func OpenClaims(portFile string, self contract.Member, lapse time.Duration, peers func() ([]Peer, error)) *Claims {
 	owner := portfile.Owner{Stack: self.Stack, XCF: self.XCF.Unmap(), Incarnation: self.Incarnation}
 	return &Claims{
 		root: portfile.OwnersDirectory(portFile), self: owner, text: owner.String(),
-		peers: peers, taken: map[netip.Addr]takenClaim{},
+		lapse: lapse, peers: peers, taken: map[netip.Addr]takenClaim{},
 	}
 }
 
@@ -280,9 +282,9 @@ func (c *Claims) Wait(dvipa netip.Addr, epoch uint64) time.Duration {
 	c.mu.Lock()
 	t := c.taken[dvipa]
 	c.mu.Unlock()
-	since := portfile.LapseAfter
+	since := c.lapse
 	if t.epoch == epoch {
-		since = max(0, portfile.LapseAfter-time.Since(t.at))
+		since = max(0, c.lapse-time.Since(t.at))
 	}
 	there, err := c.list(dvipa)
 	if err != nil {
@@ -313,7 +315,7 @@ func (c *Claims) Wait(dvipa netip.Addr, epoch uint64) time.Duration {
 			longest = max(longest, since)
 			continue
 		}
-		longest = max(longest, answers(owner, peers, since))
+		longest = max(longest, c.answers(owner, peers, since))
 	}
 	if longest == 0 {
 		c.clean(dvipa, epoch, there)
@@ -332,13 +334,13 @@ func (c *Claims) peersByXCF() (map[netip.Addr]Peer, error) {
 
 // answers is how long the owner of an earlier claim may go on answering; since is it for one that nothing is
 // known of.
-func answers(owner portfile.Owner, peers map[netip.Addr]Peer, since time.Duration) time.Duration {
+func (c *Claims) answers(owner portfile.Owner, peers map[netip.Addr]Peer, since time.Duration) time.Duration {
 	switch peer, there := peers[owner.XCF]; {
 	case !there, !peer.Alive, peer.Incarnation != owner.Incarnation:
 		return 0
 	case peer.Beats:
 		// No beat after the claim prolongs anything: Holds fails since.
-		return min(since, max(0, portfile.LapseAfter-peer.Age))
+		return min(since, max(0, c.lapse-peer.Age))
 	default:
 		return since
 	}

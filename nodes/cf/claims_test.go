@@ -24,7 +24,9 @@ import (
 func noPeers() ([]Peer, error) { return nil, nil }
 
 // claimant is stack MVSn without a port file.
-func claimant(path string, n int) *Claims { return OpenClaims(path, config(path, n).Self, noPeers) }
+func claimant(path string, n int) *Claims {
+	return OpenClaims(path, config(path, n).Self, portfile.LapseAfter, noPeers)
+}
 
 func mustAcquire(t testing.TB, o Owners, dvipa netip.Addr, after uint64) uint64 {
 	t.Helper()
@@ -83,7 +85,7 @@ func TestOwnership(t *testing.T) {
 			t.Errorf("an epoch after one that is over: %v", err)
 		}
 		// The plex was started anew: the stack that comes first goes on where it ended.
-		again := OpenClaims(path, contract.Member{Stack: "MVS1", XCF: xcf(1), Incarnation: 1001}, noPeers)
+		again := OpenClaims(path, contract.Member{Stack: "MVS1", XCF: xcf(1), Incarnation: 1001}, portfile.LapseAfter, noPeers)
 		if third := mustAcquire(t, again, dvipa, second); third != second+1 {
 			t.Errorf("epoch %d after %d", third, second)
 		}
@@ -225,7 +227,7 @@ func TestWait(t *testing.T) {
 			t.Parallel()
 			path := portFilePath(t)
 			one := claimant(path, 1)
-			two := OpenClaims(path, config(path, 2).Self, func() ([]Peer, error) {
+			two := OpenClaims(path, config(path, 2).Self, portfile.LapseAfter, func() ([]Peer, error) {
 				if c.peer == nil {
 					return nil, c.problem
 				}
@@ -267,7 +269,7 @@ func beClaimer(text string) error {
 	if _, err := fmt.Sscan(text, &path, &n, &incarnation); err != nil {
 		return err
 	}
-	c := OpenClaims(path, contract.Member{Stack: fmt.Sprintf("MVS%d", n), XCF: xcf(n), Incarnation: incarnation}, noPeers)
+	c := OpenClaims(path, contract.Member{Stack: fmt.Sprintf("MVS%d", n), XCF: xcf(n), Incarnation: incarnation}, portfile.LapseAfter, noPeers)
 	random := rand.New(rand.NewPCG(uint64(n), incarnation))
 	for {
 		epoch, _, err := c.Current(dvipa4)
@@ -413,7 +415,7 @@ func TestOwnershipWithoutThePortFile(t *testing.T) {
 	frozen.signal(unix.SIGSTOP)
 	frozen.awaitState('T')
 	two := open(t, config(path, 2))
-	claims := OpenClaims(path, two.config.Self, two.Peers)
+	claims := OpenClaims(path, two.config.Self, portfile.LapseAfter, two.Peers)
 	epoch := mustAcquire(t, claims, dvipa4, 0)
 	if err := os.Truncate(path, 4096); err != nil {
 		t.Fatal(err)

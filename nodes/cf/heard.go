@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"github.com/plexlab-dev/plexlab/nodes/contract"
-	"github.com/plexlab-dev/plexlab/nodes/contract/portfile"
 )
 
 // Heard are the Owners of a plex without shared storage: an epoch is taken by telling it, and what
 // other stacks take is heard on XCF alone. So two stacks that do not hear one another may both be owners.
 type Heard struct {
+	lapse time.Duration
+
 	mu    sync.Mutex
 	taken map[netip.Addr]heardClaim
 }
@@ -23,8 +24,10 @@ type heardClaim struct {
 
 var _ Owners = (*Heard)(nil)
 
-// NewHeard returns the Owners of one stack that has taken nothing.
-func NewHeard() *Heard { return &Heard{taken: map[netip.Addr]heardClaim{}} }
+// NewHeard returns the Owners of one stack that has taken nothing. lapse is portfile.Lapse of the plex.
+func NewHeard(lapse time.Duration) *Heard {
+	return &Heard{lapse: lapse, taken: map[netip.Addr]heardClaim{}}
+}
 
 // Acquire is part of Owners; it never fails.
 func (h *Heard) Acquire(dvipa netip.Addr, after uint64) (uint64, error) {
@@ -42,9 +45,9 @@ func (h *Heard) Wait(dvipa netip.Addr, epoch uint64) time.Duration {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if t := h.taken[dvipa]; t.epoch == epoch {
-		return max(0, portfile.LapseAfter-time.Since(t.at))
+		return max(0, h.lapse-time.Since(t.at))
 	}
-	return portfile.LapseAfter
+	return h.lapse
 }
 
 // Current is part of Owners: what this stack took last.

@@ -35,6 +35,8 @@ const (
 	window = 20 * time.Millisecond
 	// fresh is how old the beat may be when a renewal is sent.
 	fresh = 10 * time.Millisecond
+	// LeaseMargin is how much later than a lease after the last beat it may end.
+	LeaseMargin = window + fresh
 )
 
 // leaseMark is the mark of the packets, "vipa" in ASCII. To mark a packet takes CAP_NET_ADMIN, as it

@@ -48,9 +48,8 @@ type Config struct {
 	// connection that reused its addresses and ports before its end was known here and that
 	// AddConnections is about to confirm. 0 means DefaultEnded.
 	Ended time.Duration
-	// Lease is how long the kernel goes on acting for the owner of a DVIPA after a Renew: MinLease to
-	// DefaultLease, which 0 means. More would outlast what other stacks wait
-	// for (portfile.LapseAfter).
+	// Lease is how long the kernel goes on acting for the owner of a DVIPA after a Renew, MinLease or more; 0 is
+	// DefaultLease. With what LeaseMargin adds it must not outlast what other stacks wait for (portfile.Lapse).
 	Lease time.Duration
 }
 
@@ -103,8 +102,8 @@ func newPath(c Config) (*Path, error) {
 		}
 	}
 	length := cmp.Or(c.Lease, DefaultLease)
-	if length < MinLease || length > DefaultLease {
-		return nil, fmt.Errorf("lease of %v, want %v to %v", length, MinLease, DefaultLease)
+	if length < MinLease {
+		return nil, fmt.Errorf("lease of %v, want %v or more", length, MinLease)
 	}
 	p := &Path{
 		self:   c.Self,

@@ -29,9 +29,6 @@ It is ready when GET /v1/ready on its control socket answers 200, and ends on SI
 			defer stop()
 			tune()
 			log := slog.New(slog.NewTextHandler(os.Stderr, nil)).With("stack", o.stack)
-			if err := favour(); err != nil {
-				log.Info("not favoured by the scheduler: leases may lapse on a busy machine", "error", err)
-			}
 			if err := run(ctx, o, log); err != nil {
 				return fmt.Errorf("stack %s: %w", o.stack, err)
 			}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"github.com/plexlab-dev/plexlab/nodes/cf"
 	"github.com/plexlab-dev/plexlab/nodes/contract"
 	"github.com/plexlab-dev/plexlab/nodes/contract/control"
@@ -9,14 +11,14 @@ import (
 )
 
 // openFacility takes part in the coupling facility by the technique of the plex.
-func (s *stack) openFacility(o portOptions) (err error) {
+func (s *stack) openFacility(o portOptions, lapse time.Duration) (err error) {
 	pool := contract.PortRange{First: o.first, Last: o.last}
 	if o.sharing == control.SharingDistributor {
 		s.distributor, err = cf.NewDistributor(cf.DistributorConfig{
 			Self: s.self, Pool: pool, Rest: o.rest, Send: s.send, Logger: s.log,
 		})
 		if err == nil {
-			s.facility, s.beat, s.owners = s.distributor, func(int, bool) {}, cf.NewHeard()
+			s.facility, s.beat, s.owners = s.distributor, func(int, bool) {}, cf.NewHeard(lapse)
 		}
 		return err
 	}
@@ -25,7 +27,7 @@ func (s *stack) openFacility(o portOptions) (err error) {
 	})
 	if err == nil {
 		s.facility, s.replaced, s.beat, s.peers = file, file.Replaced(), file.Beat, file.Peers
-		claims := cf.OpenClaims(s.options.portFile, s.self, file.Peers)
+		claims := cf.OpenClaims(s.options.portFile, s.self, lapse, file.Peers)
 		s.owners = claims
 		s.opened = append(s.opened, claims.Close)
 	}

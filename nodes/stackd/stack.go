@@ -19,6 +19,7 @@ import (
 	"github.com/plexlab-dev/plexlab/nodes/cf"
 	"github.com/plexlab-dev/plexlab/nodes/contract"
 	"github.com/plexlab-dev/plexlab/nodes/contract/control"
+	"github.com/plexlab-dev/plexlab/nodes/contract/portfile"
 	"github.com/plexlab-dev/plexlab/nodes/datapath"
 	"github.com/plexlab-dev/plexlab/nodes/home"
 	"github.com/plexlab-dev/plexlab/nodes/profile"
@@ -145,8 +146,10 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 		return nil, err
 	}
 	s.opened = append(s.opened, s.home.Close)
+	lapse := portfile.Lapse(cmp.Or(checked.dead, xcf.DefaultDead))
 	if s.path, err = datapath.Open(datapath.Config{
 		Self: s.self.XCF, XCFInterface: o.xcfInterface, LoopInterface: home.LoopInterface, Outside: o.outside, Ended: ended,
+		Lease: lapse - datapath.LeaseMargin,
 	}); err != nil {
 		return nil, err
 	}
@@ -166,7 +169,7 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 	}); err != nil {
 		return nil, err
 	}
-	if err = s.openFacility(checked.ports); err != nil {
+	if err = s.openFacility(checked.ports, lapse); err != nil {
 		return nil, err
 	}
 	s.opened = append(s.opened, s.facility.Close)

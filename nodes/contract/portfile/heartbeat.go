@@ -19,7 +19,16 @@ const (
 	// LapseAfter is how long after its last beat a stack answers for DVIPAs at most: whatever
 	// prolongs that comes after a beat, and within a short time of it.
 	LapseAfter = 110 * time.Millisecond
+	// longestLapse bounds Lapse.
+	longestLapse = 510 * time.Millisecond
 )
+
+// Lapse is LapseAfter in a plex that is more patient than by default: where a member is lost after dead of silence, its owner
+// may answer for that long as well, 510 ms at most. Whoever waits for silence anyway loses nothing by it, and a busy
+// machine less often lets nobody answer.
+func Lapse(dead time.Duration) time.Duration {
+	return min(max(LapseAfter, dead+LapseAfter/11), longestLapse)
+}
 
 // Heartbeat is what a stack says about itself in its slot while it runs; the zero value is
 // that of a stack that has not said anything yet.
