@@ -98,7 +98,13 @@ func (f Family) System(file string, change func(*topo.Topology)) *SystemTrial {
 func (f Family) Busy(file string, change func(*topo.Topology)) *SystemTrial {
 	ginkgo.GinkgoHelper()
 	f.Needed()
-	return system(f, file, change, f.beginsAndResets()...)
+	patiently := func(t *topo.Topology) {
+		t.Timers.DeadMS = busyDeadMS
+		if change != nil {
+			change(t)
+		}
+	}
+	return system(f, file, patiently, f.beginsAndResets()...)
 }
 
 func (f Family) file(name string) string {

@@ -28,11 +28,12 @@ type SystemTrial struct {
 	Client string
 }
 
-// systemDeadMS and unitDeadMS are the milliseconds of silence until a member is lost, in suites that are not about
+// systemDeadMS, busyDeadMS (Busy) and unitDeadMS are the milliseconds of silence until a member is lost, in suites that are not about
 // the time that this takes: a loaded machine keeps stacks, and scripted partners all the more, from saying HELLO for
 // longer than the default.
 const (
 	systemDeadMS = 500
+	busyDeadMS   = 1500
 	unitDeadMS   = 1500
 )
 
