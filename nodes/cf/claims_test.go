@@ -18,14 +18,16 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/plexlab-dev/plexlab/nodes/contract"
-	"github.com/plexlab-dev/plexlab/nodes/contract/portfile"
 )
 
 func noPeers() ([]Peer, error) { return nil, nil }
 
 // claimant is stack MVSn without a port file.
+// lapse is that of a plex with the default of silence, 100 ms.
+const lapse = 110 * time.Millisecond
+
 func claimant(path string, n int) *Claims {
-	return OpenClaims(path, config(path, n).Self, portfile.LapseAfter, noPeers)
+	return OpenClaims(path, config(path, n).Self, lapse, noPeers)
 }
 
 func mustAcquire(t testing.TB, o Owners, dvipa netip.Addr, after uint64) uint64 {
@@ -85,7 +87,7 @@ func TestOwnership(t *testing.T) {
 			t.Errorf("an epoch after one that is over: %v", err)
 		}
 		// The plex was started anew: the stack that comes first goes on where it ended.
-		again := OpenClaims(path, contract.Member{Stack: "MVS1", XCF: xcf(1), Incarnation: 1001}, portfile.LapseAfter, noPeers)
+		again := OpenClaims(path, contract.Member{Stack: "MVS1", XCF: xcf(1), Incarnation: 1001}, lapse, noPeers)
 		if third := mustAcquire(t, again, dvipa, second); third != second+1 {
 			t.Errorf("epoch %d after %d", third, second)
 		}
@@ -143,7 +145,7 @@ func TestEpochBeyondTheDirectory(t *testing.T) {
 	if one.Holds(dvipa4, low) {
 		t.Error("the low epoch is still held")
 	}
-	if wait := two.Wait(dvipa4, 41); wait <= 0 || wait > portfile.LapseAfter {
+	if wait := two.Wait(dvipa4, 41); wait <= 0 || wait > lapse {
 		t.Errorf("wait of %v for owners that nothing is known of", wait)
 	}
 	if err := os.RemoveAll(two.root); err != nil {
@@ -216,18 +218,18 @@ func TestWait(t *testing.T) {
 		{"nobody knows it", nil, nil, false, 0, 0},
 		{"its process has ended", &gone, nil, false, 0, 0},
 		{"it was started again", &reborn, nil, false, 0, 0},
-		{"it runs", aged(0), nil, false, 1, portfile.LapseAfter},
+		{"it runs", aged(0), nil, false, 1, lapse},
 		{"it runs and says that it has ended", aged(0), nil, true, 0, 0},
 		{"it has been frozen for a while", aged(90 * time.Millisecond), nil, false, 1, 20 * time.Millisecond},
-		{"it has been frozen for long", aged(portfile.LapseAfter), nil, false, 0, 0},
-		{"it says nothing", &silent, nil, false, 1, portfile.LapseAfter},
-		{"the port file is damaged", nil, &DamagedError{}, false, 1, portfile.LapseAfter},
+		{"it has been frozen for long", aged(lapse), nil, false, 0, 0},
+		{"it says nothing", &silent, nil, false, 1, lapse},
+		{"the port file is damaged", nil, &DamagedError{}, false, 1, lapse},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			path := portFilePath(t)
 			one := claimant(path, 1)
-			two := OpenClaims(path, config(path, 2).Self, portfile.LapseAfter, func() ([]Peer, error) {
+			two := OpenClaims(path, config(path, 2).Self, lapse, func() ([]Peer, error) {
 				if c.peer == nil {
 					return nil, c.problem
 				}
@@ -269,7 +271,7 @@ func beClaimer(text string) error {
 	if _, err := fmt.Sscan(text, &path, &n, &incarnation); err != nil {
 		return err
 	}
-	c := OpenClaims(path, contract.Member{Stack: fmt.Sprintf("MVS%d", n), XCF: xcf(n), Incarnation: incarnation}, portfile.LapseAfter, noPeers)
+	c := OpenClaims(path, contract.Member{Stack: fmt.Sprintf("MVS%d", n), XCF: xcf(n), Incarnation: incarnation}, lapse, noPeers)
 	random := rand.New(rand.NewPCG(uint64(n), incarnation))
 	for {
 		epoch, _, err := c.Current(dvipa4)
@@ -415,7 +417,7 @@ func TestOwnershipWithoutThePortFile(t *testing.T) {
 	frozen.signal(unix.SIGSTOP)
 	frozen.awaitState('T')
 	two := open(t, config(path, 2))
-	claims := OpenClaims(path, two.config.Self, portfile.LapseAfter, two.Peers)
+	claims := OpenClaims(path, two.config.Self, lapse, two.Peers)
 	epoch := mustAcquire(t, claims, dvipa4, 0)
 	if err := os.Truncate(path, 4096); err != nil {
 		t.Fatal(err)

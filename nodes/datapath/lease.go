@@ -172,7 +172,7 @@ func (l *lease) send(packet []byte) error {
 // Renew begins or puts off the leases of the owned DVIPAs that holds confirms, by Config.Lease from
 // now. It is to be called each 20 ms, and at once after an Apply of Advertise. beat, called
 // first, tells other stacks the present time (portfile.Heartbeat); no lease ends later than
-// portfile.LapseAfter after it. holds asks whether this stack has the ownership epoch of a DVIPA
+// portfile.Lapse after it. holds asks whether this stack has the ownership epoch of a DVIPA
 // still; it is called for each while no other method changes what is owned, and must be quick.
 // Where this process was held up so long in between that others may have waited enough, nothing is
 // renewed, and a *LateError says so.

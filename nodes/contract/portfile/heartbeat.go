@@ -16,18 +16,16 @@ const outsideBit = 32
 const (
 	// BeatInterval is the time between two beats of a stack.
 	BeatInterval = 20 * time.Millisecond
-	// LapseAfter is how long after its last beat a stack answers for DVIPAs at most: whatever
-	// prolongs that comes after a beat, and within a short time of it.
-	LapseAfter = 110 * time.Millisecond
-	// longestLapse bounds Lapse.
-	longestLapse = 510 * time.Millisecond
+	// The bounds of Lapse, and how much it exceeds the silence by which a member is lost.
+	shortestLapse, longestLapse = 110 * time.Millisecond, 510 * time.Millisecond
+	lapseMargin                 = 10 * time.Millisecond
 )
 
-// Lapse is LapseAfter in a plex that is more patient than by default: where a member is lost after dead of silence, its owner
-// may answer for that long as well, 510 ms at most. Whoever waits for silence anyway loses nothing by it, and a busy
-// machine less often lets nobody answer.
+// Lapse is how long after its last beat a stack answers for DVIPAs at most, in a plex whose members are lost after
+// dead of silence: whatever prolongs that comes after a beat, and within a short time of it. More patience makes it longer:
+// who waits for silence anyway loses nothing by it, and a busy machine less often has nobody answer.
 func Lapse(dead time.Duration) time.Duration {
-	return min(max(LapseAfter, dead+LapseAfter/11), longestLapse)
+	return min(max(shortestLapse, dead+lapseMargin), longestLapse)
 }
 
 // Heartbeat is what a stack says about itself in its slot while it runs; the zero value is
