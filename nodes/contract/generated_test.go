@@ -17,7 +17,7 @@ func TestGeneratedCodeIsCurrent(t *testing.T) {
 	const protoc = "libprotoc 3.21.12"
 	version, err := exec.Command("protoc", "--version").Output()
 	if err != nil {
-		t.Skipf("protoc (Debian: protobuf-compiler) is not installed: %v", err)
+		t.Skipf("protoc is not installed: make setup: %v", err)
 	}
 	if got := strings.TrimSpace(string(version)); got != protoc {
 		t.Skipf("%s is installed, the generated code is of %s", got, protoc)

@@ -257,7 +257,7 @@ func (h host) nft(args ...string) string {
 	h.t.Helper()
 	path, err := exec.LookPath("nft")
 	if err != nil {
-		h.t.Skip("nft is not installed")
+		h.t.Skip("nft is not installed: make setup")
 	}
 	var out []byte
 	h.do(func() (err error) {

@@ -37,7 +37,7 @@ func TestUnmodifiedServers(t *testing.T) {
 			t.Parallel()
 			argv := test.argv(t.TempDir())
 			if _, err := exec.LookPath(argv[0]); err != nil {
-				t.Skipf("%s is not installed", argv[0])
+				t.Skipf("%s is not installed: make setup", argv[0])
 			}
 			enterNetNS(t)
 			m := startMonitor(t, MonitorConfig{})
@@ -150,7 +150,7 @@ func writeConfig(t *testing.T, dir, text string) string {
 // The other tests again as a user without any privilege, in a user namespace of its own.
 func TestUnprivileged(t *testing.T) {
 	if os.Getenv(usernsEnv) != "" {
-		t.Skip("this is that run")
+		t.Skip("this process is the run without privileges that this test starts")
 	}
 	const nobody = 65534
 	binary := filepath.Join(t.TempDir(), "sockets.test")

@@ -14,7 +14,7 @@ import (
 func start(t *testing.T) *etcd.Server {
 	t.Helper()
 	if _, err := exec.LookPath("etcd"); err != nil {
-		t.Skip("etcd is not installed: scripts/setup")
+		t.Skip("etcd is not installed: make setup")
 	}
 	server, err := etcd.Start(t.Context(), t.TempDir())
 	if err != nil {
