@@ -26,9 +26,6 @@ type Reaper struct {
 	starting sync.RWMutex
 	mu       sync.Mutex
 	children map[int]*Process
-
-	signals chan os.Signal
-	done    chan struct{}
 }
 
 // A Process is a child.
@@ -39,7 +36,7 @@ type Process struct {
 	exited wire.Exited // valid once ended is closed
 }
 
-// New starts to collect.
+// New starts to collect, for as long as this process lives.
 func New() *Reaper {
 	// The first use of os.Process tries out pidfds on a child that it waits for itself
 	// (os/pidfd_linux.go): let it do so while nobody takes that child away.
@@ -48,25 +45,16 @@ func New() *Reaper {
 	}
 	r := &Reaper{
 		children: map[int]*Process{},
-		signals:  make(chan os.Signal, 1),
-		done:     make(chan struct{}),
 	}
-	signal.Notify(r.signals, unix.SIGCHLD)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, unix.SIGCHLD)
 	go func() {
-		defer close(r.done)
 		r.collect() // of before Notify
-		for range r.signals {
+		for range signals {
 			r.collect()
 		}
 	}()
 	return r
-}
-
-// Close stops collecting.
-func (r *Reaper) Close() {
-	signal.Stop(r.signals)
-	close(r.signals)
-	<-r.done
 }
 
 // Start starts argv. Files are standard input, output and error. The process is the leader of
