@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -43,6 +44,24 @@ func (c *choice) attach() (*lab.Lab, error) {
 		return nil, notFoundf("no laboratory %s is up; see: plexlab list", name)
 	}
 	return found, err
+}
+
+// withStack attaches to the laboratory and does something with one of its stacks and the symbols of its topology.
+func (c *choice) withStack(ctx context.Context, name string, do func(*lab.Lab, lab.StatusNode, map[string]netip.Addr) error) error {
+	l, err := c.attach()
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	stack, err := findNode(ctx, l, name, topo.KindStack)
+	if err != nil {
+		return err
+	}
+	plan, err := l.Plan(ctx)
+	if err != nil {
+		return err
+	}
+	return do(l, stack, plan.Symbols)
 }
 
 func onlyLab() (string, error) {

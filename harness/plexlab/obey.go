@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"time"
 
@@ -40,21 +41,10 @@ odds with the new definitions.`,
 			if err != nil {
 				return usageError{err}
 			}
-			l, err := chosen.attach()
-			if err != nil {
-				return err
-			}
-			defer l.Close()
-			stack, err := findNode(cmd.Context(), l, args[0], topo.KindStack)
-			if err != nil {
-				return err
-			}
-			plan, err := l.Plan(cmd.Context())
-			if err != nil {
-				return err
-			}
-			request := control.ObeyRequest{File: args[1], Text: string(text), Symbols: plan.Symbols, DryRun: dryRun}
-			return obey(cmd.Context(), io, l, stack, request, asJSON)
+			return chosen.withStack(cmd.Context(), args[0], func(l *lab.Lab, stack lab.StatusNode, symbols map[string]netip.Addr) error {
+				request := control.ObeyRequest{File: args[1], Text: string(text), Symbols: symbols, DryRun: dryRun}
+				return obey(cmd.Context(), io, l, stack, request, asJSON)
+			})
 		},
 	}
 	chosen.addFlag(command)

@@ -43,24 +43,13 @@ Symbols of the topology can stand for DVIPAs. What a command made lasts until th
 		Args:              cobra.RangeArgs(2, 3),
 		ValidArgsFunction: completeArguments(&chosen, stacks, varyCommands, varyTargets, noMore),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			l, err := chosen.attach()
-			if err != nil {
-				return err
-			}
-			defer l.Close()
-			stack, err := findNode(cmd.Context(), l, args[0], topo.KindStack)
-			if err != nil {
-				return err
-			}
-			plan, err := l.Plan(cmd.Context())
-			if err != nil {
-				return err
-			}
-			request, err := varyRequest(args[1:], plan.Symbols)
-			if err != nil {
-				return err
-			}
-			return vary(cmd.Context(), io, l, stack, request, asJSON)
+			return chosen.withStack(cmd.Context(), args[0], func(l *lab.Lab, stack lab.StatusNode, symbols map[string]netip.Addr) error {
+				request, err := varyRequest(args[1:], symbols)
+				if err != nil {
+					return err
+				}
+				return vary(cmd.Context(), io, l, stack, request, asJSON)
+			})
 		},
 	}
 	chosen.addFlag(command)
