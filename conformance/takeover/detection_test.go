@@ -42,9 +42,10 @@ func newField(f trial.Family, changes ...func(*topo.Topology)) *field {
 }
 
 // moves expects that DVA1 comes to a stack, that the other one answers for it no more, and that the
-// connection to MVS2 goes on.
+// connection to MVS2 goes on, also what is sent meanwhile.
 func (p *field) moves(to, from string) {
 	GinkgoHelper()
+	p.ExpectAlive(p.onMVS2)
 	p.EventuallyOwner(p.neighbour, p.f.DVA1, to)
 	since := p.Capture.Mark()
 	for range 3 {
@@ -151,22 +152,30 @@ var _ = trial.DescribeFamilies("a routing stack of Figure 9 without XCF", func(f
 // another. Nobody takes its DVIPA over here: what it gives up it gives up by itself.
 var _ = Describe("an owner that has lost all partners", func() {
 	DescribeTable("decides by whether others see one another",
-		func(sees int, want func(*trial.UnitTrial)) {
+		func(sees int, want func(*trial.UnitTrial, segment.Segment)) {
 			u := trial.IPv4.Unit(trial.UnitConfig{Profile: distributes, Partners: []int{2}, Timers: topo.Timers{DeadMS: 500}})
 			mvs2 := u.Join(2)
-			for _, n := range []int{2, 3} {
-				u.Tenant(n).Beats(sees)
-			}
+			mvs2.Tenant().Beats(sees)
+			u.Tenant(3).Beats(sees)
 			_, err := u.Client().Resolve(u.Soon(), trial.IPv4.DVA1)
 			Expect(err).NotTo(HaveOccurred())
+			held := segment.NewACK(u.From(), trial.IPv4.At(60), 1, 1)
+			mvs2.Say(mvs2.NEWCONN(trial.Of(held)))
+			u.EventuallyFollows(held, mvs2)
 			mvs2.Silence()
 			u.EventuallyWithout(u.Stack, "MVS2")
-			want(u)
+			want(u, held)
 		},
-		Entry("gives up its DVIPA where they do", requirements.Covers("I39"), 1, func(u *trial.UnitTrial) {
+		Entry("gives up its DVIPA where they do", requirements.Covers("I39"), 1, func(u *trial.UnitTrial, _ segment.Segment) {
 			Eventually(func() error { return quiet(u, trial.IPv4) }).Should(Succeed())
 		}),
-		Entry("keeps it where none sees any other", requirements.Covers("I39"), 0, func(u *trial.UnitTrial) {
+		Entry("keeps it where none sees any other", requirements.Covers("I39"), 0, func(u *trial.UnitTrial, held segment.Segment) {
+			// It may be the one that is cut off, so at first nobody is told that a connection of the other is gone.
+			since := u.Capture.Mark()
+			u.Send(held)
+			u.ExpectArrived(held)
+			u.ExpectSilence(since, segment.Pattern{Src: held.Dst, Dst: held.Src})
+			u.EventuallyAnswered(held)
 			Consistently(func() error { return quiet(u, trial.IPv4) }).WithTimeout(alone).Should(HaveOccurred())
 		}),
 	)

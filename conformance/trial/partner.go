@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/onsi/ginkgo/v2"
 	"github.com/onsi/gomega"
@@ -53,7 +52,7 @@ func (u *UnitTrial) Introduce(n int, change func(*peer.Config)) *Partner {
 	verdict.Engine(err, "open XCF socket of %s", name)
 	config := peer.Config{
 		Identity: contract.Identity{Plex: u.Plan.Name, Member: contract.Member{
-			Stack: name, XCF: address, Incarnation: uint64(time.Now().UnixNano()),
+			Stack: name, XCF: address, Incarnation: newIncarnation(),
 		}},
 		Partner: u.family.XCF(u.self), Key: contract.Key(key),
 		Packets: packets, Speak: speak, Listener: listener,

@@ -257,9 +257,22 @@ type Tenant struct {
 	trial        *UnitTrial
 }
 
-// Tenant makes MVSn, the scripted partner of that number, a member of the port file. It lives until
-// End, or until the spec ends.
+// Tenant makes MVSn a member of the port file, as an incarnation of its own. It lives until End, or until the
+// spec ends.
 func (u *UnitTrial) Tenant(n int) *Tenant {
+	ginkgo.GinkgoHelper()
+	return u.tenant(n, newIncarnation())
+}
+
+// Tenant makes the partner itself a member of the port file, in the same way.
+func (p *Partner) Tenant() *Tenant {
+	ginkgo.GinkgoHelper()
+	return p.trial.tenant(p.n, p.identity.Incarnation)
+}
+
+func newIncarnation() uint64 { return uint64(time.Now().UnixNano()) }
+
+func (u *UnitTrial) tenant(n int, incarnation uint64) *Tenant {
 	ginkgo.GinkgoHelper()
 	m := &Tenant{PortFile: u.PortFile(), number: n, trial: u}
 	unlock := m.lock(portfile.DirectoryLock)
@@ -271,17 +284,17 @@ func (u *UnitTrial) Tenant(n int) *Tenant {
 			break
 		}
 	}
-	m.moveIn()
+	m.moveIn(incarnation)
 	return m
 }
 
 // moveIn takes the slot for an incarnation of the member.
-func (m *Tenant) moveIn() {
+func (m *Tenant) moveIn(incarnation uint64) {
 	ginkgo.GinkgoHelper()
 	m.lock(portfile.SlotOffset(m.slot))
 	b := make([]byte, portfile.SlotSize)
 	portfile.Member{
-		Incarnation: uint64(time.Now().UnixNano()), PID: uint32(os.Getpid()),
+		Incarnation: incarnation, PID: uint32(os.Getpid()),
 		XCF: m.trial.family.XCF(m.number), Stack: stackName(m.number),
 	}.Encode(b)
 	m.store(portfile.SlotOffset(m.slot)+portfile.SlotStateOffset, uint64(portfile.SlotFree))
@@ -298,7 +311,7 @@ func (m *Tenant) Return(dvipa netip.Addr) *Tenant {
 	for port := range portfile.Usage(again.Entry(dvipa), again.slot).Ports {
 		again.Free(netip.AddrPortFrom(dvipa, port))
 	}
-	again.moveIn()
+	again.moveIn(newIncarnation())
 	return again
 }
 

@@ -117,11 +117,14 @@ func TestMarksDivideARecord(t *testing.T) {
 	if _, err := far.Await(within(t), seq(1)); err != nil {
 		t.Fatal(err)
 	}
-	later := far.After(w.Mark())
+	later, late := far.After(w.Mark()), far.After(Mark{at: time.Now()})
 	w.send(t, 2)
 	p, err := later.Await(within(t), segment.Pattern{})
 	if err != nil || p.Decode().Segment.Seq != 2 {
 		t.Errorf("want the second segment, got %v, %v", p, err)
+	}
+	if n := len(late.Matching(segment.Pattern{})); n != 1 {
+		t.Errorf("the first segment passed before: want 1 segment, got %d", n)
 	}
 	if n := len(far.Matching(segment.Pattern{})); n != 2 {
 		t.Errorf("want 2 segments in all, got %d", n)

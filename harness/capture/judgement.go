@@ -42,6 +42,9 @@ type Judgement struct {
 	// no more. Packets are counted from 0.
 	After int `json:"after"`
 	Until int `json:"until"`
+	// Since is when a packet passed that counts, at the earliest; zero: none is too early. Packets of
+	// several interfaces are recorded in another order than they passed.
+	Since time.Time `json:"since,omitzero"`
 	// Words say what was looked for. Pattern describes it; without one, which is so where a function of
 	// the spec decided (Where), nobody else can ask again.
 	Words   string           `json:"words"`
@@ -93,7 +96,8 @@ func (c *Capture) Record() []Packet {
 // judge records an answer. Its role is that of the view, if that has one.
 func (v View) judge(j Judgement, match Match) {
 	j.Role = cmp.Or(v.role, j.Role)
-	j.On, j.Direction, j.After, j.Words = v.on, directions[v.direction], v.after, match.String()
+	j.On, j.Direction, j.Words = v.on, directions[v.direction], match.String()
+	j.After, j.Since = v.after.place, v.after.at.UTC()
 	if pattern, ok := match.(segment.Pattern); ok {
 		j.Pattern = &pattern
 	}
@@ -104,7 +108,7 @@ func (v View) judge(j Judgement, match Match) {
 
 // view is the one that the question was about, in another capture.
 func (j Judgement) view(c *Capture) View {
-	return View{capture: c, on: j.On, after: j.After, direction: direction(max(slices.Index(directions, j.Direction), 0))}
+	return View{capture: c, on: j.On, after: Mark{j.After, j.Since}, direction: direction(max(slices.Index(directions, j.Direction), 0))}
 }
 
 // errNotDerivable says that a spec decided with a function of its own.

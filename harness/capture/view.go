@@ -13,7 +13,7 @@ type View struct {
 	capture   *Capture
 	on        string
 	direction direction
-	after     int
+	after     Mark
 	role      Role
 }
 
@@ -51,18 +51,21 @@ func (v View) Sent() View { v.direction = sent; return v }
 func (v View) As(role Role) View { v.role = role; return v }
 
 // A Mark is a moment in a capture.
-type Mark int
+type Mark struct {
+	place int // in the record
+	at    time.Time
+}
 
-// Mark is now, as far as packets are recorded: one that is on its way, or that the kernel has not
-// handed over yet, comes after it.
+// Mark is now.
 func (c *Capture) Mark() Mark {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return Mark(len(c.packets))
+	return Mark{len(c.packets), time.Now()}
 }
 
-// After leaves what is recorded after mark.
-func (v View) After(mark Mark) View { v.after = int(mark); return v }
+// After leaves what passed an interface after mark. A packet that passed before counts no more, also where it is
+// recorded later, as on a busy machine.
+func (v View) After(mark Mark) View { v.after = mark; return v }
 
 // String says what the view is of.
 func (v View) String() string {
@@ -78,7 +81,8 @@ func (v View) String() string {
 
 func (v View) shows(p Packet) bool {
 	return (v.on == "" || p.Interface == v.on) &&
-		(v.direction == both || p.Outgoing == (v.direction == sent))
+		(v.direction == both || p.Outgoing == (v.direction == sent)) &&
+		!p.Time.Before(v.after.at)
 }
 
 // Packets returns what the view shows by now, in order of time.
@@ -92,7 +96,7 @@ func (v View) packets() (shown []Packet, until int) {
 	c := v.capture
 	c.mu.Lock()
 	until = len(c.packets)
-	recorded := c.packets[min(v.after, until):until]
+	recorded := c.packets[min(v.after.place, until):until]
 	c.mu.Unlock()
 	// Recorded packets never change: the readers need not wait for what follows.
 	for _, p := range recorded {
@@ -127,7 +131,7 @@ func (v View) await(ctx context.Context, match Match) (int, Packet, error) {
 	if end, ok := ctx.Deadline(); ok {
 		limit = int64(time.Until(end))
 	}
-	for at := v.after; ; {
+	for at := v.after.place; ; {
 		c.mu.Lock()
 		fresh := c.packets[min(at, len(c.packets)):]
 		recorded, failure, stopped := c.recorded, c.failure, c.stopped
@@ -178,12 +182,12 @@ func (v View) NoneBefore(ctx context.Context, unwanted, marker Match) error {
 
 // None says that no packet that unwanted describes is recorded by now. It is meant for a capture
 // that was stopped.
-func (v View) None(unwanted Match) error { return v.none(unwanted, int(v.capture.Mark())) }
+func (v View) None(unwanted Match) error { return v.none(unwanted, v.capture.Mark().place) }
 
 func (v View) none(unwanted Match, end int) error {
 	c := v.capture
 	c.mu.Lock()
-	begin := min(v.after, end)
+	begin := min(v.after.place, end)
 	packets, loss := c.packets[begin:end], c.loss()
 	c.mu.Unlock()
 	if i := v.first(packets, unwanted); i >= 0 {

@@ -19,8 +19,8 @@ func monotonicTime() time.Duration {
 	return time.Duration(now.Nano())
 }
 
-// Beat says that this stack runs, and what it sees: how many other members on XCF, and whether a link
-// to the outside is up. It is to be called each portfile.BeatInterval by the thread that renews
+// Beat says that this stack runs, and what it sees: how many other members it hears on XCF, and
+// whether a link to the outside is up. It is to be called each portfile.BeatInterval by the thread that renews
 // leases, before it does. It never waits; while the file is lost or damaged it does nothing.
 func (f *File) Beat(sees int, outside bool) {
 	if f.current.Load() == nil {
@@ -57,7 +57,7 @@ type Peer struct {
 	// Age is how long ago it said so last: more than a few portfile.BeatInterval, and it is
 	// frozen, or the machine is very busy.
 	Age time.Duration
-	// Sees is how many other members it sees on XCF.
+	// Sees is how many other members it hears on XCF.
 	Sees int
 }
 

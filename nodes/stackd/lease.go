@@ -53,8 +53,8 @@ func (s *stack) lookAround(ctx context.Context) {
 	}
 }
 
-// tellSight tells other stacks at once whom this one sees.
-func (s *stack) tellSight() { s.beat(len(s.group.Members()), s.outside.Load()) }
+// tellSight tells other stacks at once how many this one sees.
+func (s *stack) tellSight() { s.beat(s.group.Sight(), s.outside.Load()) }
 
 // renewLeases is one turn of that, also done at once when the stack becomes an owner.
 func (s *stack) renewLeases() error {

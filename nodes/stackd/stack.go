@@ -65,8 +65,8 @@ type stack struct {
 	before    int        // partners, when it left the group; guarded by varying
 	selection *selection // nil with round robin
 	obeying   sync.Mutex
-	// parted holds the XCF addresses of members that reset their connection, or left in order, and were not taken
-	// out of the CRT yet; their entries have grace left then.
+	// parted holds the XCF addresses of members that reset their connection, left in order, or were the last to be
+	// heard, and were not taken out of the CRT yet; their entries have grace left then.
 	parted sync.Map
 	grace  time.Duration
 
@@ -173,7 +173,7 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 		return nil, err
 	}
 	s.opened = append(s.opened, s.facility.Close)
-	s.around = newSurroundings(s.self.XCF, s.peers, s.found)
+	s.around = newSurroundings(s.self.XCF, s.peers, func() int { return s.group.Sight() }, s.found)
 	s.ownership = newOwnership(&ownership{
 		owners: s.owners, lives: s.around.owns, unsure: s.around.unsure, informed: s.around.informed,
 		post: s.loop.post, log: log,
@@ -314,7 +314,7 @@ func (s *stack) partner(event xcf.Event) {
 		s.around.joined(e.Member)
 	case xcf.Lost:
 		s.log.Info("member lost", "member", e.Member.Stack, "xcf", e.Member.XCF, "reason", e.Reason)
-		if e.Reason == xcf.Reset || e.Reason == xcf.Left {
+		if e.Reason == xcf.Reset || e.Reason == xcf.Left || e.Reason == xcf.Silent && s.group.Sight() == 0 {
 			s.parted.Store(e.Member.XCF, nil)
 		} else {
 			s.parted.Delete(e.Member.XCF)
@@ -432,7 +432,8 @@ func (s *stack) apply(actions []vipa.Action) error {
 // spare does the DropTargets of stacks that may live on, and returns the other actions. A partner
 // resets its XCF connection when it gave this stack up, which may have been stopped or cut off
 // itself; what the partner holds it reports again once it is back, and until then no client is
-// told that its connection is gone (I3).
+// told that its connection is gone (I3). Nor is one where nobody is heard any more: this stack may be the one that is
+// cut off, and another one takes over what it has.
 func (s *stack) spare(actions []vipa.Action) (rest []vipa.Action, err error) {
 	for _, a := range actions {
 		if drop, ok := a.(vipa.DropTarget); ok {

@@ -33,6 +33,7 @@ const (
 type surroundings struct {
 	// peers are the other stacks as the port file shows them; nil where there is none.
 	peers func() ([]cf.Peer, error)
+	sight func() int // how many partners are heard
 	post  func(vipa.Event)
 	began time.Time // to gather
 	// stirred, of capacity 1, says that there is something to find out.
@@ -82,9 +83,9 @@ func (s *sighting) settled(so bool, now time.Time) bool {
 	return so && now.Sub(time.Time(*s)) >= sightSettles
 }
 
-func newSurroundings(self netip.Addr, peers func() ([]cf.Peer, error), post func(vipa.Event)) *surroundings {
+func newSurroundings(self netip.Addr, peers func() ([]cf.Peer, error), sight func() int, post func(vipa.Event)) *surroundings {
 	return &surroundings{
-		peers: peers, post: post, began: time.Now(), stirred: make(chan struct{}, 1), agreement: agreement{self: self},
+		peers: peers, sight: sight, post: post, began: time.Now(), stirred: make(chan struct{}, 1), agreement: agreement{self: self},
 		members: make(map[netip.Addr]*memberHeard), lost: make(map[netip.Addr]*lostStack),
 	}
 }
@@ -324,7 +325,7 @@ func (s *surroundings) survey() (sky, bool) {
 	if err != nil {
 		return sky{}, false
 	}
-	all := sky{peers: make(map[netip.Addr]cf.Peer, len(peers)), sees: len(s.members) > 0}
+	all := sky{peers: make(map[netip.Addr]cf.Peer, len(peers)), sees: s.sight() > 0}
 	for _, p := range peers {
 		all.peers[p.XCF] = p
 	}

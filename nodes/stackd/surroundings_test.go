@@ -20,8 +20,9 @@ import (
 type scene struct {
 	t *testing.T
 	*surroundings
-	sky  []cf.Peer // what the port file shows
-	told []vipa.Event
+	sky     []cf.Peer // what the port file shows
+	inSight int
+	told    []vipa.Event
 }
 
 func partner(n int) contract.Member {
@@ -30,12 +31,12 @@ func partner(n int) contract.Member {
 
 // newScene begins with all partners in the group, and the stack gathered. Without file there is no port file.
 func newScene(t *testing.T, file bool, partners ...int) *scene {
-	s := &scene{t: t}
+	s := &scene{t: t, inSight: len(partners)}
 	var peers func() ([]cf.Peer, error)
 	if file {
 		peers = func() ([]cf.Peer, error) { return s.sky, nil }
 	}
-	s.surroundings = newSurroundings(partner(1).XCF, peers, func(e vipa.Event) { s.told = append(s.told, e) })
+	s.surroundings = newSurroundings(partner(1).XCF, peers, func() int { return s.inSight }, func(e vipa.Event) { s.told = append(s.told, e) })
 	for _, n := range partners {
 		s.sky = append(s.sky, cf.Peer{Member: partner(n), Alive: true, Beats: true, Sees: len(partners)})
 		s.joined(partner(n))
@@ -160,6 +161,20 @@ func TestWhoIsCutOff(t *testing.T) {
 	})
 }
 
+// The network of XCF fails as a whole. Of those that see nobody any more none is cut off from others, whoever is lost
+// first.
+func TestNobodyIsCutOffWhereNoneSeesAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t, true, 2, 3)
+		s.peer(2).Sees, s.peer(3).Sees, s.inSight = 0, 0, 0
+		s.left(partner(2), xcf.Silent)
+		s.passes(2 * portfile.BeatInterval)
+		s.left(partner(3), xcf.Silent)
+		s.passes(portfile.BeatInterval)
+		s.hears(lost(2, vipa.Silent), lost(3, vipa.Silent), vipa.Isolated{})
+	})
+}
+
 // A stack that an operator took out of its group is not cut off.
 func TestADepartedStackIsNotCutOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -178,9 +193,11 @@ func TestSightIsToldAnew(t *testing.T) {
 		s := newScene(t, true, 2, 3)
 		s.peer(2).Sees, s.peer(3).Sees = 0, 0
 		s.left(partner(2), xcf.Silent)
+		s.inSight = 0
 		s.left(partner(3), xcf.Silent)
 		s.passes(portfile.BeatInterval)
 		s.hears(lost(2, vipa.CutOff), lost(3, vipa.Silent), lost(2, vipa.Silent), vipa.Isolated{})
+		s.inSight = 1
 		s.joined(partner(3))
 		s.passes(portfile.BeatInterval)
 		s.hears(vipa.Gathering{}, vipa.MemberJoined{Member: partner(3)}, lost(2, vipa.CutOff))

@@ -94,6 +94,20 @@ func (g *Group) Members() []Partner {
 	return members
 }
 
+// Sight is how many partners were heard within half the time of silence. When the network fails as a whole, it is
+// 0 everywhere before anybody is lost.
+func (g *Group) Sight() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	sight := 0
+	for xcf := range g.partners {
+		if g.roster.fresh(xcf) {
+			sight++
+		}
+	}
+	return sight
+}
+
 // Problem says what keeps the stack itself out of the group, or is empty.
 func (g *Group) Problem() string {
 	g.mu.Lock()

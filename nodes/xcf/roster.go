@@ -252,6 +252,9 @@ func (r *roster) pass(late bool) (silent []netip.Addr, back bool) {
 	return silent, back
 }
 
+// fresh says whether an address was heard within half the time of silence.
+func (r *roster) fresh(xcf netip.Addr) bool { return r.tick-r.claims[xcf].heard <= r.silence/2 }
+
 // wasAway notes that we were away ourselves, until now: our name and address may have gone to another.
 func (r *roster) wasAway() { r.established, r.returned, r.since = false, true, r.tick }
 

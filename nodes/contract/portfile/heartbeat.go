@@ -34,7 +34,7 @@ type Heartbeat struct {
 	// Beat is when the stack itself ran last, in nanoseconds of CLOCK_MONOTONIC, which all
 	// processes of the machine share. It stands still while the process is frozen.
 	Beat time.Duration
-	// Sees is how many members the stack has in its group on XCF, itself not counted.
+	// Sees is how many other members the stack has heard on XCF within half of dead.
 	Sees uint32
 	// Outside: at least one of the stack's links to the outside is up.
 	Outside bool
