@@ -4,6 +4,8 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"errors"
+	"hash"
+	"sync"
 )
 
 // What a MAC is computed over begins with one of these, so that bytes taken from one place
@@ -21,9 +23,24 @@ var ErrMAC = errors.New("MAC does not match (another plex key, changed bytes, or
 // ErrTruncated: fewer bytes than a MAC.
 var ErrTruncated = errors.New("shorter than its MAC")
 
+// hashes has a pool of HMAC-SHA-256 for each key: to begin one anew costs as much as a HELLO.
+var hashes sync.Map
+
+func hashFor(key Key) (h hash.Hash, pool *sync.Pool) {
+	known, there := hashes.Load(key)
+	if !there {
+		known, _ = hashes.LoadOrStore(key, &sync.Pool{New: func() any { return hmac.New(sha256.New, key[:]) }})
+	}
+	pool = known.(*sync.Pool)
+	h = pool.Get().(hash.Hash)
+	h.Reset()
+	return h, pool
+}
+
 // appendMAC appends the HMAC-SHA-256 of the parts to dst.
 func appendMAC(dst []byte, key Key, parts ...[]byte) []byte {
-	h := hmac.New(sha256.New, key[:])
+	h, pool := hashFor(key)
+	defer pool.Put(h)
 	for _, part := range parts {
 		h.Write(part)
 	}

@@ -8,9 +8,11 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/plexlab-dev/plexlab/nodes/pulse"
 )
 
-// MonitorConfig is what a Monitor needs; Deliver and Relevant have no default.
+// MonitorConfig is what a Monitor needs; Deliver, Relevant and Pulse have no default.
 type MonitorConfig struct {
 	// Deliver takes the events, in order, one at a time, from one goroutine. While it does
 	// not return, nothing more is noticed, and in the long run the kernel drops events.
@@ -33,6 +35,8 @@ type MonitorConfig struct {
 	// Batch is about how long a destroyed connection waits for others to be asked about and
 	// reported with, and the time between two looks for remnants; 0 means 3 ms.
 	Batch time.Duration
+	// Pulse says when it is time for something. It has to go on as long as Run.
+	Pulse *pulse.Pulse
 	// ReceiveBuffer is the size in bytes of the kernel's buffer of events; 0 means 32 MiB.
 	// Without CAP_NET_ADMIN in the initial user namespace, net.core.rmem_max limits it.
 	ReceiveBuffer int

@@ -17,7 +17,7 @@ const (
 // run is the one goroutine that owns what the monitor knows. It returns when ctx ends, or with
 // what keeps it from receiving events.
 func (m *Monitor) run(ctx context.Context) error {
-	timer := time.NewTimer(0)
+	timer := m.c.Pulse.Timer()
 	defer timer.Stop()
 	for {
 		var err error
@@ -41,7 +41,7 @@ func (m *Monitor) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		timer.Reset(time.Until(m.due()))
+		timer.Reset(m.due())
 	}
 }
 
@@ -225,7 +225,7 @@ func (m *Monitor) compareBound() {
 // all, less often.
 func (m *Monitor) check() {
 	now := time.Now()
-	m.nextCheck = now.Add(m.c.Check)
+	m.nextCheck = m.c.Pulse.Next(now, m.c.Check)
 	suspect := false
 	for some := range slices.Chunk(m.listeners.at(m.c.Relevant), maxProbes) {
 		probes := make([]probe, len(some))

@@ -59,7 +59,7 @@ func (s *surroundings) runs() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	if s.wasStopped(now) {
+	if s.peers == nil && s.wasStopped(now) {
 		s.stopped, s.fence = true, now.Add(sightSettles)
 		s.stir()
 	}

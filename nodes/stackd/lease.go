@@ -12,25 +12,17 @@ import (
 
 // keepLeases renews the leases of the DVIPAs that this stack owns, and says that it runs, until ctx ends.
 func (s *stack) keepLeases(ctx context.Context) {
-	ticker := time.NewTicker(portfile.BeatInterval)
-	defer ticker.Stop()
-	var told string
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
+	failed := false
+	defer s.pulse.Add(func(now time.Time) time.Time {
 		s.around.runs()
-		problem := ""
-		if err := s.renewLeases(); err != nil {
-			problem = err.Error()
-			if told == "" {
-				s.log.Warn("leases of DVIPAs not renewed in time", "error", err)
-			}
+		err := s.renewLeases()
+		if err != nil && !failed {
+			s.log.Warn("leases of DVIPAs not renewed in time", "error", err)
 		}
-		told = problem
-	}
+		failed = err != nil
+		return s.pulse.Next(now, portfile.BeatInterval)
+	})()
+	<-ctx.Done()
 }
 
 // lookAround keeps the core informed of the others until ctx ends. It waits where the core is busy, which the

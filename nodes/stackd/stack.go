@@ -23,6 +23,7 @@ import (
 	"github.com/plexlab-dev/plexlab/nodes/datapath"
 	"github.com/plexlab-dev/plexlab/nodes/home"
 	"github.com/plexlab-dev/plexlab/nodes/profile"
+	"github.com/plexlab-dev/plexlab/nodes/pulse"
 	"github.com/plexlab-dev/plexlab/nodes/routing"
 	"github.com/plexlab-dev/plexlab/nodes/sockets"
 	"github.com/plexlab-dev/plexlab/nodes/vipa"
@@ -64,6 +65,7 @@ type stack struct {
 	varying   sync.Mutex
 	before    int        // partners, when it left the group; guarded by varying
 	selection *selection // nil with round robin
+	pulse     *pulse.Pulse
 	obeying   sync.Mutex
 	// parted holds the XCF addresses of members that reset their connection, left in order, or were the last to be
 	// heard, and were not taken out of the CRT yet; their entries have grace left then.
@@ -138,6 +140,10 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 			s.close()
 		}
 	}()
+	if s.pulse, err = pulse.New(); err != nil {
+		return nil, err
+	}
+	s.opened = append(s.opened, s.pulse.Close)
 	if s.home, err = home.Open(home.Config{
 		XCF: s.self.XCF, XCFInterface: o.xcfInterface, Outside: o.outside,
 		FirstPort: checked.ports.first, LastPort: checked.ports.last, Log: log,
@@ -165,7 +171,7 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 		s.opened = append(s.opened, s.routing.Close)
 	}
 	if s.monitor, err = sockets.NewMonitor(sockets.MonitorConfig{
-		Deliver: s.noticed, Relevant: s.active.has, Sweep: sweep, Batch: gather, Log: log,
+		Deliver: s.noticed, Relevant: s.active.has, Sweep: sweep, Batch: gather, Pulse: s.pulse, Log: log,
 	}); err != nil {
 		return nil, err
 	}
@@ -203,7 +209,7 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 	// The group last: partners are told of a stack that can serve.
 	s.group, err = xcf.Join(xcf.Config{
 		Plex: o.plex, Self: s.self, Interface: o.xcfInterface, Key: key,
-		Hello: checked.hello, Dead: checked.dead, Logger: log,
+		Hello: checked.hello, Dead: checked.dead, Pulse: s.pulse, Logger: log,
 	})
 	return s, err
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/plexlab-dev/plexlab/nodes/contract"
+	"github.com/plexlab-dev/plexlab/nodes/pulse"
 )
 
 // Defaults of the timers.
@@ -61,6 +62,8 @@ type Config struct {
 	// Dead is how long a partner may be silent, at least twice Hello; 0 is DefaultDead. A
 	// partner is lost between Dead and Dead+Hello after its last HELLO.
 	Dead time.Duration
+	// Pulse says the HELLOs. It has to go on until the stack has left.
+	Pulse *pulse.Pulse
 	// Logger takes what a person should know and Events do not tell: what is ignored or
 	// refused, and why. nil discards it.
 	Logger *slog.Logger
@@ -84,6 +87,8 @@ func (c *Config) complete() error {
 		c.within = func(open func() error) error { return open() }
 	}
 	switch {
+	case c.Pulse == nil:
+		return errors.New("no pulse to say HELLOs by")
 	case c.Interface == "":
 		return errors.New("no interface to the inter-stack network named")
 	case c.Hello < time.Millisecond:

@@ -71,7 +71,12 @@ func Join(config Config) (*Group, error) {
 	g.leave = g.leaveOnce()
 	g.say(contract.HelloDestination(config.Self.XCF), false)
 	g.work.Go(func() { g.queue.deliver(g.events, g.ctx.Done()) })
-	g.work.Go(g.beat)
+	silence := g.config.Pulse.Add(g.newHeartbeat().beat)
+	g.work.Go(func() {
+		<-g.ctx.Done()
+		silence()
+		g.sockets.in.close()
+	})
 	g.work.Go(g.acceptAll)
 	return g, nil
 }
@@ -115,41 +120,42 @@ func (g *Group) Problem() string {
 	return g.problem
 }
 
-// beat sends a HELLO each Hello, and counts them: time, for the roster, is our own HELLOs.
+// heartbeat sends a HELLO each Hello, and counts them: time, for the roster, is our own HELLOs.
 // Between them it takes in those of others, more often while the group changes.
-func (g *Group) beat() {
-	defer g.sockets.in.close()
-	buffer := make([]byte, contract.MaxHello+1) // one more, to tell an oversized datagram
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	last := time.Now() // when a HELLO was sent
-	changed := last
-	for {
-		select {
-		case <-g.ctx.Done():
-			return
-		case <-timer.C:
-		}
-		news := g.hearAll(buffer)
-		now := time.Now()
-		if news {
-			changed = now
-		}
-		if away := now.Sub(last); away >= g.config.Hello {
-			last = now
-			if away >= g.config.Dead {
-				g.config.Logger.Warn("this stack was not given the processor; partners may have lost it", "for", away)
-			}
-			if speak, farewell := g.tick(away >= g.config.Dead); speak {
-				g.say(contract.HelloDestination(g.config.Self.XCF), farewell)
-			}
-		}
-		wait := time.Until(last.Add(g.config.Hello))
-		if now.Sub(changed) < g.config.Dead {
-			wait = min(wait, glance)
-		}
-		timer.Reset(wait)
+type heartbeat struct {
+	*Group
+	buffer []byte
+	said   time.Time // when a HELLO was sent
+	next   time.Time // when the next one is due
+	// changed is when something did.
+	changed time.Time
+}
+
+func (g *Group) newHeartbeat() *heartbeat {
+	now := time.Now()
+	// One byte more, to tell an oversized datagram.
+	return &heartbeat{Group: g, buffer: make([]byte, contract.MaxHello+1), said: now, changed: now, next: g.config.Pulse.Next(now, g.config.Hello)}
+}
+
+// beat is a duty of the pulse.
+func (b *heartbeat) beat(now time.Time) time.Time {
+	if b.hearAll(b.buffer) {
+		b.changed = now
 	}
+	if !now.Before(b.next) {
+		away := now.Sub(b.said)
+		b.said, b.next = now, b.config.Pulse.Next(now, b.config.Hello)
+		if away >= b.config.Dead {
+			b.config.Logger.Warn("this stack was not given the processor; partners may have lost it", "for", away)
+		}
+		if speak, farewell := b.tick(away >= b.config.Dead); speak {
+			b.say(contract.HelloDestination(b.config.Self.XCF), farewell)
+		}
+	}
+	if glanced := now.Add(glance); now.Sub(b.changed) < b.config.Dead && glanced.Before(b.next) {
+		return glanced
+	}
+	return b.next
 }
 
 // tick counts one HELLO and ends what fell silent. It returns whether the HELLO is to be

@@ -1,6 +1,7 @@
 package xcf
 
 import (
+	"bytes"
 	"errors"
 	"net"
 	"net/netip"
@@ -14,6 +15,15 @@ import (
 type speech struct {
 	mu       sync.Mutex
 	sequence uint64
+	// last is the one that was said to all last. The link brings it back.
+	last []byte
+}
+
+// echoes says whether a datagram is our own last HELLO.
+func (s *speech) echoes(datagram []byte) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return bytes.Equal(datagram, s.last)
 }
 
 // say sends a HELLO.
@@ -27,6 +37,9 @@ func (g *Group) say(to netip.AddrPort, leaving bool) {
 		TCPPort: g.sockets.port(), Sequence: g.speech.sequence, Leaving: leaving,
 	})
 	if err == nil {
+		if to == contract.HelloDestination(self.XCF) {
+			g.speech.last = datagram
+		}
 		err = g.sockets.speak(datagram, to)
 	}
 	if err != nil && !errors.Is(err, net.ErrClosed) {
@@ -45,6 +58,9 @@ func (g *Group) hearAll(buffer []byte) (news bool) {
 		}
 		if !ok {
 			return news
+		}
+		if source == g.config.Self.XCF && g.speech.echoes(buffer[:n]) {
+			continue
 		}
 		h, err := contract.OpenHello(g.config.Key, buffer[:n])
 		switch {
