@@ -99,7 +99,7 @@ type PlanApplication struct {
 type Timers struct {
 	// Between two HELLOs, 1 to 60000. If left out, 20 for up to 22 stacks, more for more: 682 for 128.
 	HelloMS int `json:"hello_ms" yaml:"hello_ms,omitempty"`
-	// Of silence until a member is lost, at least twice hello_ms, at most 600000. If left out, five
+	// Of silence until a member is lost, at least twice hello_ms, at most 600000. If left out, three
 	// times hello_ms.
 	DeadMS int `json:"dead_ms" yaml:"dead_ms,omitempty"`
 }

@@ -248,12 +248,12 @@ func TestDefaultTimers(t *testing.T) {
 		given  Timers
 		want   Timers
 	}{
-		{1, Timers{}, Timers{HelloMS: 20, DeadMS: 100}},
-		{22, Timers{}, Timers{HelloMS: 20, DeadMS: 100}},
-		{64, Timers{}, Timers{HelloMS: 170, DeadMS: 850}},
-		{128, Timers{}, Timers{HelloMS: 682, DeadMS: 3410}},
+		{1, Timers{}, Timers{HelloMS: 30, DeadMS: 90}},
+		{22, Timers{}, Timers{HelloMS: 30, DeadMS: 90}},
+		{64, Timers{}, Timers{HelloMS: 170, DeadMS: 510}},
+		{128, Timers{}, Timers{HelloMS: 682, DeadMS: 2046}},
 		{128, Timers{HelloMS: 50, DeadMS: 200}, Timers{HelloMS: 50, DeadMS: 200}},
-		{2, Timers{HelloMS: 400}, Timers{HelloMS: 400, DeadMS: 2000}},
+		{2, Timers{HelloMS: 400}, Timers{HelloMS: 400, DeadMS: 1200}},
 	} {
 		topology := Generate(Shape{Stacks: c.stacks})
 		topology.Timers = c.given
@@ -336,7 +336,7 @@ func TestTimersAndFaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(Timers{HelloMS: 20, DeadMS: 100}, plan.Timers); diff != "" {
+	if diff := cmp.Diff(Timers{HelloMS: 20, DeadMS: 60}, plan.Timers); diff != "" {
 		t.Errorf("timers (-want +got):\n%s", diff)
 	}
 	want := []PlanFault{topology.Faults[1], topology.Faults[2], topology.Faults[0]}

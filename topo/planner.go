@@ -212,7 +212,7 @@ func (p *planner) subnet(at path, text string) netip.Prefix {
 func (p *planner) readTimers() {
 	t := p.topology.Timers
 	hello := cmp.Or(t.HelloMS, defaultHelloMS(len(p.topology.Stacks)))
-	p.plan.Timers = Timers{HelloMS: hello, DeadMS: cmp.Or(t.DeadMS, 5*hello)}
+	p.plan.Timers = Timers{HelloMS: hello, DeadMS: cmp.Or(t.DeadMS, 3*hello)}
 	if h := p.plan.Timers.HelloMS; h < 1 || h > 60000 {
 		p.fail("/timers/hello_ms", "found %d, expected 1 to 60000", h)
 	} else if d := p.plan.Timers.DeadMS; d < 2*h || d > 600000 {
@@ -222,7 +222,7 @@ func (p *planner) readTimers() {
 
 // defaultHelloMS lets a machine of two cores bear any plex: every stack hears every other, so that
 // the HELLOs heard grow with the square of their number. There are at most 24 in a millisecond.
-func defaultHelloMS(stacks int) int { return max(20, stacks*stacks/24) }
+func defaultHelloMS(stacks int) int { return max(30, stacks*stacks/24) }
 
 // address reads an address or a symbol.
 func (p *planner) address(at path, text string) (netip.Addr, bool) {

@@ -28,7 +28,7 @@ import (
 // asked.
 
 const (
-	// MinLease is the shortest lease: two turns of renewals each 20 ms may fail, or come late.
+	// MinLease is the shortest lease: a turn of renewals each 30 ms may fail, or come late.
 	MinLease = 50 * time.Millisecond
 	// window is how long renewals are heeded. The step of a kernel's clock, 10 ms at most
 	// (CONFIG_HZ), may be missing at its end.
@@ -170,7 +170,7 @@ func (l *lease) send(packet []byte) error {
 }
 
 // Renew begins or puts off the leases of the owned DVIPAs that holds confirms, by Config.Lease from
-// now. It is to be called each 20 ms, and at once after an Apply of Advertise. beat, called
+// now. It is to be called each portfile.BeatInterval, and at once after an Apply of Advertise. beat, called
 // first, tells other stacks the present time (portfile.Heartbeat); no lease ends later than
 // portfile.Lapse after it. holds asks whether this stack has the ownership epoch of a DVIPA
 // still; it is called for each while no other method changes what is owned, and must be quick.

@@ -35,7 +35,7 @@ func TestBreath(t *testing.T) {
 func TestDrainWithinABreath(t *testing.T) {
 	t.Parallel()
 	enterNetNS(t)
-	m, err := NewMonitor(MonitorConfig{Deliver: func(Event) {}, Relevant: relevantInTests})
+	m, err := NewMonitor(MonitorConfig{Deliver: func(Event) {}, Relevant: relevantInTests, Pulse: newPulse(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"github.com/plexlab-dev/plexlab/nodes/pulse"
 )
 
 // testMonitor is a running monitor with what it delivered.
@@ -26,6 +28,16 @@ type testMonitor struct {
 // relevantInTests is the address that matters: 127.7.0.1 and ::1; clients use others.
 func relevantInTests(a netip.Addr) bool {
 	return a == netip.MustParseAddr("127.7.0.1") || a == netip.IPv6Loopback()
+}
+
+func newPulse(t testing.TB) *pulse.Pulse {
+	t.Helper()
+	p, err := pulse.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Close() })
+	return p
 }
 
 func startMonitor(t testing.TB, c MonitorConfig) *testMonitor {
@@ -46,6 +58,7 @@ func startMonitor(t testing.TB, c MonitorConfig) *testMonitor {
 	if c.Log == nil {
 		c.Log = testLog(t)
 	}
+	c.Pulse = newPulse(t)
 	var err error
 	if m.Monitor, err = NewMonitor(c); err != nil {
 		t.Fatal(err)
@@ -323,8 +336,9 @@ func (c *client) reset() {
 
 // Not parallel: it counts the descriptors of the whole process.
 func TestMonitorLeavesNoDescriptor(t *testing.T) {
+	p := newPulse(t)
 	before := openDescriptors(t)
-	m, err := NewMonitor(MonitorConfig{Deliver: func(Event) {}, Relevant: relevantInTests})
+	m, err := NewMonitor(MonitorConfig{Deliver: func(Event) {}, Relevant: relevantInTests, Pulse: p})
 	if err != nil {
 		t.Fatal(err)
 	}

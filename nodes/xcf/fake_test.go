@@ -25,6 +25,7 @@ type fake struct {
 func newFake(t *testing.T, s *segment, i int) *fake {
 	t.Helper()
 	f := &fake{t: t, config: s.config(i)}
+	f.config.Pulse = newPulse(t)
 	must(t, f.config.complete())
 	sockets, err := openSockets(&f.config)
 	must(t, err)

@@ -124,22 +124,20 @@ func (g *Group) Problem() string {
 // Between them it takes in those of others, more often while the group changes.
 type heartbeat struct {
 	*Group
-	buffer []byte
-	said   time.Time // when a HELLO was sent
-	next   time.Time // when the next one is due
+	said time.Time // when a HELLO was sent
+	next time.Time // when the next one is due
 	// changed is when something did.
 	changed time.Time
 }
 
 func (g *Group) newHeartbeat() *heartbeat {
 	now := time.Now()
-	// One byte more, to tell an oversized datagram.
-	return &heartbeat{Group: g, buffer: make([]byte, contract.MaxHello+1), said: now, changed: now, next: g.config.Pulse.Next(now, g.config.Hello)}
+	return &heartbeat{Group: g, said: now, changed: now, next: g.config.Pulse.Next(now, g.config.Hello)}
 }
 
 // beat is a duty of the pulse.
 func (b *heartbeat) beat(now time.Time) time.Time {
-	if b.hearAll(b.buffer) {
+	if b.hearAll() {
 		b.changed = now
 	}
 	if !now.Before(b.next) {

@@ -278,6 +278,7 @@ func TestJoinRefuses(t *testing.T) {
 		"join XCF group: HELLO: plex: 0 characters, want 1 to 32":                 func(c *Config) { c.Plex = "" },
 		"join XCF group: HELLO: incarnation: 0, want 1 or more":                   func(c *Config) { c.Self.Incarnation = 0 },
 		"join XCF group: HELLO: xcf_address: 0 bytes, want 4 or 16":               func(c *Config) { c.Self.XCF = netip.Addr{} },
+		"join XCF group: no pulse to say HELLOs by":                               func(c *Config) { c.Pulse = nil },
 		"join XCF group: no interface to the inter-stack network named":           func(c *Config) { c.Interface = "" },
 		"join XCF group: interface xcf9: ":                                        func(c *Config) { c.Interface = "xcf9" },
 		"join XCF group: send HELLOs from 10.1.0.77: ":                            func(c *Config) { c.Self.XCF = netip.MustParseAddr("10.1.0.77") },
@@ -285,6 +286,7 @@ func TestJoinRefuses(t *testing.T) {
 		"join XCF group: dead after 99ms of silence, want at least twice the tim": func(c *Config) { c.Dead = 99 * time.Millisecond },
 	} {
 		c := s.config(0)
+		c.Pulse = newPulse(t)
 		change(&c)
 		g, err := Join(c)
 		if err == nil {
@@ -295,7 +297,9 @@ func TestJoinRefuses(t *testing.T) {
 		}
 	}
 	join(t, s.config(0))
-	if _, err := Join(s.config(0)); !errors.Is(err, syscall.EADDRINUSE) {
+	second := s.config(0)
+	second.Pulse = newPulse(t)
+	if _, err := Join(second); !errors.Is(err, syscall.EADDRINUSE) {
 		t.Errorf("two stacks in one namespace: got error %v, want %v", err, syscall.EADDRINUSE)
 	}
 }

@@ -49,30 +49,40 @@ func (g *Group) say(to netip.AddrPort, leaving bool) {
 
 // hearAll takes in the HELLOs that wait, and says whether one changed something. A flood is
 // taken in parts, so that our own HELLOs are not late for it.
-func (g *Group) hearAll(buffer []byte) (news bool) {
-	for range hearAtOnce {
-		n, source, ok, err := g.sockets.in.hear(buffer)
+func (g *Group) hearAll() (news bool) {
+	for range hearAtOnce / earful {
+		n, err := g.sockets.in.hear()
 		if err != nil {
 			// The link is down, for instance; the kernel reports it once.
 			g.warnings.add("no HELLO received", g.config.Self.XCF, err)
 		}
-		if !ok {
+		for i := range n {
+			if g.hearOne(g.sockets.in.datagram(i)) {
+				news = true
+			}
+		}
+		if n < earful {
 			return news
-		}
-		if source == g.config.Self.XCF && g.speech.echoes(buffer[:n]) {
-			continue
-		}
-		h, err := contract.OpenHello(g.config.Key, buffer[:n])
-		switch {
-		case err != nil:
-			g.warnings.add("HELLO ignored", source, err)
-		case h.XCF != source:
-			g.warnings.add("HELLO ignored", source, "it names the XCF address "+h.XCF.String()+", which is not its source")
-		case g.hear(h):
-			news = true
 		}
 	}
 	return true // there is more
+}
+
+// hearOne takes in one datagram.
+func (g *Group) hearOne(datagram []byte, source netip.Addr) (news bool) {
+	if source == g.config.Self.XCF && g.speech.echoes(datagram) {
+		return false
+	}
+	h, err := contract.OpenHello(g.config.Key, datagram)
+	switch {
+	case err != nil:
+		g.warnings.add("HELLO ignored", source, err)
+	case h.XCF != source:
+		g.warnings.add("HELLO ignored", source, "it names the XCF address "+h.XCF.String()+", which is not its source")
+	default:
+		return g.hear(h)
+	}
+	return false
 }
 
 // hear acts on a HELLO that was rightly keyed and came from the address it names, and says

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/plexlab-dev/plexlab/nodes/pulse"
 )
 
 // processVariable makes the test binary a stack: its Config as JSON. Its namespace is file
@@ -30,6 +32,10 @@ func beStack(text string) error {
 	}
 	c.within = (&namespace{file: os.NewFile(3, "namespace")}).within
 	c.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	var err error
+	if c.Pulse, err = pulse.New(); err != nil {
+		return err
+	}
 	g, err := Join(c)
 	if err != nil {
 		return err

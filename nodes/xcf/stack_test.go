@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/plexlab-dev/plexlab/nodes/contract"
+	"github.com/plexlab-dev/plexlab/nodes/pulse"
 )
 
 // limit is the stated maximum of every wait in these tests.
@@ -68,6 +69,14 @@ func (s *segment) config(i int) Config {
 	}
 }
 
+func newPulse(t testing.TB) *pulse.Pulse {
+	t.Helper()
+	p, err := pulse.New()
+	must(t, err)
+	t.Cleanup(func() { _ = p.Close() })
+	return p
+}
+
 // join starts a group and leaves it with the test.
 func join(t *testing.T, c Config) *stack {
 	t.Helper()
@@ -81,6 +90,7 @@ func begin(t *testing.T, c Config) *stack {
 	t.Helper()
 	s := &stack{name: c.Self.Stack, log: new(journal), changed: make(chan struct{}), over: make(chan struct{})}
 	c.Logger = slog.New(slog.NewTextHandler(s.log, nil))
+	c.Pulse = newPulse(t)
 	var err error
 	if s.Group, err = Join(c); err != nil {
 		t.Fatal(err)
