@@ -23,7 +23,7 @@ import (
 func noPeers() ([]Peer, error) { return nil, nil }
 
 // claimant is stack MVSn without a port file.
-// lapse is that of a plex with the default of silence, 100 ms.
+// lapse is that of a plex with the default of silence.
 const lapse = 110 * time.Millisecond
 
 func claimant(path string, n int) *Claims {

@@ -7,12 +7,13 @@ import (
 
 	"github.com/plexlab-dev/plexlab/nodes/contract"
 	"github.com/plexlab-dev/plexlab/nodes/contract/portfile"
+	"github.com/plexlab-dev/plexlab/nodes/pulse"
 )
 
 // Defaults of the configuration.
 const (
 	DefaultLockTimeout = 200 * time.Millisecond
-	DefaultCheck       = 100 * time.Millisecond
+	DefaultCheck       = 3 * portfile.BeatInterval
 	// DefaultRest is how long Linux keeps a connection in TIME_WAIT (TCP_TIMEWAIT_LEN,
 	// include/net/tcp.h).
 	DefaultRest = time.Minute
@@ -42,6 +43,8 @@ type Config struct {
 	// Check is the time between two checks of the file and of the stacks that have slots in it;
 	// 0 is DefaultCheck. All stacks of a plex should have the same.
 	Check time.Duration
+	// Pulse says when it is time for a check, and has to go on until Close; nil: one of its own.
+	Pulse *pulse.Pulse
 	// Logger takes what a person should know; nil discards it.
 	Logger *slog.Logger
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/plexlab-dev/plexlab/nodes/contract/portfile"
+	"github.com/plexlab-dev/plexlab/nodes/pulse"
 )
 
 // File is the Facility that the port file is. A stack whose file is lost or damaged is degraded:
@@ -40,6 +41,7 @@ type File struct {
 	members map[int]portfile.Member
 	damaged bool
 
+	own            *pulse.Pulse  // nil where there is another
 	kick, replaced chan struct{} // of capacity 1
 	stop           context.CancelFunc
 	done           chan struct{}
@@ -58,6 +60,13 @@ func Open(c Config) (*File, error) {
 		self: portfile.Member{State: portfile.SlotExpected, Incarnation: c.Self.Incarnation, PID: uint32(os.Getpid()), XCF: c.Self.XCF.Unmap(), Stack: c.Self.Stack},
 		kick: make(chan struct{}, 1), replaced: make(chan struct{}, 1), done: make(chan struct{}),
 	}
+	if c.Pulse == nil {
+		own, err := pulse.New()
+		if err != nil {
+			return nil, err
+		}
+		f.config.Pulse, f.own = own, own
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	f.stop = stop
 	f.check(ctx)
@@ -70,6 +79,9 @@ func Open(c Config) (*File, error) {
 func (f *File) Close() error {
 	f.stop()
 	<-f.done
+	if f.own != nil {
+		_ = f.own.Close()
+	}
 	for _, m := range []*mapping{f.current.Swap(nil), f.old} {
 		if m != nil {
 			m.close()
@@ -80,16 +92,17 @@ func (f *File) Close() error {
 
 func (f *File) watch(ctx context.Context) {
 	defer close(f.done)
-	ticker := time.NewTicker(f.config.Check)
-	defer ticker.Stop()
+	timer := f.config.Pulse.Timer()
+	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
+		case <-timer.C:
 		case <-f.kick:
 		}
 		f.check(ctx)
+		timer.Reset(f.config.Pulse.Next(time.Now(), f.config.Check))
 	}
 }
 

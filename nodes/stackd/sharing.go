@@ -23,7 +23,7 @@ func (s *stack) openFacility(o portOptions, lapse time.Duration) (err error) {
 		return err
 	}
 	file, err := cf.Open(cf.Config{
-		Path: s.options.portFile, Plex: s.options.plex, Self: s.self, Pool: pool, Rest: o.rest, Logger: s.log,
+		Path: s.options.portFile, Plex: s.options.plex, Self: s.self, Pool: pool, Rest: o.rest, Pulse: s.pulse, Logger: s.log,
 	})
 	if err == nil {
 		s.facility, s.replaced, s.beat, s.peers = file, file.Replaced(), file.Beat, file.Peers

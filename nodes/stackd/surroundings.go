@@ -25,7 +25,7 @@ const (
 	openFor = 500 * time.Millisecond
 	// sightSettles is how long two sides of a cut may differ in when they notice it: what others say they
 	// see is believed when they have said so for that long.
-	sightSettles = 100 * time.Millisecond
+	sightSettles = 3 * portfile.BeatInterval
 )
 
 // surroundings are what a stack knows of the others beyond their HELLOs: whose process lives, who is frozen,

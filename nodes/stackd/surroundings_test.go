@@ -49,7 +49,7 @@ func newScene(t *testing.T, file bool, partners ...int) *scene {
 
 // passes lets time pass, in beats.
 func (s *scene) passes(d time.Duration) {
-	for range d / portfile.BeatInterval {
+	for ; d > 0; d -= portfile.BeatInterval {
 		<-time.After(portfile.BeatInterval)
 		s.runs()
 		s.look()
