@@ -49,6 +49,8 @@ func (m *mapping) heartbeat(slot int) (beat, sight *atomic.Uint64) {
 // Peer is another stack as its slot of the port file shows it.
 type Peer struct {
 	contract.Member
+	// PID is that of its process, 0 if it is not known.
+	PID int
 	// Alive: its process has the lock of its slot. A frozen one has.
 	Alive bool
 	// Beats: it has said at least once that it runs. Without, the rest is zero: it is starting, or an
@@ -119,6 +121,7 @@ func (m *mapping) peer(slot int) (Peer, bool, error) {
 	}
 	peer := Peer{
 		Member: contract.Member{Stack: member.Stack, XCF: member.XCF, Incarnation: member.Incarnation, Outside: beat.Outside},
+		PID:    int(member.PID),
 		// Whoever takes back what a dead one held has the lock as well.
 		Alive: held && member.State != portfile.SlotEnding,
 		Beats: beat.Beat != 0, Sees: int(beat.Sees),

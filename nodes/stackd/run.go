@@ -29,6 +29,9 @@ It is ready when GET /v1/ready on its control socket answers 200, and ends on SI
 			defer stop()
 			tune()
 			log := slog.New(slog.NewTextHandler(os.Stderr, nil)).With("stack", o.stack)
+			if err := bePrompt(); err != nil {
+				log.Warn("on a busy machine this stack may be late", "error", err)
+			}
 			if err := run(ctx, o, log); err != nil {
 				return fmt.Errorf("stack %s: %w", o.stack, err)
 			}
@@ -45,8 +48,8 @@ It is ready when GET /v1/ready on its control socket answers 200, and ends on SI
 	f.StringVar(&o.portFile, "port-file", "", "port file of the plex")
 	f.StringVar(&o.controlPath, "control", "", "Unix socket for the control API")
 	f.StringVar(&o.keyFile, "key", "", "file with the plex key")
-	f.IntVar(&o.helloMS, "hello-ms", 0, "milliseconds between two HELLOs (0: 20)")
-	f.IntVar(&o.deadMS, "dead-ms", 0, "milliseconds of silence until a member is lost (0: 100)")
+	f.IntVar(&o.helloMS, "hello-ms", 0, "milliseconds between two HELLOs (0: 35)")
+	f.IntVar(&o.deadMS, "dead-ms", 0, "milliseconds of silence until a member is lost (0: 105)")
 	f.StringVar(&o.pool, "pool", "32768-60999", "ports that port 0 of a DVIPA with CLUSTERPORTS is served from")
 	f.IntVar(&o.restMS, "port-rest-ms", 60000, "milliseconds that a freed port rests which carried outbound connections (0: none)")
 	f.StringVar(&o.sharing, "sharing", control.SharingPortFile, "how the stacks share ports: port-file, or distributor: the owner of a DVIPA keeps its table")

@@ -209,7 +209,7 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 	// The group last: partners are told of a stack that can serve.
 	s.group, err = xcf.Join(xcf.Config{
 		Plex: o.plex, Self: s.self, Interface: o.xcfInterface, Key: key,
-		Hello: checked.hello, Dead: checked.dead, Pulse: s.pulse, Logger: log,
+		Hello: checked.hello, Dead: checked.dead, Excused: s.excused, Pulse: s.pulse, Logger: log,
 	})
 	return s, err
 }

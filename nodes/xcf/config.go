@@ -42,6 +42,8 @@ const (
 	// not acknowledge or has no room for. Silence is seen by HELLOs; this is for a partner
 	// whose HELLOs go on.
 	userTimeout = 10
+	// excusedFor, times Dead, is how long a partner may be silent that is excused.
+	excusedFor = 5
 	// logEvery is how often the same thing is logged of the same source.
 	logEvery = 10 * time.Second
 )
@@ -62,6 +64,10 @@ type Config struct {
 	// Dead is how long a partner may be silent, at least twice Hello; 0 is DefaultDead. A
 	// partner is lost between Dead and Dead+Hello after its last HELLO.
 	Dead time.Duration
+	// Excused says of a partner that has been silent for Dead that its process wants to speak, as it waits for a
+	// processor: it is not lost then until it has been silent for five times as long. It is asked with each HELLO of our
+	// own meanwhile, and must not wait. nil excuses nobody.
+	Excused func(contract.Member) bool
 	// Pulse says the HELLOs. It has to go on until the stack has left.
 	Pulse *pulse.Pulse
 	// Logger takes what a person should know and Events do not tell: what is ignored or
@@ -82,6 +88,9 @@ func (c *Config) complete() error {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Excused == nil {
+		c.Excused = func(contract.Member) bool { return false }
 	}
 	if c.within == nil {
 		c.within = func(open func() error) error { return open() }

@@ -64,7 +64,7 @@ func Join(config Config) (*Group, error) {
 	g := &Group{
 		config: config, sockets: sockets, warnings: newWarnings(config.Logger),
 		queue: newQueue(), events: make(chan Event),
-		roster:   newRoster(config.Plex, config.Self, config.silence()),
+		roster:   newRoster(config.Plex, config.Self, config.silence(), config.Excused),
 		partners: make(map[netip.Addr]*partner), dialing: make(map[netip.Addr]*dialing), heard: make(chan struct{}),
 	}
 	g.ctx, g.cancel = context.WithCancel(context.Background())

@@ -43,6 +43,8 @@ type roster struct {
 	plex    string
 	self    contract.Member
 	silence uint64 // ticks
+	// excused says of one that is silent that it will be heard again; see Config.Excused.
+	excused func(contract.Member) bool
 	tick    uint64
 	claims  map[netip.Addr]*claim
 
@@ -55,8 +57,8 @@ type roster struct {
 	returned bool
 }
 
-func newRoster(plex string, self contract.Member, silence uint64) *roster {
-	return &roster{plex: plex, self: self, silence: silence, claims: make(map[netip.Addr]*claim)}
+func newRoster(plex string, self contract.Member, silence uint64, excused func(contract.Member) bool) *roster {
+	return &roster{plex: plex, self: self, silence: silence, excused: excused, claims: make(map[netip.Addr]*claim)}
 }
 
 // hearing is what follows from one HELLO.
@@ -241,7 +243,7 @@ func (r *roster) pass(late bool) (silent []netip.Addr, back bool) {
 		r.established, r.returned = true, false
 	}
 	for xcf, c := range r.claims {
-		if !c.gone && r.tick-c.heard > r.silence {
+		if since := r.tick - c.heard; !c.gone && since > r.silence && (since > excusedFor*r.silence || !r.excused(c.Member)) {
 			c.gone = true
 			silent = append(silent, xcf)
 		}

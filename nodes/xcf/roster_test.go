@@ -18,8 +18,10 @@ type scene struct {
 
 func newScene(t *testing.T) *scene {
 	self := contract.Member{Stack: "MVS5", XCF: netip.MustParseAddr("10.1.0.5"), Incarnation: 500}
-	return &scene{T: t, roster: newRoster("PLEX1", self, 10)}
+	return &scene{T: t, roster: newRoster("PLEX1", self, 10, nobody)}
 }
+
+func nobody(contract.Member) bool { return false }
 
 // hello is the next HELLO of a stack.
 func (s *scene) hello(stack, xcf string, incarnation uint64) contract.Hello {
@@ -54,6 +56,31 @@ func (s *scene) passes(ticks int) (silent []netip.Addr, back bool) {
 		silent, back = append(silent, gone...), back || in
 	}
 	return silent, back
+}
+
+// Who waits for a processor is not lost for it, but not for ever.
+func TestRosterExcuses(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	starved := true
+	s.excused = func(m contract.Member) bool { return starved && m.Stack == "MVS1" }
+	s.accepts(s.hello("MVS1", "10.1.0.1", 100))
+	s.accepts(s.hello("MVS2", "10.1.0.2", 200))
+	if silent, _ := s.passes(11); len(silent) != 1 || silent[0] != netip.MustParseAddr("10.1.0.2") {
+		t.Errorf("%v silent, want 10.1.0.2", silent)
+	}
+	if silent, _ := s.passes(excusedFor*10 - 11); len(silent) != 0 {
+		t.Errorf("%v silent that is excused", silent)
+	}
+	if silent, _ := s.passes(1); len(silent) != 1 {
+		t.Errorf("%v silent, want 10.1.0.1: nobody is excused for longer", silent)
+	}
+	s.accepts(s.hello("MVS1", "10.1.0.1", 100))
+	s.passes(20)
+	starved = false
+	if silent, _ := s.passes(1); len(silent) != 1 {
+		t.Errorf("%v silent, want 10.1.0.1: it does not wait for a processor any more", silent)
+	}
 }
 
 func TestRosterKnowsRepetitions(t *testing.T) {

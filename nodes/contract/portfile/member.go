@@ -46,7 +46,7 @@ func (s SlotState) String() string {
 type Member struct {
 	State       SlotState
 	Incarnation uint64 // of the stack, never zero
-	PID         uint32 // of the stack's process, for people to read
+	PID         uint32 // of the stack's process, where /proc shows it
 	XCF         netip.Addr
 	Stack       string
 }

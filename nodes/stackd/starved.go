@@ -1,0 +1,48 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/plexlab-dev/plexlab/nodes/contract"
+)
+
+// excused says of a partner that is silent on XCF that it is so because it does not get a processor: its beat stands, as
+// that of a frozen one, but it would run. On a machine with too much to do it would be wrong to believe that it has failed.
+func (s *stack) excused(m contract.Member) bool {
+	if s.peers == nil {
+		return false // nothing tells
+	}
+	peers, err := s.peers()
+	if err != nil {
+		return false
+	}
+	for _, p := range peers {
+		if p.XCF == m.XCF && p.Incarnation == m.Incarnation {
+			return p.Alive && p.Beats && p.Age > stillAfter && starved(p.PID)
+		}
+	}
+	return false
+}
+
+// starved says whether a thread of the process runs or waits for a processor (state R, proc_pid_stat(5)). A process
+// that is not in /proc is not.
+func starved(pid int) bool {
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/[0-9]*/stat", pid))
+	if err != nil {
+		return false
+	}
+	for _, thread := range threads {
+		stat, err := os.ReadFile(thread)
+		if err != nil {
+			continue // it has ended
+		}
+		// The state follows the name, which may have anything in it.
+		if _, state, ok := bytes.Cut(stat[bytes.LastIndexByte(stat, ')')+1:], []byte(" ")); ok && bytes.HasPrefix(state, []byte("R")) {
+			return true
+		}
+	}
+	return false
+}
