@@ -161,8 +161,15 @@ func (b *heartbeat) beat(now time.Time) time.Time {
 func (g *Group) tick(away bool) (speak, farewell bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	silent, back := g.roster.pass(away)
-	for _, xcf := range silent {
+	back := g.roster.pass(away)
+	suspects := g.roster.suspects()
+	if len(suspects) > 0 {
+		// We may have been kept waiting since we heard.
+		g.mu.Unlock()
+		g.hearAll()
+		g.mu.Lock()
+	}
+	for _, xcf := range g.roster.condemn(suspects) {
 		if p := g.partners[xcf]; p != nil {
 			g.end(p, Silent)
 		}

@@ -232,9 +232,9 @@ func (r *roster) room() bool {
 	return true
 }
 
-// pass counts one HELLO of our own. late is by how much it is behind its time. It returns
-// who fell silent, and whether what kept us out is over.
-func (r *roster) pass(late bool) (silent []netip.Addr, back bool) {
+// pass counts one HELLO of our own. late: we were away for as long as partners wait. It returns whether what kept us
+// out is over.
+func (r *roster) pass(late bool) (back bool) {
 	r.tick++
 	if late {
 		r.wasAway()
@@ -242,16 +242,33 @@ func (r *roster) pass(late bool) (silent []netip.Addr, back bool) {
 	if r.rival == nil && r.tick-r.since > r.silence {
 		r.established, r.returned = true, false
 	}
+	if r.rival != nil && !r.superseded() && (r.rival.leaving || r.tick-r.rival.heard > r.silence) {
+		r.rival, r.since, back = nil, r.tick, true
+	}
+	return back
+}
+
+// suspects are those who have been silent for too long and are not excused. Who is not excused because its beat goes on
+// has said HELLO before it beat, which may have yet to be heard.
+func (r *roster) suspects() (suspects []netip.Addr) {
 	for xcf, c := range r.claims {
-		if since := r.tick - c.heard; !c.gone && since > r.silence && (since > excusedFor*r.silence || !r.excused(c.Member)) {
+		since := r.tick - c.heard
+		if !c.gone && since > r.silence && (since > excusedFor*r.silence || !r.excused(c.Member)) {
+			suspects = append(suspects, xcf)
+		}
+	}
+	return suspects
+}
+
+// condemn returns those of the suspects who have not been heard since: they are gone.
+func (r *roster) condemn(suspects []netip.Addr) (silent []netip.Addr) {
+	for _, xcf := range suspects {
+		if c := r.claims[xcf]; c != nil && !c.gone && r.tick-c.heard > r.silence {
 			c.gone = true
 			silent = append(silent, xcf)
 		}
 	}
-	if r.rival != nil && !r.superseded() && (r.rival.leaving || r.tick-r.rival.heard > r.silence) {
-		r.rival, r.since, back = nil, r.tick, true
-	}
-	return silent, back
+	return silent
 }
 
 // fresh says whether an address was heard within half the time of silence.

@@ -52,8 +52,8 @@ func (s *scene) refuses(h contract.Hello, why string) {
 // passes lets ticks go by and returns who fell silent, and whether we came back.
 func (s *scene) passes(ticks int) (silent []netip.Addr, back bool) {
 	for range ticks {
-		gone, in := s.pass(false)
-		silent, back = append(silent, gone...), back || in
+		back = s.pass(false) || back
+		silent = append(silent, s.condemn(s.suspects())...)
 	}
 	return silent, back
 }
@@ -80,6 +80,21 @@ func TestRosterExcuses(t *testing.T) {
 	starved = false
 	if silent, _ := s.passes(1); len(silent) != 1 {
 		t.Errorf("%v silent, want 10.1.0.1: it does not wait for a processor any more", silent)
+	}
+}
+
+// Who is heard after all is not silent.
+func TestRosterHearsSuspects(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.accepts(s.hello("MVS1", "10.1.0.1", 100))
+	s.accepts(s.hello("MVS2", "10.1.0.2", 200))
+	s.passes(10)
+	s.pass(false)
+	suspects := s.suspects()
+	s.accepts(s.hello("MVS1", "10.1.0.1", 100))
+	if silent := s.condemn(suspects); len(suspects) != 2 || len(silent) != 1 || silent[0] != netip.MustParseAddr("10.1.0.2") {
+		t.Errorf("%v of %v silent, want 10.1.0.2 of two", silent, suspects)
 	}
 }
 
@@ -160,7 +175,8 @@ func TestRosterSeesSilenceInItsOwnTime(t *testing.T) {
 		t.Error("a stack that was silent is not fresh when it is heard again")
 	}
 	// However long we were away, it is one tick.
-	if silent, _ := s.pass(true); len(silent) != 0 {
+	s.pass(true)
+	if silent := s.condemn(s.suspects()); len(silent) != 0 {
 		t.Errorf("%v silent while we were away", silent)
 	}
 }
