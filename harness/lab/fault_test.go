@@ -281,6 +281,12 @@ func TestAStackIsItsProcess(t *testing.T) {
 		}, "exit status 0"},
 	} {
 		awaitServed(t, l)
+		// Nothing that the process has left makes the kernel answer for an address.
+		left, err := l.Exec(ctx, "MVS1", lab.ExecSpec{Argv: []string{"sh", "-c", "ip addr add 44.0.0.10/32 dev lo && " +
+			"ip -6 addr add 2001:db8::10/128 dev lo && ip -6 neigh add proxy 2001:db8::10 dev xcf0"}})
+		if err != nil || !left.Success() {
+			t.Fatal(left, err)
+		}
 		// What is in the stack's namespace goes with it, whoever has started it.
 		bystander, err := l.Start(ctx, "MVS1", lab.ExecSpec{Argv: []string{"sleep", "1000"}})
 		if err != nil {
@@ -324,6 +330,11 @@ func TestAStackIsItsProcess(t *testing.T) {
 		}
 		if err := l.StartStack(ctx, "MVS1"); err != nil {
 			t.Fatalf("%s: start: %v", c.name, err)
+		}
+		forgotten, err := l.Exec(ctx, "MVS1", lab.ExecSpec{Argv: []string{"sh", "-c",
+			"! { ip addr show dev lo; ip -6 neigh show proxy; } | grep -e 44.0.0.10 -e 2001:db8::10"}})
+		if err != nil || !forgotten.Success() {
+			t.Errorf("%s: started again with addresses of the process before: %v, %v", c.name, forgotten, err)
 		}
 		again := stateOf(t, l, "MVS1")
 		if again.State != lab.StateRunning || again.Pid == before.Pid || again.Namespace != before.Namespace {

@@ -53,6 +53,52 @@ func (f *Fabric) SetLinks(nodeName string, up bool) error {
 	return errors.Join(errs...)
 }
 
+// Forget makes a node as after a start of its machine: what a process before has left of addresses is gone, those of its
+// loopback interface and those that the node answers for as the proxy (NDP). With its links up, the kernel would
+// answer for them at once.
+func (f *Fabric) Forget(nodeName string) error {
+	n, ok := f.nodes[nodeName]
+	if !ok {
+		return fmt.Errorf("node %s: %w", nodeName, ErrUnknown)
+	}
+	err := errors.Join(n.forgetAddresses(), n.forgetProxies())
+	if err != nil {
+		return fmt.Errorf("node %s: forget what was left of addresses: %w", nodeName, err)
+	}
+	return nil
+}
+
+func (n *node) forgetAddresses() error {
+	loopback, err := n.links.LinkByName("lo")
+	if err != nil {
+		return err
+	}
+	addresses, err := retry(func() ([]netlink.Addr, error) { return n.links.AddrList(loopback, netlink.FAMILY_ALL) })
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, a := range addresses {
+		if a.Scope != unix.RT_SCOPE_HOST {
+			errs = append(errs, n.links.AddrDel(loopback, &a))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (n *node) forgetProxies() error {
+	const anyLink = 0
+	proxies, err := retry(func() ([]netlink.Neigh, error) { return n.links.NeighProxyList(anyLink, netlink.FAMILY_V6) })
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, p := range proxies {
+		errs = append(errs, n.links.NeighDel(&p))
+	}
+	return errors.Join(errs...)
+}
+
 // Counters reads the counters of every link, as the node sees them, by node and link. Links
 // that an implementation has added itself are not among them.
 func (f *Fabric) Counters() (map[string]map[string]wire.Counters, error) {

@@ -203,7 +203,7 @@ func (st *stack) failure() error {
 	return withLog(fmt.Errorf("stack %s %w: %s", st.node.plan.Name, errEnded, reason), st.logPath())
 }
 
-// restart is the verb start: links up, a new process, and, once it sees the stacks that run, its
+// restart is the verb start: nothing is left of the last process, links up, a new process, and, once it sees the stacks that run, its
 // applications. Some of them it may not reach, by a fault; then twice the time after which a silent
 // member is lost is enough. Where the process does not become ready in time, it stays for
 // whoever wants to look at it.
@@ -217,7 +217,7 @@ func (st *stack) restart(ctx context.Context) error {
 	begin := time.Now()
 	fabric, name := st.node.lab.fabric, st.node.plan.Name
 	if process == nil {
-		if err := fabric.SetLinks(name, true); err != nil {
+		if err := errors.Join(fabric.Forget(name), fabric.SetLinks(name, true)); err != nil {
 			return err
 		}
 	}
