@@ -159,6 +159,15 @@ func (u *UnitTrial) Settled(p *Partner) {
 	p.ExpectMessage(peer.Of[contract.EndOfList]("END_OF_LIST", nil))
 }
 
+// EndLists ends every list that the partner was told: it holds nothing more than it has said.
+func (u *UnitTrial) EndLists(p *Partner) {
+	ginkgo.GinkgoHelper()
+	u.Settled(p)
+	for range Told[contract.VIPAList](p.Said()) {
+		p.Say(contract.EndOfList{})
+	}
+}
+
 // ExpectNoMessage watches for Quiet that no message comes that matches.
 func (p *Partner) ExpectNoMessage(match peer.Match) {
 	ginkgo.GinkgoHelper()
