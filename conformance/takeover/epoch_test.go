@@ -64,6 +64,30 @@ var _ = trial.DescribeFamilies("an ownership", func(f trial.Family) {
 			Expect(mac.String()).To(Equal(u.MAC(u.Stack)))
 		})
 
+	// Until MVS5 yields it goes on to distribute, also to MVS2, which has told by then what it holds. So MVS2 is asked
+	// again, and the first packets of such a connection are not answered with RST meanwhile (I16, I20).
+	It("is not settled before all have told what the owner before distributed until it yielded", requirements.Covers("I16", "I20"), func() {
+		u := f.Unit(trial.UnitConfig{Profile: distributes, Partners: []int{2, 5}})
+		mvs2, mvs5 := u.Join(2), u.Join(5)
+		theirs := mvs5.Claim(f.DVA1, mvs5.Epoch(f.DVA1))
+		mvs5.Say(contract.VIPAList{DVIPAs: []contract.DVIPA{backup(f, f.DVA1, theirs, 100, stacks(f, 2))}})
+		mvs2.ExpectMessage(owns(theirs, f.DVA1))
+		u.EndLists(mvs2)
+		mvs2.Passed()
+		mvs5.ExpectMessage(owns(theirs, f.DVA1))
+		mvs5.Say(contract.VIPAList{DVIPAs: []contract.DVIPA{backup(f, f.DVA1, 0, 100, nil)}}, contract.EndOfList{})
+
+		mvs2.ExpectMessage(owns(theirs, f.DVA1))
+		late := segment.NewACK(u.From(), f.At(60), 7, 9)
+		since := u.Capture.Mark()
+		u.Send(late)
+		u.ExpectArrived(late)
+		mvs2.Say(mvs2.NEWCONN(trial.Of(late)), contract.EndOfList{})
+		u.EventuallyFollows(late, mvs2)
+		Expect(u.Capture.On(u.OutsideLink).Sent().After(since).Matching(segment.Pattern{Src: late.Dst, Dst: late.Src})).
+			To(BeEmpty(), "what the client of the connection is told")
+	})
+
 	// MVS5 takes DVA1 while the stack is frozen. The kernel of the stack goes on, and the process will know
 	// of its loss only when it has read what has come meanwhile; yet from the end of its lease on, nobody
 	// on the network gets an answer from it for DVA1, and no packet is passed on (I38).

@@ -166,6 +166,7 @@ func (u *UnitTrial) EndLists(p *Partner) {
 	for range Told[contract.VIPAList](p.Said()) {
 		p.Say(contract.EndOfList{})
 	}
+	u.Settled(p)
 }
 
 // ExpectNoMessage watches for Quiet that no message comes that matches.

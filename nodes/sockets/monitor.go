@@ -23,7 +23,7 @@ type MonitorConfig struct {
 	Relevant func(netip.Addr) bool
 
 	// Check is the time between two checks that the reported listening sockets of relevant
-	// addresses still listen; 0 means 70 ms. Nothing else tells of shutdown() of a listening
+	// addresses still listen; 0 means 20 ms. Nothing else tells of shutdown() of a listening
 	// socket, nor soon of close() of one with half-open requests.
 	Check time.Duration
 	// Look is the time between two looks at all listening sockets, by which those of programs
@@ -163,7 +163,7 @@ func (c *MonitorConfig) setDefaults() {
 		field *time.Duration
 		value time.Duration
 	}{
-		{&c.Check, 70 * time.Millisecond},
+		{&c.Check, 20 * time.Millisecond},
 		{&c.Look, time.Second},
 		{&c.Sweep, 2 * time.Second},
 		{&c.Batch, 3 * time.Millisecond},

@@ -251,7 +251,7 @@ func (m *Monitor) check() {
 // look compares all listening sockets with those reported.
 func (m *Monitor) look() {
 	m.lastLook = time.Now()
-	m.nextLook = m.lastLook.Add(m.c.Look)
+	m.nextLook = m.c.Pulse.Next(m.lastLook, m.c.Look)
 	there := map[uint64]Socket{}
 	see := func(s diagSocket) {
 		there[s.cookie] = Socket{Cookie: s.cookie, Local: s.local, V6Only: s.v6Only, Device: s.device}
@@ -286,7 +286,7 @@ func (m *Monitor) sweep() {
 		}
 	})
 	now := time.Now()
-	m.nextSweep = now.Add(m.c.Sweep)
+	m.nextSweep = m.c.Pulse.Next(now, m.c.Sweep)
 	if err != nil {
 		m.c.Log.Error("no sweep of connections", "error", err)
 		return

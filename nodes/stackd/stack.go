@@ -31,8 +31,11 @@ import (
 )
 
 const (
-	// sweep is how often established connections are looked through for new ones.
-	sweep = 500 * time.Millisecond
+	// check, look and sweep are how often it is looked at listening sockets, at all of them, and at established
+	// connections for new ones. They fall together with beats.
+	check = 2 * portfile.BeatInterval
+	look  = 30 * portfile.BeatInterval
+	sweep = 15 * portfile.BeatInterval
 	// gather is how long the end of a connection waits for others to be told with: a message, and
 	// a transaction of the routing stack, cost the same for one as for hundreds.
 	gather = 50 * time.Millisecond
@@ -171,7 +174,7 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 		s.opened = append(s.opened, s.routing.Close)
 	}
 	if s.monitor, err = sockets.NewMonitor(sockets.MonitorConfig{
-		Deliver: s.noticed, Relevant: s.active.has, Sweep: sweep, Batch: gather, Pulse: s.pulse, Log: log,
+		Deliver: s.noticed, Relevant: s.active.has, Check: check, Look: look, Sweep: sweep, Batch: gather, Pulse: s.pulse, Log: log,
 	}); err != nil {
 		return nil, err
 	}
