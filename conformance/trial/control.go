@@ -84,7 +84,8 @@ func (t *Trial) FillDisk(stack string) (drain func()) {
 	resize := func(size uint64) {
 		ginkgo.GinkgoHelper()
 		_, err := t.output(t.Soon(), stack, []string{
-			"mount", "-o", fmt.Sprintf("remount,size=%d", size), strings.TrimPrefix(directory, t.Lab.RootPath()),
+			// Not with the options that it has: without root, its owner is one that cannot be set.
+			"mount", "--options-source", "disable", "-o", fmt.Sprintf("remount,nosuid,nodev,size=%d", size), strings.TrimPrefix(directory, t.Lab.RootPath()),
 		})
 		verdict.Engine(err, "set the size of %s", directory)
 	}
