@@ -9,7 +9,8 @@ import (
 // member is a living partner.
 type member struct {
 	contract.Member
-	// outside: a link of it to the outside is up.
+	// outside: its list says that a link of it to the outside is up. Before the list comes it is not known: two whose
+	// links are down would send to one another.
 	outside bool
 	// told counts the VIPALists sent to it, and ended those that it has ended with EndOfList; it
 	// answers in the order that they were sent.
@@ -74,7 +75,7 @@ func (s *Stack) memberJoined(m contract.Member) {
 	s.over(func(holder contract.Member) bool {
 		return holder.XCF == m.XCF && holder.Incarnation != m.Incarnation
 	})
-	partner := &member{Member: m, outside: m.Outside, told: 1, since: s.lists}
+	partner := &member{Member: m, told: 1, since: s.lists}
 	s.members[m.XCF] = partner
 	s.addresses, s.due = nil, true
 	s.tell(m.XCF, s.list)
