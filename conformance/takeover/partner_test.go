@@ -65,11 +65,6 @@ func owns(epoch uint64, dvipas ...netip.Addr) peer.Match {
 	})
 }
 
-// disowns matches a list in which the stack under test does not own a DVIPA.
-func disowns(dvipa netip.Addr) peer.Match {
-	return peer.Of(fmt.Sprintf("in which it does not own %s", dvipa), func(list contract.VIPAList) bool { return owned(list, dvipa) == 0 })
-}
-
 // owned is the epoch at which the sender of a list owns a DVIPA, 0 if it does not.
 func owned(list contract.VIPAList, dvipa netip.Addr) uint64 {
 	for _, entry := range list.DVIPAs {
