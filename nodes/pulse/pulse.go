@@ -7,7 +7,6 @@ package pulse
 import (
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"slices"
 	"sync"
@@ -37,7 +36,7 @@ type duty struct {
 }
 
 // never is later than any duty.
-var never = time.Unix(math.MaxInt32, 0)
+var never = time.Unix(1<<40, 0)
 
 // New begins a pulse, which Close ends.
 func New() (*Pulse, error) {
