@@ -2,6 +2,7 @@ package cf
 
 import (
 	"slices"
+	"sync"
 	"sync/atomic"
 	"unsafe"
 
@@ -153,6 +154,44 @@ func (e entry) reclaim(slot int, rest portfile.Rest) int {
 		n++
 	}
 	return n
+}
+
+// interrupted are the rests of ports that are taken by their number before they have rested. The peer of
+// the connection before may be in TIME_WAIT still when such a port is given back: the rest goes on.
+// The zero value is ready.
+type interrupted struct {
+	mu    sync.Mutex // a book outlives the entries and their locks
+	until map[uint16]portfile.Rest
+}
+
+// note is called before a port is taken.
+func (r *interrupted) note(e entry, port uint16) {
+	until := portfile.RestOf(e, port)
+	if until == 0 || until.Left(bootTime()) == 0 {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.until == nil {
+		r.until = make(map[uint16]portfile.Rest)
+	}
+	r.until[port] = until
+}
+
+// end is called when a port is given back, which is to rest as long as said. It returns until when it does:
+// without a rest of its own the one that was interrupted goes on, if that is not over.
+func (r *interrupted) end(port uint16, rest portfile.Rest) portfile.Rest {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	before, found := r.until[port]
+	if !found {
+		return rest
+	}
+	delete(r.until, port)
+	if rest == 0 && before.Left(bootTime()) > 0 {
+		return before
+	}
+	return rest
 }
 
 // idle says that nothing is lost with the entry: no port is in use, none rests.

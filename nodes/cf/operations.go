@@ -63,6 +63,9 @@ func (m *mapping) mark(ctx context.Context, dvipa netip.Addr, pool portfile.Pool
 		}
 		e := m.entry(i)
 		for _, held := range ports {
+			if slot == m.slot {
+				m.entries[i].held.interrupted.note(e, held.Port)
+			}
 			if others := e.mark(slot, held); others != nil {
 				conflicts = append(conflicts, Conflict{held.Port, m.stacks(others)})
 			}
@@ -116,6 +119,7 @@ func (f *File) Release(ctx context.Context, dvipa netip.Addr, ports []Release, u
 			if rests[port] {
 				until = portfile.RestUntil(bootTime(), m.rest)
 			}
+			until = m.entries[i].held.interrupted.end(port, until)
 			m.entry(i).free(port, m.slot, until)
 			m.entries[i].held.remove(port)
 		}
