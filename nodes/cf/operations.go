@@ -81,6 +81,27 @@ func (m *mapping) mark(ctx context.Context, dvipa netip.Addr, pool portfile.Pool
 	return conflicts, err
 }
 
+// restOn lets ports rest in a file made anew, as long as they would have in the one before. What somebody has taken
+// or lets rest already stays as it is.
+func (m *mapping) restOn(ctx context.Context, dvipa netip.Addr, pool portfile.Pool, ports map[uint16]portfile.Rest) error {
+	i, err := m.lockDVIPA(ctx, dvipa, pool, func(i int) error {
+		if err := m.prepare(i, m.slot); err != nil {
+			return err
+		}
+		e := m.entry(i)
+		for port, until := range ports {
+			if portfile.Available(e).Has(port) && portfile.RestOf(e, port) == 0 {
+				e.free(port, m.slot, until)
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		m.unlockEntry(i)
+	}
+	return err
+}
+
 // useOf is how a port is held.
 func useOf(e entry, port uint16) Use {
 	if portfile.Unique(e).Has(port) {
@@ -139,11 +160,19 @@ func (f *File) releaseUnregistered(dvipa netip.Addr, ports []Release, unused fun
 		return nil, degraded // which is over, or not yet understood
 	}
 	h := f.book.of(dvipa)
-	mine, err := ask(unused, held(ports, map[uint16]bool{}, h.has))
+	rests := map[uint16]bool{}
+	mine, err := ask(unused, held(ports, rests, h.has))
 	if err != nil {
 		return nil, err
 	}
 	for _, port := range mine {
+		var until portfile.Rest
+		if rests[port] {
+			until = portfile.RestUntil(bootTime(), f.config.Rest)
+		}
+		if until = h.interrupted.end(port, until); until != 0 {
+			f.rest(dvipa, port, until)
+		}
 		h.remove(port)
 	}
 	return mine, nil
