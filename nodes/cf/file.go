@@ -27,8 +27,7 @@ type File struct {
 	// registering is locked while what the book holds is written into a new file, so that nothing
 	// is given back meanwhile.
 	registering sync.Mutex
-	// resting are the ports that rested in the file before, or were given back to rest when there was
-	// none; guarded by registering.
+	// resting are the ports that rested in the file before, whoever gave them back; guarded by registering.
 	resting map[netip.Addr]map[uint16]portfile.Rest
 
 	mu      sync.Mutex
@@ -298,6 +297,11 @@ func (f *File) register(ctx context.Context, m *mapping) error {
 		}
 		for _, conflict := range conflicts {
 			f.config.Logger.Error("a port is held twice", "dvipa", dvipa, "port", conflict.Port, "holder", conflict.Holder)
+		}
+	}
+	for dvipa, held := range f.book.all() {
+		for port, until := range held.interrupted.left() {
+			f.rest(dvipa, port, until)
 		}
 	}
 	for dvipa, ports := range f.resting {

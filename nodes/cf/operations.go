@@ -170,9 +170,7 @@ func (f *File) releaseUnregistered(dvipa netip.Addr, ports []Release, unused fun
 		if rests[port] {
 			until = portfile.RestUntil(bootTime(), f.config.Rest)
 		}
-		if until = h.interrupted.end(port, until); until != 0 {
-			f.rest(dvipa, port, until)
-		}
+		h.interrupted.end(port, until)
 		h.remove(port)
 	}
 	return mine, nil
