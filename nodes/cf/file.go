@@ -362,7 +362,7 @@ func (f *File) reclaim(ctx context.Context, m *mapping, slot int, member portfil
 		return nil
 	}
 	if n > 0 || err == nil {
-		f.config.Logger.Info("took back the ports of a stack that is gone", "stack", member.Stack, "xcf", member.XCF, "incarnation", member.Incarnation, "ports", n)
+		f.config.Logger.Info("took back the ports of a stack that is gone", "member", member.Stack, "xcf", member.XCF, "incarnation", member.Incarnation, "ports", n)
 	}
 	return err
 }
