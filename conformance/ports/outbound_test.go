@@ -226,7 +226,7 @@ var _ = trial.DescribeFamilies("SOURCEIPA", func(f trial.Family) {
 
 var _ = trial.DescribeFamilies("a port that carried an outbound connection", func(f trial.Family) {
 	// It could meet the remains of the connection at the other end: until it has rested nobody is given
-	// it who does not name it; who names it has it at once (I22).
+	// it who does not name it; who names it has it at once, and the rest goes on afterwards (I22).
 	It("rests unless it is asked for", requirements.Covers("I22", "I29"), func() {
 		s := newOwner(f, trial.UnitConfig{
 			Profile: owner("SOURCEIPA DVA1 APPA"), ClusterPorts: topo.ClusterPorts{First: 5000, Last: 5001},
@@ -243,7 +243,7 @@ var _ = trial.DescribeFamilies("a port that carried an outbound connection", fun
 		s.program.Binds("c", first.local)
 		ports.Expect(first.local, "unique MVS1")
 		s.program.Do("close c")
-		ports.EventuallyFree(first.local)
+		ports.Eventually(first.local, "resting") // the other end remembers still
 	})
 
 	It("is given out again when it has rested", requirements.Covers("I22"), func() {

@@ -21,6 +21,7 @@ type book struct {
 // ports means that the DVIPA has an entry.
 type holding struct {
 	used, unique [portfile.Ports / 64]atomic.Uint64
+	interrupted  interrupted
 }
 
 // of returns what is held of a DVIPA, and notes that it has an entry.

@@ -104,6 +104,7 @@ func (c *fileClaim) Commit() (err error) {
 	}
 	if !c.keep {
 		err = c.m.safely(func() error {
+			c.m.entries[c.entry].held.interrupted.note(c.m.entry(c.entry), c.port)
 			c.m.entry(c.entry).take(c.port, c.m.slot, c.use)
 			return nil
 		})

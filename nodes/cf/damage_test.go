@@ -131,6 +131,64 @@ func TestALostOrDamagedFile(t *testing.T) {
 	}
 }
 
+// Peers of connections do not forget them with the file: what rested in it rests in the next one, also what
+// was given back when there was none.
+func TestRestsGoOnInAFileMadeAnew(t *testing.T) {
+	t.Parallel()
+	for name, damage := range map[string]func(t *testing.T, path string){
+		"removed": func(*testing.T, string) {},
+		"header":  func(t *testing.T, path string) { scribble(t, path, 40, 20) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := portFilePath(t)
+			one, two := open(t, config(path, 1)), open(t, config(path, 2))
+			for port := uint16(5000); port <= 5002; port++ {
+				mustBind(t, one, dvipa4, port, Unique)
+			}
+			release(t, one, dvipa4, Release{Port: 5000, Rest: true})
+			release(t, one, dvipa4, Release{Port: 5001, Rest: true})
+			mustBind(t, two, dvipa4, 5001, Unique) // has taken one again, by its number
+			before, err := os.Stat(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			damage(t, path)
+			giveBack := func() {
+				for f, r := range map[*File]Release{one: {Port: 5002, Rest: true}, two: {Port: 5001}} {
+					eventually(t, "given back", func() bool {
+						freed, err := f.Release(background, dvipa4, []Release{r}, nil)
+						return err == nil && len(freed) == 1
+					})
+				}
+			}
+			if name != "removed" {
+				eventually(t, "degraded", func() bool { return state(t, one) == Degraded && state(t, two) == Degraded })
+				giveBack()
+			}
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+			if name == "removed" {
+				giveBack() // while the next one is made, or before that is noticed
+			}
+			eventually(t, "5000, 5001 and 5002 rest in the next file", func() bool {
+				v, err := one.View(background)
+				var resting []uint16
+				for _, d := range v.DVIPAs {
+					for _, port := range d.Ports {
+						if port.Rest > DefaultRest/2 && len(port.Holders) == 0 {
+							resting = append(resting, port.Port)
+						}
+					}
+				}
+				next, missing := os.Stat(path)
+				return err == nil && missing == nil && !os.SameFile(before, next) && v.State == OK && slices.Equal(resting, []uint16{5000, 5001, 5002})
+			})
+		})
+	}
+}
+
 // A file that is removed with damage that nobody has noticed, here to its directory, is replaced as a damaged one.
 func TestAFileThatIsDamagedAndRemovedAtOnce(t *testing.T) {
 	t.Parallel()

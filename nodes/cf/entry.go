@@ -1,7 +1,9 @@
 package cf
 
 import (
+	"maps"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"unsafe"
 
@@ -153,6 +155,56 @@ func (e entry) reclaim(slot int, rest portfile.Rest) int {
 		n++
 	}
 	return n
+}
+
+// interrupted are the rests of ports that are taken by their number before they have rested, and those that
+// the loss of a file would end. The peer of the connection before may be in TIME_WAIT still: the rest goes on.
+// The zero value is ready.
+type interrupted struct {
+	mu    sync.Mutex // a book outlives the entries and their locks
+	until map[uint16]portfile.Rest
+}
+
+// note is called before a port is taken.
+func (r *interrupted) note(e entry, port uint16) {
+	until := portfile.RestOf(e, port)
+	if until == 0 || until.Left(bootTime()) == 0 {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.until == nil {
+		r.until = make(map[uint16]portfile.Rest)
+	}
+	r.until[port] = until
+}
+
+// end is called when a port is given back, which is to rest as long as said. It returns until when it does:
+// without a rest of its own the one that was interrupted goes on, if that is not over.
+func (r *interrupted) end(port uint16, rest portfile.Rest) portfile.Rest {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if before, found := r.until[port]; found && rest == 0 && before.Left(bootTime()) > 0 {
+		return before
+	}
+	if rest == 0 {
+		delete(r.until, port)
+		return 0
+	}
+	if r.until == nil {
+		r.until = make(map[uint16]portfile.Rest)
+	}
+	r.until[port] = rest
+	return rest
+}
+
+// left are the rests that are not over. Ports may be taken meanwhile.
+func (r *interrupted) left() map[uint16]portfile.Rest {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := bootTime()
+	maps.DeleteFunc(r.until, func(_ uint16, until portfile.Rest) bool { return until.Left(now) == 0 })
+	return maps.Clone(r.until)
 }
 
 // idle says that nothing is lost with the entry: no port is in use, none rests.

@@ -118,6 +118,7 @@ func TestFacilities(t *testing.T) {
 		{"claims", 2, DefaultPool, DefaultRest, claimsOfPorts},
 		{"round the pool", 1, small, DefaultRest, roundThePool},
 		{"released ports rest", 2, small, DefaultRest, releasedPortsRest},
+		{"a rest goes on after a use by number", 2, small, DefaultRest, restGoesOn},
 		{"sockets are asked for before a release", 2, small, DefaultRest, socketsAreAskedFor},
 		{"a port is not given back while it is claimed", 1, small, DefaultRest, claimedAgain},
 		{"ports in use already", 3, small, DefaultRest, inUseAlready},
@@ -208,6 +209,32 @@ func releasedPortsRest(t *testing.T, p testPlex, dvipa netip.Addr) {
 	}
 	mustBind(t, two, dvipa, 2000, Unique) // by its number
 	p.expect(t, dvipa, "2000 unique MVS2", "2001 rests", "2002 unique MVS2")
+}
+
+// Who asks for a port by its number while it rests does not end the rest: the peer of the connection
+// before may be in TIME_WAIT still when the port is given back.
+func restGoesOn(t *testing.T, p testPlex, dvipa netip.Addr) {
+	one, two := p.stacks[1], p.stacks[2]
+	for _, by := range []Facility{one, two} {
+		for _, use := range []Use{Unique, Shared} {
+			mustBind(t, one, dvipa, 2000, Unique)
+			release(t, one, dvipa, Release{Port: 2000, Rest: true})
+			p.expect(t, dvipa, "2000 rests")
+			mustBind(t, by, dvipa, 2000, use)
+			release(t, by, dvipa, Release{Port: 2000})
+			p.expect(t, dvipa, "2000 rests")
+			if _, err := p.stacks[2].Mark(t.Context(), dvipa, xcf(2), []Held{{2000, use}}); err != nil {
+				t.Error(err)
+			}
+			release(t, two, dvipa, Release{Port: 2000})
+			p.expect(t, dvipa, "2000 rests")
+		}
+	}
+	mustBind(t, two, dvipa, 2001, Unique)
+	mustBind(t, two, dvipa, 2002, Unique)
+	if _, err := bind(two, dvipa, 0, Unique); !errors.As(err, new(*ExhaustedError)) {
+		t.Errorf("the only port that is left rests: %v", err)
+	}
 }
 
 func socketsAreAskedFor(t *testing.T, p testPlex, dvipa netip.Addr) {

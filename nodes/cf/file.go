@@ -27,6 +27,8 @@ type File struct {
 	// registering is locked while what the book holds is written into a new file, so that nothing
 	// is given back meanwhile.
 	registering sync.Mutex
+	// resting are the ports that rested in the file before, whoever gave them back; guarded by registering.
+	resting map[netip.Addr]map[uint16]portfile.Rest
 
 	mu      sync.Mutex
 	problem error // why it is degraded
@@ -180,10 +182,18 @@ func (f *File) read() {
 		return
 	}
 	// Where the removed file is damaged as well, what this stack knows itself has to do.
+	now, longest := bootTime(), portfile.RestUntil(bootTime(), f.config.Rest)
 	err := f.old.safely(func() error {
 		for i := range f.old.entries {
 			record, live, err := f.old.record(i)
 			f.damaged = f.damaged || err != nil
+			if err == nil && live {
+				for _, use := range portfile.InUse(f.old.entry(i), now) {
+					if len(use.Slots) == 0 && use.Rest > 0 && use.Rest <= longest.Left(now) {
+						f.rest(record.DVIPA, use.Port, portfile.RestOf(f.old.entry(i), use.Port))
+					}
+				}
+			}
 			if err != nil || !live || !portfile.Prepared(f.old.entry(i), f.old.slot) || f.old.entries[i].stale.Load() {
 				continue
 			}
@@ -198,6 +208,17 @@ func (f *File) read() {
 	f.mu.Lock()
 	f.unread = false
 	f.mu.Unlock()
+}
+
+// rest keeps in mind that a port rests in the next file. The caller has registering locked.
+func (f *File) rest(dvipa netip.Addr, port uint16, until portfile.Rest) {
+	if f.resting == nil {
+		f.resting = make(map[netip.Addr]map[uint16]portfile.Rest)
+	}
+	if f.resting[dvipa] == nil {
+		f.resting[dvipa] = make(map[uint16]portfile.Rest)
+	}
+	f.resting[dvipa][port] = until
 }
 
 func (f *File) isUnread() bool {
@@ -278,6 +299,17 @@ func (f *File) register(ctx context.Context, m *mapping) error {
 			f.config.Logger.Error("a port is held twice", "dvipa", dvipa, "port", conflict.Port, "holder", conflict.Holder)
 		}
 	}
+	for dvipa, held := range f.book.all() {
+		for port, until := range held.interrupted.left() {
+			f.rest(dvipa, port, until)
+		}
+	}
+	for dvipa, ports := range f.resting {
+		if err := m.restOn(ctx, dvipa, f.pool(), ports); err != nil {
+			return err
+		}
+	}
+	clear(f.resting)
 	if err := m.leftOver(ctx); err != nil && !errors.As(err, new(*BusyError)) {
 		return err
 	}
@@ -330,7 +362,7 @@ func (f *File) reclaim(ctx context.Context, m *mapping, slot int, member portfil
 		return nil
 	}
 	if n > 0 || err == nil {
-		f.config.Logger.Info("took back the ports of a stack that is gone", "stack", member.Stack, "xcf", member.XCF, "incarnation", member.Incarnation, "ports", n)
+		f.config.Logger.Info("took back the ports of a stack that is gone", "member", member.Stack, "xcf", member.XCF, "incarnation", member.Incarnation, "ports", n)
 	}
 	return err
 }

@@ -63,6 +63,9 @@ func (m *mapping) mark(ctx context.Context, dvipa netip.Addr, pool portfile.Pool
 		}
 		e := m.entry(i)
 		for _, held := range ports {
+			if slot == m.slot {
+				m.entries[i].held.interrupted.note(e, held.Port)
+			}
 			if others := e.mark(slot, held); others != nil {
 				conflicts = append(conflicts, Conflict{held.Port, m.stacks(others)})
 			}
@@ -76,6 +79,27 @@ func (m *mapping) mark(ctx context.Context, dvipa netip.Addr, pool portfile.Pool
 		m.unlockEntry(i)
 	}
 	return conflicts, err
+}
+
+// restOn lets ports rest in a file made anew, as long as they would have in the one before. What somebody has taken
+// or lets rest already stays as it is.
+func (m *mapping) restOn(ctx context.Context, dvipa netip.Addr, pool portfile.Pool, ports map[uint16]portfile.Rest) error {
+	i, err := m.lockDVIPA(ctx, dvipa, pool, func(i int) error {
+		if err := m.prepare(i, m.slot); err != nil {
+			return err
+		}
+		e := m.entry(i)
+		for port, until := range ports {
+			if portfile.Available(e).Has(port) && portfile.RestOf(e, port) == 0 {
+				e.free(port, m.slot, until)
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		m.unlockEntry(i)
+	}
+	return err
 }
 
 // useOf is how a port is held.
@@ -116,6 +140,7 @@ func (f *File) Release(ctx context.Context, dvipa netip.Addr, ports []Release, u
 			if rests[port] {
 				until = portfile.RestUntil(bootTime(), m.rest)
 			}
+			until = m.entries[i].held.interrupted.end(port, until)
 			m.entry(i).free(port, m.slot, until)
 			m.entries[i].held.remove(port)
 		}
@@ -135,11 +160,17 @@ func (f *File) releaseUnregistered(dvipa netip.Addr, ports []Release, unused fun
 		return nil, degraded // which is over, or not yet understood
 	}
 	h := f.book.of(dvipa)
-	mine, err := ask(unused, held(ports, map[uint16]bool{}, h.has))
+	rests := map[uint16]bool{}
+	mine, err := ask(unused, held(ports, rests, h.has))
 	if err != nil {
 		return nil, err
 	}
 	for _, port := range mine {
+		var until portfile.Rest
+		if rests[port] {
+			until = portfile.RestUntil(bootTime(), f.config.Rest)
+		}
+		h.interrupted.end(port, until)
 		h.remove(port)
 	}
 	return mine, nil

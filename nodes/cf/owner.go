@@ -17,7 +17,7 @@ func (d *Distributor) Joined(m contract.Member) {
 	}
 	slot := slices.Index(d.slots[:], false)
 	if slot < 0 {
-		d.config.Logger.Error("a stack gets no ports: the plex has too many", "stack", m.Stack, "most", len(d.slots))
+		d.config.Logger.Error("a stack gets no ports: the plex has too many", "member", m.Stack, "most", len(d.slots))
 		return
 	}
 	d.slots[slot] = true
@@ -49,7 +49,7 @@ func (d *Distributor) lose(p *partner) {
 		if s.table != nil {
 			delete(s.table.told, p.XCF)
 			if n := s.table.reclaim(p.slot, d.restIf(true)); n > 0 {
-				d.config.Logger.Info("took back the ports of a stack", "stack", p.Stack, "dvipa", s.dvipa, "ports", n)
+				d.config.Logger.Info("took back the ports of a stack", "member", p.Stack, "dvipa", s.dvipa, "ports", n)
 			}
 			d.nudge(s)
 		}

@@ -24,6 +24,8 @@ type table struct {
 	tenants map[int]*tenant // the other stacks that have ports, by slot
 	// told are the stacks, by XCF address, that have told what they hold since they joined.
 	told map[netip.Addr]bool
+
+	interrupted interrupted
 }
 
 // A tenant is what an owner notes besides the entry of what another stack holds.
@@ -77,6 +79,7 @@ func (t *table) claim(slot int, port uint16, use Use) (granted uint16, holders [
 		return 0, slices.DeleteFunc(v.holders, func(holder int) bool { return holder == slot })
 	case kept:
 	default:
+		t.interrupted.note(t.entry, port)
 		t.entry.take(port, slot, use)
 	}
 	return port, nil
@@ -111,6 +114,7 @@ func (t *table) mark(slot int, ports []Held, list uint64) map[uint16][]int {
 	t.prepare(slot)
 	conflicts := make(map[uint16][]int)
 	for _, held := range ports {
+		t.interrupted.note(t.entry, held.Port)
 		if others := t.entry.mark(slot, held); len(others) > 0 {
 			conflicts[held.Port] = others
 		}
@@ -129,7 +133,7 @@ func (t *table) free(slot int, port uint16, rest portfile.Rest) {
 		return
 	}
 	t.prepare(slot)
-	t.entry.free(port, slot, rest)
+	t.entry.free(port, slot, t.interrupted.end(port, rest))
 	if tenant := t.tenants[slot]; tenant != nil {
 		delete(tenant.since, port)
 		if id, known := tenant.ids[port]; known {

@@ -142,6 +142,24 @@ func TestCleanPorts(t *testing.T) {
 	}
 }
 
+// What cannot be read is not called clean.
+func TestDegradedPorts(t *testing.T) {
+	report, _ := netstat.ByName("ports")
+	one := []control.DVIPAPorts{{DVIPA: netip.MustParseAddr("44.0.1.1"), State: control.PortsDegraded, Problem: "no owner"}}
+	for name, ports := range map[string]control.Ports{
+		"the file":  {State: control.PortsDegraded, Problem: "cut short"},
+		"one DVIPA": {State: control.PortsOK, DVIPAs: one},
+	} {
+		var got bytes.Buffer
+		if err := report.Write(&got, "MVS1", ports); err != nil {
+			t.Fatal(err)
+		}
+		if s := got.String(); strings.Contains(s, "clean") || !strings.Contains(s, "audit: not of what is degraded") {
+			t.Errorf("%s: %q", name, s)
+		}
+	}
+}
+
 func TestEmptyTableSaysSo(t *testing.T) {
 	report, _ := netstat.ByName("vdpt")
 	var got bytes.Buffer

@@ -38,7 +38,12 @@ var ports = of("ports", "cluster-wide ports",
 		for _, f := range body.Findings {
 			l.notes = append(l.notes, fmt.Sprintf("AUDIT %s port %d: %s (%s)", f.DVIPA, f.Port, f.Text, f.Kind))
 		}
-		if len(body.Findings) == 0 {
+		degraded := body.State == control.PortsDegraded ||
+			slices.ContainsFunc(body.DVIPAs, func(d control.DVIPAPorts) bool { return d.State == control.PortsDegraded })
+		switch {
+		case degraded:
+			l.notes = append(l.notes, "audit: not of what is degraded")
+		case len(body.Findings) == 0:
 			l.notes = append(l.notes, "audit: clean")
 		}
 		return l
