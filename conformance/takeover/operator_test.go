@@ -92,23 +92,37 @@ var _ = trial.DescribeFamilies("an operator", func(f trial.Family) {
 			expectAlive(s, held)
 		})
 
-	// A target that left gets nothing new; what it has drains, as long as it lives.
-	It("takes a target out of the group, which drains, and brings it back",
-		requirements.Covers("T52"), func() {
-			s := f.System("figure9-outside.yaml", nil)
-			s.EventuallyTargets("MVS1", service, "MVS1", "MVS2", "MVS4")
-			conn := s.HoldOne("MVS1", service, "MVS2")
-			s.Vary("MVS2", control.VaryLeaveGroup, control.VaryTarget{})
-			s.EventuallyWithout("MVS1", "MVS2")
-			s.EventuallyTargets("MVS1", service, "MVS1", "MVS4")
-			Expect(s.Answers(service, 4)).To(Equal(map[string]int{"MVS1": 2, "MVS4": 2}))
-			s.ExpectAlive(conn)
+	// A target that left gets nothing new; what it has drains, as long as it lives, also where its answers leave by a
+	// routing stack.
+	DescribeTable("takes a target out of the group, which drains, and brings it back", func(file string) {
+		s := f.System(file, nil)
+		s.EventuallyTargets("MVS1", service, "MVS1", "MVS2", "MVS4")
+		conn := s.HoldOne("MVS1", service, "MVS2")
+		s.Vary("MVS2", control.VaryLeaveGroup, control.VaryTarget{})
+		s.EventuallyWithout("MVS1", "MVS2")
+		s.EventuallyTargets("MVS1", service, "MVS1", "MVS4")
+		Expect(s.Answers(service, 4)).To(Equal(map[string]int{"MVS1": 2, "MVS4": 2}))
+		s.ExpectAlive(conn)
 
-			s.Vary("MVS2", control.VaryJoinGroup, control.VaryTarget{})
-			s.EventuallyTargets("MVS1", service, "MVS1", "MVS2", "MVS4")
-			Expect(whoAnswered(s.Answers(service, 6))).To(Equal([]string{"MVS1", "MVS2", "MVS4"}))
-			s.ExpectAlive(conn)
-		})
+		s.Vary("MVS2", control.VaryJoinGroup, control.VaryTarget{})
+		s.EventuallyTargets("MVS1", service, "MVS1", "MVS2", "MVS4")
+		Expect(whoAnswered(s.Answers(service, 6))).To(Equal([]string{"MVS1", "MVS2", "MVS4"}))
+		s.ExpectAlive(conn)
+	},
+		Entry("with a link to the outside", requirements.Covers("T52"), "figure9-outside.yaml"),
+		Entry("without", requirements.Covers("T52"), "figure9.yaml"),
+	)
+
+	// The backup has its own VIPADISTribute: it keeps no list (135), and the mask all the same.
+	It("has a DVIPA that nobody had taken by the first one that it is reactivated on", requirements.Covers("T51"), func() {
+		s := f.System("figure9.yaml", nil)
+		s.EventuallyTargets("MVS1", service, "MVS1", "MVS2", "MVS4")
+		s.Vary("MVS5", control.VaryDeactivate, control.VaryTarget{DVIPA: f.DVA1})
+		s.Vary("MVS1", control.VaryDeactivate, control.VaryTarget{DVIPA: f.DVA1})
+		s.EventuallyTellsOwner("MVS5", f.DVA1, "")
+		s.Vary("MVS5", control.VaryReactivate, control.VaryTarget{DVIPA: f.DVA1})
+		s.EventuallyTargets("MVS5", service, "MVS2", "MVS4")
+	})
 })
 
 // whoAnswered are the stacks that answered at all.

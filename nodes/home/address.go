@@ -43,13 +43,15 @@ const (
 
 // awaitLocal waits until packets to an address of IPv6 are delivered here. The kernel puts the address
 // there at once, but its route in a worker (addrconf_dad_work, net/ipv6/addrconf.c); a packet in between
-// would be answered with "unreachable".
+// would be answered with "unreachable". What this stack sends to the address may go to another that owns it, still;
+// the question is of a packet that comes.
 func (h *Home) awaitLocal(dvipa netip.Addr) error {
 	if dvipa.Is4() {
 		return nil
 	}
+	coming := &netlink.RouteGetOptions{IifIndex: h.xcf.Attrs().Index}
 	for deadline := time.Now().Add(localPatience); ; time.Sleep(localPoll) {
-		routes, err := h.nl.RouteGet(dvipa.AsSlice())
+		routes, err := h.nl.RouteGetWithOptions(dvipa.AsSlice(), coming)
 		if err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL {
 			return nil
 		}

@@ -61,6 +61,12 @@ func TestOwners(t *testing.T) {
 		t.Errorf("a packet that comes for the DVIPA goes on by %v, want it to stay", coming[0])
 	}
 
+	// A stack that takes over what another owns meanwhile has its address, before anything that it sends there stays.
+	taken := netip.MustParseAddr("2001:db8::101")
+	must(t, h.SetOwners(map[netip.Addr]netip.Addr{taken: netip.MustParseAddr("10.1.0.3")}))
+	must(t, h.Activate(taken))
+	must(t, h.Deactivate(taken))
+
 	// An earlier process may have left all of it.
 	again := stack.open()
 	must(t, again.Activate(four))

@@ -51,8 +51,8 @@ type Daemon struct {
 
 // Open starts BIRD in the network namespace of the calling thread and returns when its neighbours do not take it
 // for an earlier process any more, so that what is advertised stays: with OSPF after twice Config.Hello where none is heard
-// and twice Config.Dead at most, with RIP after six times Config.BFD at most. What an earlier process left in Config.Dir goes. For the privileges
-// see the package. A configuration that BIRD does not take is told in its own words.
+// and twice Config.Dead and 5 seconds at most, with RIP after six times Config.BFD at most. What an earlier process left in
+// Config.Dir goes. For the privileges see the package. A configuration that BIRD does not take is told in its own words.
 func Open(c Config) (_ *Daemon, err error) {
 	defer func() {
 		if err != nil {

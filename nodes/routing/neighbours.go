@@ -12,6 +12,9 @@ const (
 	heardWithin = 2
 	// adjacentWithin is the time, in Config.Dead, within which those that were heard are adjacent.
 	adjacentWithin = 2
+	// againAfter is the time until a router of OSPF tells anew what links it has (MinLSInterval, RFC 2328 appendix B): after an
+	// adjacency, that it is one.
+	againAfter = 5 * time.Second
 	// forgottenWithin is the time, in Config.BFD, after which a neighbour has lost the session with a process that
 	// ended: five missing packets, and one for its being late.
 	forgottenWithin = 6
@@ -20,9 +23,9 @@ const (
 )
 
 // awaitNeighbours waits until the neighbours take this daemon for another than the one before. One of OSPF has no way
-// here before it has exchanged the whole database; one of RIP believes what it is told at once, and forgets it again when
-// the BFD session with a process runs out that was killed shortly before. Until then the DVIPAs had better stay
-// where they are. It waits neither for what is not heard nor for ever. An error is the end of BIRD.
+// here before both have told of the link between them, which can be seconds after they have exchanged the whole
+// database; one of RIP believes what it is told at once, and forgets it again when the BFD session with a process runs
+// out that was killed shortly before. Until then the DVIPAs had better stay where they are. It waits neither for what is not heard nor for ever. An error is the end of BIRD.
 func (d *Daemon) awaitNeighbours() error {
 	begin := time.Now()
 	tick := time.NewTicker(neighbourPoll)
@@ -45,21 +48,29 @@ func (d *Daemon) known(took time.Duration) bool {
 		sessions := d.states("show bfd sessions")
 		return took >= forgottenWithin*d.config.BFD || len(sessions) > 0 && !slices.Contains(sessions, "Down")
 	}
-	heard, adjacent := false, true
+	heard, linked := false, true
 	for _, c := range d.channels(nil) {
-		states := d.states("show ospf neighbors ospf_" + c.Net)
-		heard = heard || len(states) > 0
-		// With other stacks there is no adjacency: none of them is elected.
-		adjacent = adjacent && slices.ContainsFunc(states, func(state string) bool { return strings.HasPrefix(state, "Full/") })
+		heard = heard || len(d.states("show ospf neighbors ospf_"+c.Net)) > 0
+		linked = linked && d.linked(c)
 	}
-	if adjacent {
+	if linked {
 		return true
 	}
-	late := took >= adjacentWithin*d.config.Dead || !heard && took >= heardWithin*d.config.Hello
+	late := took >= adjacentWithin*d.config.Dead+againAfter || !heard && took >= heardWithin*d.config.Hello
 	if late {
-		d.config.Log.Warn("no router is adjacent yet", "after", took.Round(time.Millisecond), "neighbours", heard)
+		d.config.Log.Warn("no router has a way here yet", "after", took.Round(time.Millisecond), "neighbours", heard)
 	}
 	return late
+}
+
+// linked says whether OSPF has found a way from this daemon to another router. It takes none that is not told of from both ends,
+// so that the other has one back.
+func (d *Daemon) linked(c channel) bool {
+	rows, err := ask(d.config.controlPath(), "show ospf state ospf_"+c.Net, answerLimit)
+	return err == nil && slices.ContainsFunc(rows, func(row string) bool {
+		words := strings.Fields(row)
+		return len(words) == 2 && words[0] == "distance" && words[1] != "0"
+	})
 }
 
 // states are those of a table that BIRD prints, with a neighbour's address or router ID in the first column; none if

@@ -20,7 +20,12 @@ func (d *Daemon) die(t *testing.T) {
 	})
 }
 
-// A stack that fails and comes back before its neighbours have noticed: what it advertises once Open has returned stays.
+// toldWithin bounds the time until a router that has a way to a stack follows what that advertises: BIRD's OSPF acts once a second
+// at each end, its RIP by updates each Config.Hello.
+const toldWithin = 3 * time.Second
+
+// A stack that fails and comes back before its neighbours have noticed: what it advertises once Open has returned is followed
+// at once, and stays.
 func TestWhatIsAdvertisedAfterARestartStays(t *testing.T) {
 	for _, p := range []Protocol{OSPF, RIP} {
 		t.Run(string(p), func(t *testing.T) {
@@ -42,7 +47,7 @@ func TestWhatIsAdvertisedAfterARestartStays(t *testing.T) {
 			after := stack.open(p)
 			other := netip.MustParsePrefix("198.51.100.11/32")
 			after.Advertise(other, 2)
-			t.Logf("after the restart: %v", router.awaitWays(&stack, converged, other))
+			t.Logf("after the restart: %v", router.awaitWays(&stack, toldWithin, other))
 			// The session of the router with the daemon before has run out by then, and a further update was due.
 			throughout(t, 5*after.config.BFD+after.config.Dead, "the route", func() error {
 				_, err := router.way(other)

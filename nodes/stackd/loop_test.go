@@ -194,7 +194,8 @@ func TestAnOwnerIsToldOfPortsBeforeTheEndOfItsList(t *testing.T) {
 	if err := l.do(vipa.MessageReceived{From: self, Message: list}, time.Second); err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"follow", "send END_OF_LIST"}; !cmp.Equal(want, r.done) {
+	// What is committed is the way out, which the list tells of.
+	if want := []string{"follow", "commit", "send END_OF_LIST"}; !cmp.Equal(want, r.done) {
 		t.Errorf("edges (-want +got):\n%s", cmp.Diff(want, r.done))
 	}
 }

@@ -129,7 +129,7 @@ func (s *Stack) status(d *dvipa) DVIPAStatus {
 		st.Status = StatusActive
 	case d.active:
 		st.Status = StatusTarget
-	case d.rank > 0:
+	case d.rank > 0 && !d.deactivated:
 		st.Status = StatusBackup
 	}
 	return st

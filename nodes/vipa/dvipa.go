@@ -38,6 +38,9 @@ type dvipa struct {
 	listed *listed
 	// kept is the list a backup keeps for takeover (block 134).
 	kept *contract.DVIPA
+	// unowned is what a backup that keeps no list (135) was told last of a DVIPA that nobody could take over: its mask
+	// stands nowhere else.
+	unowned *contract.DVIPA
 	// routing is set while this stack is the routing stack.
 	routing *routing
 
@@ -152,6 +155,9 @@ func (d *dvipa) ownedAs() contract.DVIPA {
 		heard = &d.listed.entry
 	}
 	if heard == nil {
+		heard = d.unowned
+	}
+	if heard == nil {
 		return contract.DVIPA{}
 	}
 	entry.Prefix = heard.Prefix
@@ -160,6 +166,14 @@ func (d *dvipa) ownedAs() contract.DVIPA {
 		entry.Distribution = heard.Distribution
 	}
 	return entry
+}
+
+// forget drops what its owner told of a DVIPA that nobody is left to take over.
+func (d *dvipa) forget() {
+	if d.rank > 0 {
+		d.unowned = &d.listed.entry
+	}
+	d.listed = nil
 }
 
 // inForce is the distribution that the owner told of, or else that of the own definitions.

@@ -97,6 +97,9 @@ func (s *Stack) define(def Definition) {
 		if d.define == nil && d.rank == 0 {
 			d.deactivated = false
 		}
+		if d.rank == 0 {
+			d.unowned = nil
+		}
 		if d.define == nil && d.binding == nil {
 			d.fresh = false
 		}

@@ -105,7 +105,7 @@ func (s *Stack) candidate(d *dvipa, from contract.Member, e contract.DVIPA, held
 	if d.listed != nil && d.listed.owner == from {
 		before = d.listed.services
 	}
-	d.listed = &listed{owner: from, entry: e}
+	d.listed, d.unowned = &listed{owner: from, entry: e}, nil
 	s.follow(d)
 	if s.epochs[d.address].epoch < e.Epoch {
 		d.leased = false // whoever took it has seen to that
@@ -199,7 +199,7 @@ func (s *Stack) unlisted(from contract.Member, owned map[netip.Addr]bool, connec
 			d.listed.ended = true
 			continue
 		}
-		d.listed = nil
+		d.forget()
 		s.follow(d)
 		d.held = set(connections[address])
 		s.settle(d)

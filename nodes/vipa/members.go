@@ -155,8 +155,12 @@ func (s *Stack) broadcast(list contract.VIPAList) {
 }
 
 // chooseWayOut: the replies of a stack without a link to the outside, or with none that is up, leave through a living
-// stack that has one, the one with the lowest XCF address (T9).
+// stack that has one, the one with the lowest XCF address (T9). A stack that has left its group hears of nobody, and what its
+// connections say while they drain goes on by the way out that it had.
 func (s *Stack) chooseWayOut() {
+	if s.left && !s.outside {
+		return
+	}
 	var via netip.Addr
 	for xcf, m := range s.members {
 		if !s.outside && m.outside && (!via.IsValid() || xcf.Less(via)) {

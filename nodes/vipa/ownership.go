@@ -56,7 +56,7 @@ func (s *Stack) reconsider() {
 		}
 		s.answerBinds(d)
 		if d.listed != nil && d.listed.ended && !s.contended(d) {
-			d.listed = nil // nobody is left to take it over
+			d.forget()
 			s.settle(d)
 		}
 	}

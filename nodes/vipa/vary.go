@@ -111,6 +111,7 @@ func (s *Stack) varyGroup(leave bool) string {
 	}
 	// The targets of this stack leave distribution before it gives up what it owns.
 	s.requiet()
+	s.chooseWayOut()
 	s.initialize(nil, nil)
 	return ""
 }
