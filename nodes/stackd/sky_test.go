@@ -21,6 +21,8 @@ func TestCauseOf(t *testing.T) {
 		change(&p)
 		return p
 	}
+	busy := startShell(t, "while :; do :; done").Process.Pid
+	becomesStarved(t, "busy", busy, true)
 	for _, c := range []struct {
 		what  string
 		peer  cf.Peer
@@ -32,6 +34,8 @@ func TestCauseOf(t *testing.T) {
 		{"another incarnation runs", but(func(p *cf.Peer) { p.Incarnation++ }), true, 0, vipa.Ended},
 		{"it tells nothing", but(func(p *cf.Peer) { p.Beats = false }), true, 0, vipa.Silent},
 		{"its beat stands", but(func(p *cf.Peer) { p.Age = stillAfter + 1 }), true, 0, vipa.Frozen},
+		{"it waits for a processor", but(func(p *cf.Peer) { p.Age, p.PID = stillAfter+1, busy }), true, 0, vipa.Silent},
+		{"it does nothing else", but(func(p *cf.Peer) { p.Age, p.PID = starvedFor+1, busy }), true, 0, vipa.Frozen},
 		{"it sees nobody", runs, true, 0, vipa.CutOff},
 		{"nor does this one", runs, false, 0, vipa.Silent},
 		{"it has begun to see others", but(func(p *cf.Peer) { p.Sees = 2 }), true, 0, vipa.Silent},

@@ -5,9 +5,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/plexlab-dev/plexlab/nodes/contract"
 )
+
+// starvedFor is how old the last beat of a stack may be that waits for a processor, until it counts as frozen.
+const starvedFor = 500 * time.Millisecond
 
 // excused says of a partner that is silent on XCF that it is so because it does not get a processor: its beat stands, as
 // that of a frozen one, but it would run. On a machine with too much to do it would be wrong to believe that it has failed.

@@ -343,6 +343,8 @@ func (s sky) causeOf(lost *lostStack, now time.Time) vipa.Cause {
 		return vipa.Ended
 	case !peer.Beats:
 		return vipa.Silent
+	case !runs(peer) && peer.Age <= starvedFor && starved(peer.PID):
+		return vipa.Silent // it wants to run
 	case !runs(peer):
 		return vipa.Frozen
 	case lost.sight.settled(peer.Sees > 0, now):
