@@ -56,6 +56,7 @@ var _ = trial.DescribeFamilies("a message to the distributing processor", func(f
 			unique := mvs3.SRVSTAT(f.At(49200), true)
 			unique.Unique = true
 			mvs2.Say(mvs2.SRVSTAT(web, true))
+			u.EventuallyForwarded(web, mvs2)
 			mvs3.Say(unique)
 			syn := u.EventuallyForwarded(unique.Service, mvs3)
 			u.ExpectForwarded(segment.NewACK(syn.Src, syn.Dst, syn.Next(), 1), mvs3)
