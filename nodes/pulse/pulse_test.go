@@ -86,10 +86,14 @@ func TestAResetInItsOwnTurn(t *testing.T) {
 	p := newPulse(t)
 	timer := p.Timer()
 	within(t, timer.C)
-	p.Add(func(now time.Time) time.Time {
-		timer.Reset(now)
-		return p.Next(now, time.Millisecond)
-	})
+	p.mu.Lock()
+	fire := timer.d.do
+	timer.d.do = func(now time.Time) time.Time {
+		timer.Reset(now.Add(time.Millisecond))
+		return fire(now)
+	}
+	p.mu.Unlock()
+	timer.Reset(time.Now())
 	for range 10 {
 		within(t, timer.C)
 	}

@@ -187,6 +187,19 @@ func TestADepartedStackIsNotCutOff(t *testing.T) {
 	})
 }
 
+// With a port file a stack that was stopped has the epochs beside it, and goes on to look at the others only when
+// something happens.
+func TestAStackThatWasStoppedComesToRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newScene(t, true, 2, 3)
+		<-time.After(2 * stoppedAfter)
+		s.passes(2 * openFor)
+		if next := s.look(); next < time.Minute {
+			t.Errorf("looks again after %v, though nothing happens", next)
+		}
+	})
+}
+
 // Once somebody is heard again, what was known of others behind the cut does not hold.
 func TestSightIsToldAnew(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
