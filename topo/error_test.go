@@ -68,10 +68,10 @@ func TestErrors(t *testing.T) {
 		{"kind of value", "hello_ms: 20", "hello_ms: fast", `41:20: found text, expected a whole number for hello_ms`},
 		{"nothing", "plex: PLEX", "plex:", `1:6: found nothing, expected text for plex`},
 		{"list for text", "command: [server, \"{{.Dir}}/conf\"]", "command: server", `38:14: found text, expected a list for command`},
-		{"element", "on: [MVS1, MVS2]", "on: [MVS1, 2]", `37:16: found a number, expected text`},
+		{"element", "on: [MVS1, MVS2]", "on: [MVS1, 2]", `37:16: found a whole number, expected text`},
 		{"unknown verb", "verb: kill", "verb: melt", `43:26: found "melt", expected one of kill freeze thaw start link-down link-up drop partition heal`},
 		{"several", "xcf: true", "xcf: 1\n    colour: red",
-			"8:10: found a number, expected true or false for xcf\n9:5: found the key \"colour\", expected one of mtu, name, subnet, xcf"},
+			"8:10: found a whole number, expected true or false for xcf\n9:5: found the key \"colour\", expected one of mtu, name, subnet, xcf"},
 
 		// YAML.
 		{"syntax", "on: [MVS1, MVS2]", "on: [MVS1, MVS2", `38:5: ',' or ']' must be specified`},

@@ -78,8 +78,8 @@ func TestSchemaAcceptsFixtures(t *testing.T) {
 		if err := yaml.Unmarshal(text, &value); err != nil {
 			t.Fatal(err)
 		}
-		if err := schema.Validate(value); err != nil {
-			t.Errorf("%s: %v", file, err)
+		if found := schema.Validate(value); !found.IsValid() {
+			t.Errorf("%s: %v", file, found.DetailedErrors())
 		}
 	}
 }
@@ -94,7 +94,7 @@ func TestSchemaRejects(t *testing.T) {
 		if err := yaml.Unmarshal([]byte(text), &value); err != nil {
 			t.Fatal(err)
 		}
-		if schema.Validate(value) == nil {
+		if schema.Validate(value).IsValid() {
 			t.Errorf("accepts %s", text)
 		}
 	}

@@ -42,6 +42,7 @@ var _ = trial.DescribeFamilies("an ownership", func(f trial.Family) {
 			held, unheard := segment.NewACK(u.From(), f.At(60), 7, 9), segment.NewACK(u.From(), f.At(60), 7, 9)
 			mvs2.Say(mvs2.NEWCONN(trial.Of(held)), mvs2.SRVSTAT(f.At(60), true), contract.EndOfList{})
 			u.EventuallyFollows(held, mvs2)
+			u.EventuallyForwarded(f.At(60), mvs2)
 			u.Settled(mvs5)
 			u.EndLists(mvs2) // which may have been asked again when MVS5 yielded
 

@@ -97,13 +97,16 @@ func implementation() *impl.Manifest {
 	return manifest
 }
 
+// fewPackets is the ring, in bytes, of a capture that is not busy: 0.2 s in which its reader need not run.
+const fewPackets = 6 << 20
+
 // watch starts the capture.
 func (t *Trial) watch(filter []unix.SockFilter) {
 	ginkgo.GinkgoHelper()
 	var sources []capture.Source
-	var late time.Duration
+	late, ring := time.Duration(0), fewPackets
 	if len(filter) > 0 {
-		late = busyLate
+		late, ring = busyLate, 0
 	}
 	for _, node := range t.Plan.Nodes {
 		for _, link := range node.Links {
@@ -113,7 +116,7 @@ func (t *Trial) watch(filter []unix.SockFilter) {
 			socket, err := t.Lab.Packet(t.ctx, node.Name, link.Name)
 			verdict.Engine(err, "open packet socket on %s/%s", node.Name, link.Name)
 			verdict.Engine(attach(socket, filter), "filter what is recorded on %s/%s", node.Name, link.Name)
-			sources = append(sources, capture.Source{Name: node.Name + "/" + link.Name, Socket: socket, Late: late})
+			sources = append(sources, capture.Source{Name: node.Name + "/" + link.Name, Socket: socket, Late: late, Ring: ring})
 		}
 	}
 	var err error

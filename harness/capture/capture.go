@@ -29,10 +29,13 @@ type Source struct {
 	// Snap is how many bytes of each frame are kept, at least 128, for runs of which only the
 	// headers matter; zero keeps all.
 	Snap int
-	// Late is the most that a packet is recorded late, in whole milliseconds; zero is 4 ms. The
-	// reader may be kept from running for 128 times as long, as far as 16 MiB hold what passes:
-	// a run of many packets on a busy machine wants more.
+	// Late is the most that a packet is recorded late, in whole milliseconds; zero is 4 ms.
 	Late time.Duration
+	// Ring is the memory for packets that the reader has not seen yet, in bytes, rounded up to
+	// blocks of 128 KiB; zero is 16 MiB. The reader may be kept from running for as many times Late
+	// as the ring has blocks, as far as they hold what passes: a run of many packets on a busy machine
+	// wants much of both, and the kernel clears all of it before the first packet.
+	Ring int
 }
 
 // A Capture is under way from Start to Stop. It is safe for concurrent use.
@@ -108,7 +111,7 @@ func open(s Source) (*source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("capture on %s: %w", s.Name, err)
 	}
-	r, err := newRing(adopted, s.Snap, cmp.Or(s.Late, retire))
+	r, err := newRing(adopted, cmp.Or(s.Ring, ringSize), s.Snap, cmp.Or(s.Late, retire))
 	if err != nil {
 		return nil, fmt.Errorf("capture on %s: %w", s.Name, err)
 	}
@@ -143,7 +146,7 @@ func (c *Capture) read(s *source) {
 		// A reader that lagged behind finds what arrived before the end; no more than the ring
 		// holds, for traffic may go on.
 		err = nil
-		for left := blockCount; left > 0 && err == nil && s.ring.ready(); left-- {
+		for left := s.ring.blocks; left > 0 && err == nil && s.ring.ready(); left-- {
 			err = c.record(s)
 		}
 	}

@@ -39,7 +39,7 @@ func TestWhatIsLostIsReportedAndProvesNothing(t *testing.T) {
 	// While the record is locked the readers cannot go on, and the rings fill up.
 	w.mu.Lock()
 	begin := time.Now()
-	for sent := 0; sent < 2*blockCount*blockSize && time.Since(begin) < 6*blockCount*retire; sent += len(big.Payload) {
+	for sent := 0; sent < 2*ringSize && time.Since(begin) < 6*ringSize/blockSize*retire; sent += len(big.Payload) {
 		w.sendSegment(t, big)
 	}
 	w.mu.Unlock()

@@ -15,13 +15,14 @@ import (
 // The ring of one interface. It is memory of the kernel's, so that it is bounded neither by
 // net.core.rmem_max, which only root of the machine may exceed, nor by the pace of the reader.
 const (
-	blockSize  = 128 << 10 // holds the largest frame, a segment of 64 KiB that was never cut
-	blockCount = 128       // 16 MiB
+	blockSize = 128 << 10 // holds the largest frame, a segment of 64 KiB that was never cut
+	// ringSize is the bytes of a ring, unless a source says otherwise.
+	ringSize = 16 << 20
 	// frameSize is not used by version 3, but has to divide blockSize.
 	frameSize = 2 << 10
 	// retire is the longest time until the kernel hands over a block that is not full, unless a
 	// source says otherwise, and with it the most that a packet is late. Under steady traffic the
-	// ring takes blockCount times as long to fill, 0.5 s: that is how long a reader may be kept
+	// ring takes as many times as long to fill as it has blocks, 0.5 s: so long may a reader be kept
 	// from running.
 	retire = 4 * time.Millisecond
 )
@@ -32,19 +33,20 @@ type ring struct {
 	raw    syscall.RawConn
 	memory []byte
 	late   time.Duration
-	// next is the block that is handed over next.
-	next int
+	// blocks is how many the ring has, next the one that is handed over next.
+	blocks, next int
 }
 
-// newRing turns a packet socket into a ring that keeps snap bytes of each frame, all where snap is
-// zero, and hands packets over at most late. The socket is the ring's from then on; on an error it is closed.
-func newRing(file *os.File, snap int, late time.Duration) (*ring, error) {
+// newRing turns a packet socket into a ring of size bytes that keeps snap bytes of each frame, all where
+// snap is zero, and hands packets over at most late. The socket is the ring's from then on; on an error it is closed.
+func newRing(file *os.File, size, snap int, late time.Duration) (*ring, error) {
 	raw, err := file.SyscallConn()
 	if err != nil {
 		file.Close()
 		return nil, err
 	}
-	r := &ring{file: file, raw: raw, late: late}
+	r := &ring{file: file, raw: raw, late: late, blocks: (size + blockSize - 1) / blockSize}
+	size = r.blocks * blockSize
 	err = r.control(func(fd int) error {
 		if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_VERSION, unix.TPACKET_V3); err != nil {
 			return fmt.Errorf("set packet ring version: %w", err)
@@ -57,18 +59,18 @@ func newRing(file *os.File, snap int, late time.Duration) (*ring, error) {
 			}
 		}
 		request := unix.TpacketReq3{
-			Block_size: blockSize, Block_nr: blockCount,
-			Frame_size: frameSize, Frame_nr: blockSize / frameSize * blockCount,
+			Block_size: blockSize, Block_nr: uint32(r.blocks),
+			Frame_size: frameSize, Frame_nr: uint32(size / frameSize),
 			Retire_blk_tov: uint32(late / time.Millisecond),
 		}
 		if err := unix.SetsockoptTpacketReq3(fd, unix.SOL_PACKET, unix.PACKET_RX_RING, &request); err != nil {
-			return fmt.Errorf("set up packet ring of %d bytes: %w", blockSize*blockCount, err)
+			return fmt.Errorf("set up packet ring of %d bytes: %w", size, err)
 		}
 		// What the socket could not keep before it had a ring was lost to nobody: the count begins anew.
 		if _, err := unix.GetsockoptTpacketStatsV3(fd, unix.SOL_PACKET, unix.PACKET_STATISTICS); err != nil {
 			return fmt.Errorf("reset the count of lost packets: %w", err)
 		}
-		r.memory, err = unix.Mmap(fd, 0, blockSize*blockCount, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+		r.memory, err = unix.Mmap(fd, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 		if err != nil {
 			return fmt.Errorf("map packet ring: %w", err)
 		}
@@ -116,7 +118,7 @@ func (r *ring) take(packet func(header *unix.Tpacket3Hdr, outgoing bool, data []
 		offset += h.Next_offset
 	}
 	atomic.StoreUint32(&header.Block_status, unix.TP_STATUS_KERNEL)
-	r.next = (r.next + 1) % blockCount
+	r.next = (r.next + 1) % r.blocks
 }
 
 // drops is the number of packets that found the ring full since the last call.

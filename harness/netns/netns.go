@@ -36,6 +36,9 @@ type ID struct {
 // String is the form of readlink /proc/PID/ns/net: net:[4026531840].
 func (id ID) String() string { return fmt.Sprintf("net:[%d]", id.Inode) }
 
+// ErrOther is the error of Open where the path leads to something else than a network namespace.
+var ErrOther = errors.New("not a network namespace")
+
 // ErrExited is the error of Do when the function ended its goroutine (runtime.Goexit, which
 // t.FailNow calls) instead of returning.
 var ErrExited = errors.New("the function ended its goroutine")
@@ -76,11 +79,17 @@ func create(within func(func() error) error) (*Namespace, error) {
 func Current() (*Namespace, error) { return Open(current) }
 
 // Open opens a namespace by the path of its file, such as /proc/PID/ns/net, which takes the
-// right to inspect that process (ptrace(2), PTRACE_MODE_READ_FSCREDS).
+// right to inspect that process (ptrace(2), PTRACE_MODE_READ_FSCREDS). A path of a descriptor,
+// /proc/PID/fd/N, may lead elsewhere from one moment to the next: ErrOther.
 func Open(path string) (*Namespace, error) {
-	file, err := os.Open(path)
+	// Whatever else it may be, a FIFO for one, does not hold the caller up.
+	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, fmt.Errorf("open network namespace: %w", err)
+	}
+	if kind, err := unix.IoctlRetInt(int(file.Fd()), unix.NS_GET_NSTYPE); err != nil || kind != unix.CLONE_NEWNET {
+		file.Close()
+		return nil, fmt.Errorf("open network namespace %s: %w", path, ErrOther)
 	}
 	var stat unix.Stat_t
 	if err := unix.Fstat(int(file.Fd()), &stat); err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -162,6 +163,18 @@ func nested(outer, inner *netns.Namespace) error {
 		return errors.New("the inner Do moved the outer one to " + current.String())
 	}
 	return nil
+}
+
+func TestOpenOfSomethingElse(t *testing.T) {
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/proc/self/ns/uts", "/proc/self/stat", fifo} {
+		if _, err := netns.Open(path); !errors.Is(err, netns.ErrOther) {
+			t.Errorf("Open(%s): %v, want %v", path, err, netns.ErrOther)
+		}
+	}
 }
 
 func TestNewStartsFromWhatItsParentSets(t *testing.T) {

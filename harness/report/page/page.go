@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"html/template"
+	"sync"
 
 	"github.com/plexlab-dev/plexlab/harness/report"
 )
@@ -23,7 +24,8 @@ var style string
 //go:embed page.js
 var script string
 
-var page = template.Must(template.New("page").Parse(markup))
+// page is parsed when there is a page to write, not whenever the program starts.
+var page = sync.OnceValue(func() *template.Template { return template.Must(template.New("page").Parse(markup)) })
 
 // Options are what report.json does not tell.
 type Options struct {
@@ -41,7 +43,7 @@ func Write(dir string, o Options) error {
 		return fmt.Errorf("make the report page: %w", err)
 	}
 	var text bytes.Buffer
-	if err := page.Execute(&text, newDocument(dir, r, o)); err != nil {
+	if err := page().Execute(&text, newDocument(dir, r, o)); err != nil {
 		return fmt.Errorf("make the report page: %w", err)
 	}
 	return report.WritePage(dir, text.Bytes())

@@ -82,8 +82,7 @@ func (n *node) startApplication(ctx context.Context, a *application) (detail str
 
 	timeout := time.NewTimer(appearTimeout)
 	defer timeout.Stop()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
+	next := newPace()
 	ended := process.Ended()
 	for {
 		now, err := n.listening()
@@ -98,7 +97,7 @@ func (n *node) startApplication(ctx context.Context, a *application) (detail str
 			return "", withLog(fmt.Errorf("%w at once: %s", errEnded, exited), n.applicationLog(a.plan.Name))
 		}
 		select {
-		case <-tick.C:
+		case <-next.look():
 		case <-ended:
 			ended = nil // look at once, but only once
 		case <-ctx.Done():

@@ -104,19 +104,63 @@ const endTimeout = 2 * time.Second
 // killInside kills every process in a network namespace and returns when none is left. It
 // looks again until it finds none, since a process may have forked meanwhile.
 func killInside(id netns.ID) error {
-	err := poll(endTimeout, func() (bool, error) {
-		left, err := processes(inNamespace(id))
+	err := awaitNone(endTimeout, inNamespace(id), func(left []entry) error {
 		for _, process := range left {
 			if err := unix.Kill(process.pid, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
-				return false, fmt.Errorf("kill process %d: %w", process.pid, err)
+				return fmt.Errorf("kill process %d: %w", process.pid, err)
 			}
 		}
-		return len(left) == 0, err
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("end the processes in %s: %w", id, err)
 	}
 	return nil
+}
+
+// awaitNone returns when no process matches any more. What is left is handed to end each time
+// before its end is waited for.
+func awaitNone(timeout time.Duration, match func(dir string) bool, end func(left []entry) error) error {
+	deadline := time.Now().Add(timeout)
+	for {
+		left, err := processes(match)
+		if err != nil || len(left) == 0 {
+			return err
+		}
+		if err := end(left); err != nil {
+			return err
+		}
+		for _, process := range left {
+			if err := process.awaitEnd(deadline); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// awaitEnd returns when the process has ended, or with an error at the deadline.
+func (e entry) awaitEnd(deadline time.Time) error {
+	descriptor, err := unix.PidfdOpen(e.pid, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("open process %d: %w", e.pid, err)
+	}
+	defer unix.Close(descriptor)
+	for {
+		ready := []unix.PollFd{{Fd: int32(descriptor), Events: unix.POLLIN}}
+		left := max(time.Until(deadline), 0).Round(time.Millisecond)
+		switch n, err := unix.Poll(ready, int(left/time.Millisecond)); {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return fmt.Errorf("wait for process %d: %w", e.pid, err)
+		case n > 0:
+			return nil
+		case !time.Now().Before(deadline):
+			return fmt.Errorf("process %d has not ended: %w", e.pid, os.ErrDeadlineExceeded)
+		}
+	}
 }
 
 // awaitStopped returns when every thread of the process group's leader is stopped.
@@ -158,17 +202,26 @@ func threadState(path string) (byte, error) {
 
 // poll asks again and again until done, an error, or the timeout.
 func poll(timeout time.Duration, ask func() (done bool, err error)) error {
-	deadline := time.Now().Add(timeout)
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
+	next := newPace()
 	for {
 		done, err := ask()
 		if done || err != nil {
 			return err
 		}
-		if time.Now().After(deadline) {
+		if time.Since(next.begun) > timeout {
 			return fmt.Errorf("not done after %s: %w", timeout, os.ErrDeadlineExceeded)
 		}
-		<-tick.C
+		<-next.look()
 	}
+}
+
+// A pace says when to look again for what comes by itself. The longer it has taken, the longer
+// it may go unseen: an eighth of that time, 1 ms at least and 20 ms at most.
+type pace struct{ begun time.Time }
+
+func newPace() pace { return pace{begun: time.Now()} }
+
+// look is due when it is time to look again.
+func (p pace) look() <-chan time.Time {
+	return time.After(min(max(time.Since(p.begun)/8, time.Millisecond), 20*time.Millisecond))
 }

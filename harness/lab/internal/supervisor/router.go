@@ -90,8 +90,7 @@ func (s *supervisor) awaitRoutes(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, knownTimeout+4*time.Duration(s.plan.Advertising.HelloS)*time.Second, errRoutesMissing)
 	defer cancel()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
+	next := newPace()
 	for {
 		var err error
 		missing = slices.DeleteFunc(missing, func(w wantedRoute) bool {
@@ -107,7 +106,7 @@ func (s *supervisor) awaitRoutes(ctx context.Context) error {
 			return nil
 		}
 		select {
-		case <-tick.C:
+		case <-next.look():
 		case <-ctx.Done():
 			if context.Cause(ctx) != errRoutesMissing {
 				return context.Cause(ctx)

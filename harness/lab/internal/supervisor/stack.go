@@ -163,8 +163,7 @@ func (st *stack) await(ctx context.Context, begin time.Time, accept func(control
 	defer deadline.Stop()
 	client := control.NewUnixClient(wire.ControlPath(st.node.plan.Name))
 	defer client.Close()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
+	next := newPace()
 	said := "it has not answered GET /v1/ready"
 	for {
 		asking, cancel := context.WithTimeout(ctx, answerTimeout)
@@ -187,7 +186,7 @@ func (st *stack) await(ctx context.Context, begin time.Time, accept func(control
 		case <-deadline.C:
 			err := fmt.Errorf("stack %s is not ready after %s (%s): %w", st.node.plan.Name, st.manifest.ReadyTimeout, said, unix.ETIMEDOUT)
 			return withLog(err, st.logPath())
-		case <-tick.C:
+		case <-next.look():
 		}
 	}
 }

@@ -219,10 +219,7 @@ func (s *supervisor) end() {
 	if err := unix.Kill(-1, unix.SIGTERM); err != nil {
 		return // there is nobody
 	}
-	_ = poll(graceful, func() (bool, error) {
-		left, err := processes(canHear)
-		return len(left) == 0, err
-	})
+	_ = awaitNone(graceful, canHear, func([]entry) error { return nil })
 }
 
 // canHear matches processes that a signal other than SIGKILL reaches: a frozen one cannot
