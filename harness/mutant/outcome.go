@@ -1,6 +1,9 @@
 package mutant
 
 import (
+	"errors"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/plexlab-dev/plexlab/harness/report"
@@ -47,6 +50,18 @@ func states(d verdict.Declaration, reason string) bool {
 // words are texts with one blank between words.
 func words(texts ...string) string {
 	return strings.Join(strings.Fields(strings.Join(texts, " ")), " ")
+}
+
+// Named says of each mutant whose spec a report of whole suites does not have: it was renamed, or is no more.
+func Named(mutants []Mutant, r *report.Report) error {
+	var errs []error
+	for _, m := range mutants {
+		has := func(s report.Spec) bool { return s.Suite == m.Suite && s.Name == m.Spec }
+		if m.Equivalent == "" && !slices.ContainsFunc(r.Specs, has) {
+			errs = append(errs, fmt.Errorf("mutant %s: suite %s has no spec %q", m.ID, m.Suite, m.Spec))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // verdictsOf are the verdicts of specs by their full texts. A suite that broke is the verdict of those that did

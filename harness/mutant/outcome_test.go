@@ -46,3 +46,15 @@ func TestVerdictsOf(t *testing.T) {
 		t.Errorf("of a suite that broke: %s", got)
 	}
 }
+
+func TestNamed(t *testing.T) {
+	r := &report.Report{Specs: []report.Spec{{Suite: "fig13", Name: "a"}, {Suite: "fig12", Name: "b"}}}
+	there := []Mutant{{ID: "there", Suite: "fig13", Spec: "a"}, {ID: "equal", Suite: "fig13", Equivalent: "by nature"}}
+	if err := Named(there, r); err != nil {
+		t.Error(err)
+	}
+	const want = `mutant elsewhere: suite fig13 has no spec "b"`
+	if err := Named([]Mutant{there[0], {ID: "elsewhere", Suite: "fig13", Spec: "b"}}, r); err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}

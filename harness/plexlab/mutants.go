@@ -10,13 +10,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/plexlab-dev/plexlab/harness/mutant"
+	"github.com/plexlab-dev/plexlab/harness/report"
 )
 
 // newMutants tries wrong variants of the reference; make mutants is how a person calls it.
 func newMutants(io streams) *cobra.Command {
 	var (
-		tree, only string
-		jobs       int
+		tree, only, named string
+		jobs              int
 	)
 	command := &cobra.Command{
 		Use: "mutants", Short: "Try whether the suites find wrong variants of the reference", Hidden: true,
@@ -31,6 +32,13 @@ func newMutants(io streams) *cobra.Command {
 			}
 			c, mutants, err := mutantsOf(tree, chosen)
 			if err != nil {
+				return err
+			}
+			if named != "" {
+				r, err := report.Open(named)
+				if err == nil {
+					err = mutant.Named(mutants, r)
+				}
 				return err
 			}
 			c.Jobs = jobs
@@ -55,6 +63,7 @@ func newMutants(io streams) *cobra.Command {
 	flags := command.Flags()
 	flags.StringVar(&tree, "tree", ".", "`DIRECTORY` of the sources, with what scripts/build and scripts/suites make")
 	flags.StringVar(&only, "only", "", "`REGEXP` of the ids to try")
+	flags.StringVar(&named, "named", "", "only look whether the specs named for them are in the report in `DIRECTORY`")
 	flags.IntVar(&jobs, "jobs", 4, "`NUMBER` of mutants that are tried side by side")
 	return command
 }
