@@ -1,6 +1,8 @@
 package tolerance
 
 import (
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -46,5 +48,26 @@ func TestBounds(t *testing.T) {
 			err != nil && !strings.Contains(err.Error(), test.refused) {
 			t.Errorf("%s of %s: %v", test.tolerance.Name, test.value, err)
 		}
+	}
+}
+
+// row is the line of a tolerance in the vendor's manual.
+func (t Tolerance) row() string {
+	return fmt.Sprintf("| `%s` | %s | %s | %s |", t.Name, t.Standard, t.Bound, t.Text)
+}
+
+// The vendor's manual says what may be asked for.
+func TestTheManualHasTheTable(t *testing.T) {
+	manual, err := os.ReadFile("../../nodes/contract/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tolerance := range All() {
+		if !strings.Contains(string(manual), "\n"+tolerance.row()+"\n") {
+			t.Errorf("nodes/contract/README.md has no line:\n%s", tolerance.row())
+		}
+	}
+	if MaxInterpretations != 3 || !strings.Contains(string(manual), "At most three interpretations") {
+		t.Errorf("nodes/contract/README.md does not say that %d interpretations may be chosen otherwise", MaxInterpretations)
 	}
 }
