@@ -99,7 +99,7 @@ func within(dir, text string) string {
 func Inputs(terms Terms, manifest *impl.Manifest) report.Inputs {
 	return report.Inputs{
 		Suites:         terms.Suites,
-		Implementation: report.Implementation{Name: manifest.Name, Version: manifest.Version},
+		Implementation: report.Implementation{Name: manifest.Name, Version: manifest.Version, Terms: manifest.Terms()},
 		SuiteCommit:    terms.SuiteCommit,
 		Kernel:         terms.Kernel,
 		WhiteBox:       manifest.Traces && !terms.BlackBox,

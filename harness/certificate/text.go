@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 
-	"github.com/plexlab-dev/plexlab/harness/tolerance"
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 )
 
@@ -89,13 +89,11 @@ func (c *Certificate) with(v verdict.Verdict) []string {
 func (c *Certificate) deviations() []string {
 	var lines []string
 	for _, d := range c.Deviations {
-		what := "interpretation " + d.Interpretation
-		if d.Tolerance != "" {
-			i := slices.IndexFunc(c.Tolerances, func(t Tolerance) bool { return t.Name == d.Tolerance })
-			t, _ := tolerance.ByName(d.Tolerance)
-			what = fmt.Sprintf("tolerance %s: %s, where the standard is %s and the most %s", d.Tolerance, c.Tolerances[i].Given, t.Standard, t.Bound)
+		var given time.Duration
+		if i := slices.IndexFunc(c.Tolerances, func(t Tolerance) bool { return t.Name == d.Tolerance }); i >= 0 {
+			given = c.Tolerances[i].Given
 		}
-		lines = append(lines, what+", because: "+d.Reason)
+		lines = append(lines, d.Words(given))
 	}
 	return lines
 }

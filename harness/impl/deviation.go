@@ -23,6 +23,25 @@ type Deviation struct {
 	Reason string `yaml:"reason" json:"reason"`
 }
 
+// Words says what it is and why; given is what the implementation is given of the tolerance.
+func (d Deviation) Words(given time.Duration) string {
+	what := "interpretation " + d.Interpretation
+	if t, ok := tolerance.ByName(d.Tolerance); ok {
+		what = fmt.Sprintf("tolerance %s: %s, where the standard is %s and the most %s", t.Name, given, t.Standard, t.Bound)
+	}
+	return what + ", because: " + d.Reason
+}
+
+// Terms are its deviations in words, none where it is judged as everybody is.
+func (m *Manifest) Terms() []string {
+	var terms []string
+	for _, d := range m.Deviations {
+		t, _ := tolerance.ByName(d.Tolerance)
+		terms = append(terms, d.Words(m.Allowed(t)))
+	}
+	return terms
+}
+
 // Allowed is what the implementation is given of a tolerance: what it deviates to, or the standard.
 func (m *Manifest) Allowed(t tolerance.Tolerance) time.Duration {
 	if t.Name == tolerance.Ready.Name {

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -191,6 +192,14 @@ func TestDeviations(t *testing.T) {
 	manifest.Deviations = append(manifest.Deviations, impl.Deviation{Tolerance: "ready", Reason: "many tables"})
 	if err := manifest.CheckTerms(); err != nil {
 		t.Error(err)
+	}
+	want := []string{
+		"tolerance limit: 5s, where the standard is 3s and the most 10s, because: slow",
+		"interpretation I15, because: older",
+		"tolerance ready: 2m0s, where the standard is 1m0s and the most 5m0s, because: many tables",
+	}
+	if got := manifest.Terms(); !slices.Equal(got, want) {
+		t.Errorf("terms: %q, want %q", got, want)
 	}
 }
 

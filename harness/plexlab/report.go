@@ -30,7 +30,7 @@ func newReport(io streams) *cobra.Command {
 			}
 			inputs := report.Inputs{
 				Suites:         suites,
-				Implementation: report.Implementation{Name: implementation.Name, Version: implementation.Version},
+				Implementation: report.Implementation{Name: implementation.Name, Version: implementation.Version, Terms: implementation.Terms()},
 				SuiteCommit:    version,
 				Kernel:         kernel,
 				WhiteBox:       implementation.Traces,

@@ -26,6 +26,8 @@ type Inputs struct {
 type Implementation struct {
 	Name    string `json:"name"`
 	Version string `json:"version"`
+	// Terms are what it asked to be judged by otherwise than everybody, in words; empty: nothing.
+	Terms []string `json:"terms,omitempty"`
 }
 
 // An Outcome is what a whole run comes to.

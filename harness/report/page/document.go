@@ -156,12 +156,21 @@ func facts(r *report.Report) []fact {
 		{"Suites", r.SuiteCommit},
 		{"Kernel", r.Kernel},
 		{"Traces", traces},
+		{"Terms", terms(r.Implementation)},
 	}
 	if !r.Started.IsZero() {
 		all = append(all, fact{"Started", r.Started.UTC().Format("2 January 2006, 15:04:05 UTC")},
 			fact{"Took", fmt.Sprintf("%.1f s", r.Seconds)})
 	}
 	return all
+}
+
+// terms are those that the implementation is judged on, which say of what level a certificate can be.
+func terms(i report.Implementation) string {
+	if len(i.Terms) == 0 {
+		return "those that everybody has: level full"
+	}
+	return "its own, level with deviations: " + strings.Join(i.Terms, "; ")
 }
 
 func counts(r *report.Report) []count {

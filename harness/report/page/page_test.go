@@ -52,6 +52,17 @@ func TestPageOfASmallReport(t *testing.T) {
 	}
 }
 
+func TestThePageSaysOnWhatTerms(t *testing.T) {
+	r := small()
+	r.Implementation.Terms = []string{"interpretation I7, because: never its own target", "interpretation I9, because: none"}
+	got := render(t, write(t, r))
+	const want = "<dt>Terms</dt><dd>its own, level with deviations: " +
+		"interpretation I7, because: never its own target; interpretation I9, because: none</dd>"
+	if !strings.Contains(got, want) {
+		t.Errorf("no %q on the page", want)
+	}
+}
+
 var (
 	idOf   = regexp.MustCompile(`\bid="([^"]*)"`)
 	hrefOf = regexp.MustCompile(`\bhref="#([^"]*)"`)
