@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"fmt"
@@ -312,6 +313,8 @@ const (
 	undisturbed = time.Second
 	// timerSteps is what a retransmission may be late: two of the steps in which the kernel keeps time.
 	timerSteps = 8.0 // ms, CONFIG_HZ 250
+	// leastRTO is what no retransmission time-out is below, in ns (TCP_RTO_MIN, include/net/tcp.h).
+	leastRTO = 200_000_000
 )
 
 // conversations has connections talk while MVS1 dies and comes back, and counts the lost ones: what failed, or could
@@ -392,16 +395,16 @@ func (t *takeoverPlex) lost(talk *probe.Talk, gap float64) (count, longest float
 		t.config.Progress(fmt.Sprintf("takeover: %d connections lost: %s", n, reason))
 		count += float64(n)
 	}
-	limit := gap + milliseconds(talk.RTO+talk.Usual) + timerSteps
 	stalled := 0
 	for _, wait := range talk.Waits {
-		longest = math.Max(longest, milliseconds(wait))
-		if milliseconds(wait) > limit {
+		longest = math.Max(longest, milliseconds(wait.Echo))
+		if milliseconds(wait.Echo) > gap+milliseconds(cmp.Or(wait.RTO, leastRTO)+talk.Usual)+timerSteps {
 			stalled++
 		}
 	}
 	if stalled > 0 {
-		t.config.Progress(fmt.Sprintf("takeover: %d connections lost: no echo for more than %.1f ms, up to %.1f", stalled, limit, longest))
+		t.config.Progress(fmt.Sprintf("takeover: %d connections lost: no echo for longer than %.1f ms and their retransmission time-out, up to %.1f ms",
+			stalled, gap+milliseconds(talk.Usual), longest))
 	}
 	return count + float64(stalled), longest
 }

@@ -1,7 +1,9 @@
 package probe_test
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/plexlab-dev/plexlab/harness/bench/probe"
@@ -27,8 +29,9 @@ func TestTalkIsEchoed(t *testing.T) {
 	if talk.Connections < stay || len(talk.Waits) != talk.Connections || len(talk.Failures) != 0 {
 		t.Errorf("got %d connections, %d waits, failures %v; want %d or more, as many, none", talk.Connections, len(talk.Waits), talk.Failures, stay)
 	}
-	if talk.RTO <= 0 || talk.Usual <= 0 {
-		t.Errorf("got an RTO of %d ns and a usual wait of %d ns, want both above zero", talk.RTO, talk.Usual)
+	longest := slices.MaxFunc(talk.Waits, func(a, b probe.Wait) int { return cmp.Compare(a.RTO, b.RTO) })
+	if longest.RTO <= 0 || talk.Usual <= 0 {
+		t.Errorf("got an RTO of %d ns and a usual wait of %d ns, want both above zero", longest.RTO, talk.Usual)
 	}
 }
 

@@ -18,8 +18,9 @@ import (
 )
 
 const (
-	// talkEvery is the time between two messages of a connection.
-	talkEvery = 50 * time.Millisecond
+	// talkEvery is the time between two messages of a connection. A thousand of them that talk twice as
+	// often keep two processors busy, and what is measured is who runs when.
+	talkEvery = 100 * time.Millisecond
 	// talkLength is that of a message in bytes.
 	talkLength = 32
 	// callerLife is how long each of the connections talks that are opened all the time.
@@ -34,20 +35,26 @@ type Talk struct {
 	Connections int `json:"connections"`
 	// Failures counts those of them that failed, and those that could not be opened, by what failed.
 	Failures map[string]int `json:"failures,omitempty"`
-	// Waits are the longest times until an echo came since the mark, of each connection that did not fail;
-	// Usual is the longest of any of them before. In nanoseconds.
-	Waits []int64 `json:"waits_ns"`
-	Usual int64   `json:"usual_ns"`
-	// RTO is the longest retransmission time-out that one of them had after its first message, in
-	// nanoseconds.
-	RTO int64 `json:"rto_ns"`
+	// Waits has an element for each connection that did not fail.
+	Waits []Wait `json:"waits"`
+	// Usual is the longest time until an echo came before the mark, of any of them, in nanoseconds.
+	Usual int64 `json:"usual_ns"`
+}
+
+// Wait is how long one connection waited at most, in nanoseconds.
+type Wait struct {
+	// Echo is the longest time until an echo came since the mark.
+	Echo int64 `json:"echo_ns"`
+	// RTO is the longest retransmission time-out that the connection had before the mark, or after its first
+	// message where that came later; zero where packets were lost before it was known.
+	RTO int64 `json:"rto_ns,omitempty"`
 }
 
 // Talker is the client of Echo. Its commands:
 //
-//	talk ADDRESS:PORT CONNECTIONS RATE  opens so many connections; each sends a small message every 50 ms,
+//	talk ADDRESS:PORT CONNECTIONS RATE  opens so many connections; each sends a small message every 100 ms,
 //	            or as soon as the echo of the last is there. Answers once all have begun. From then on so
-//	            many a second are opened besides. They send their first message after 50 ms, so that some
+//	            many a second are opened besides. They send their first message after 100 ms, so that some
 //	            are younger than three packets at any time, and end after a second
 //	mark        tells the waits before from those after
 //	end         waits for one more echo on each connection and ends them; the answer has what became
@@ -106,7 +113,7 @@ type talker struct {
 }
 
 func newTalker(service netip.AddrPort) *talker {
-	t := &talker{service: service.String(), talk: Talk{Failures: map[string]int{}, Waits: []int64{}}}
+	t := &talker{service: service.String(), talk: Talk{Failures: map[string]int{}, Waits: []Wait{}}}
 	t.ended, t.cancel = context.WithCancel(context.Background())
 	return t
 }
@@ -154,7 +161,7 @@ func (t *talker) converse(life context.Context, pause time.Duration, begun func(
 	}
 	defer conn.Close()
 	t.add(func(talk *Talk) { talk.Connections++ })
-	first, longest := true, time.Duration(0)
+	first, wait := true, Wait{}
 	message := make([]byte, talkLength)
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
@@ -170,18 +177,20 @@ func (t *talker) converse(life context.Context, pause time.Duration, begun func(
 			return
 		}
 		took := time.Since(sent)
-		if !t.usual(took) {
-			longest = max(longest, took)
+		disturbed := t.disturbed(took)
+		if disturbed {
+			wait.Echo = max(wait.Echo, int64(took))
+		}
+		if first || !disturbed {
+			wait.RTO = max(wait.RTO, int64(retransmission(conn.(*net.TCPConn))))
 		}
 		timer.Reset(talkEvery - took)
 		if first {
 			first = false
-			rto := retransmission(conn.(*net.TCPConn))
-			t.add(func(talk *Talk) { talk.RTO = max(talk.RTO, int64(rto)) })
 			begun()
 		}
 	}
-	t.add(func(talk *Talk) { talk.Waits = append(talk.Waits, int64(longest)) })
+	t.add(func(talk *Talk) { talk.Waits = append(talk.Waits, wait) })
 }
 
 func exchange(conn net.Conn, message []byte, deadline time.Time) error {
@@ -217,14 +226,14 @@ func (t *talker) mark() {
 	t.marked = true
 }
 
-// usual takes in a wait that is over, if it was before the mark.
-func (t *talker) usual(took time.Duration) bool {
+// disturbed says whether the mark was before the end of a wait, and takes it in as usual otherwise.
+func (t *talker) disturbed(took time.Duration) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !t.marked {
 		t.talk.Usual = max(t.talk.Usual, int64(took))
 	}
-	return !t.marked
+	return t.marked
 }
 
 func (t *talker) add(change func(*Talk)) {
