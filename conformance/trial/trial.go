@@ -146,7 +146,19 @@ func (t *Trial) end() {
 	verdict.Engine(t.Lab.Down(ending), "take the lab down")
 	if !failed {
 		verdict.Engine(lost, "capture packets")
+		verdict.Engine(t.contradicted(), "judge by packets")
 	}
+}
+
+// contradicted is an error where a spec passed in spite of what it was told of packets: nobody who asks its
+// evidence again could follow it. What a spec may be told either way it asks as capture.Attempt.
+func (t *Trial) contradicted() error {
+	for _, j := range t.Capture.Judgements() {
+		if !j.Holds() {
+			return fmt.Errorf("the spec passed, and the answer to %s was not what lets it", j)
+		}
+	}
+	return nil
 }
 
 // Context ends with the spec.
