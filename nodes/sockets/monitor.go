@@ -56,6 +56,7 @@ type Monitor struct {
 	destroyed *destroyed
 	diag      *diagConn // of the goroutine that runs
 	ask       *diagConn // of Connections
+	remainder *remainder
 	announced chan announcement
 	opened    chan opening
 	kicked    chan struct{}
@@ -137,6 +138,9 @@ func NewMonitor(c MonitorConfig) (_ *Monitor, err error) {
 	if m.ask, err = dialDiag(); err != nil {
 		return nil, err
 	}
+	if m.remainder, err = dialRemainder(); err != nil {
+		return nil, err
+	}
 	if m.seesBound, err = m.ask.probeBound(); err != nil {
 		return nil, err
 	}
@@ -150,6 +154,9 @@ func NewMonitor(c MonitorConfig) (_ *Monitor, err error) {
 func (m *Monitor) close() {
 	if m.destroyed != nil {
 		m.destroyed.close()
+	}
+	if m.remainder != nil {
+		m.remainder.close()
 	}
 	for _, d := range []*diagConn{m.diag, m.ask} {
 		if d != nil {

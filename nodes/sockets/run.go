@@ -343,7 +343,7 @@ func (m *Monitor) lookUp(ended []Connection, some []*remnant, now time.Time) []C
 	for i, r := range some {
 		probes[i] = r.probe
 	}
-	found, err := m.diag.lookup(probes)
+	found, err := m.remainder.lookup(probes)
 	if err != nil {
 		m.c.Log.Error("no look-up of ended connections", "error", err)
 	}
