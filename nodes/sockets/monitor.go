@@ -79,6 +79,8 @@ type Monitor struct {
 	// gathered are destroyed connections that wait for others until nextGather.
 	gathered   []closed
 	nextGather time.Time
+	// probes is what lookUp asks with, kept for the next time.
+	probes []probe
 	// nextAsk is when remnants are asked about again, at the earliest.
 	nextAsk   time.Time
 	nextCheck time.Time
