@@ -144,13 +144,16 @@ func encodeDistribution(v Distribution) *xcfpb.Distribution {
 
 func encodeConnections(m Message, dvipa netip.Addr, connections []Connection) ([]*xcfpb.Connection, error) {
 	wire := make([]*xcfpb.Connection, len(connections))
+	all := make([]xcfpb.Connection, len(connections)) // in one piece, and the addresses in another
+	addresses := make([]byte, 0, len(connections)*dvipa.BitLen()/8)
 	for i, c := range connections {
 		if c.Local.Addr().Unmap() != dvipa.Unmap() {
 			return nil, &FieldError{m.Kind(), fmt.Sprintf("connections[%d]", i), fmt.Sprintf("local address %s, want the DVIPA %s", c.Local.Addr(), dvipa)}
 		}
-		wire[i] = &xcfpb.Connection{
-			Remote: addressBytes(c.Remote.Addr()), RemotePort: uint32(c.Remote.Port()), Port: uint32(c.Local.Port()),
-		}
+		begin := len(addresses)
+		addresses = appendAddress(addresses, c.Remote.Addr())
+		wire[i] = &all[i]
+		wire[i].Remote, wire[i].RemotePort, wire[i].Port = addresses[begin:len(addresses):len(addresses)], uint32(c.Remote.Port()), uint32(c.Local.Port())
 	}
 	return wire, nil
 }
@@ -164,4 +167,16 @@ func encodePorts(ports []uint16) []uint32 {
 }
 
 // addressBytes is 4 or 16 bytes in network order, or none for the zero Addr.
-func addressBytes(a netip.Addr) []byte { return a.Unmap().AsSlice() }
+func addressBytes(a netip.Addr) []byte { return appendAddress(nil, a) }
+
+func appendAddress(b []byte, a netip.Addr) []byte {
+	switch a = a.Unmap(); {
+	case a.Is4():
+		four := a.As4()
+		return append(b, four[:]...)
+	case a.Is6():
+		sixteen := a.As16()
+		return append(b, sixteen[:]...)
+	}
+	return b
+}

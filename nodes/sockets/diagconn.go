@@ -110,14 +110,7 @@ func (d *diagConn) lookup(probes []probe) ([]diagSocket, error) {
 	defer d.mu.Unlock()
 	first := d.sequence + 1
 	d.sequence += uint32(len(probes))
-	d.out = d.out[:0]
-	for i, p := range probes {
-		family := uint8(unix.AF_INET6)
-		if p.connection.Local.Addr().Is4() {
-			family = unix.AF_INET // finds those of mapped addresses too
-		}
-		d.out = appendRequest(d.out, family, 0, first+uint32(i), anyConnection, p)
-	}
+	d.out = appendProbes(d.out[:0], first, probes)
 	if err := d.socket.send(d.out); err != nil {
 		return nil, fmt.Errorf("look up TCP sockets: %w", err)
 	}
@@ -144,4 +137,16 @@ func (d *diagConn) lookup(probes []probe) ([]diagSocket, error) {
 		}
 	}
 	return found, nil
+}
+
+// appendProbes appends a netlink message for each probe; sequence is that of the first.
+func appendProbes(b []byte, sequence uint32, probes []probe) []byte {
+	for i, p := range probes {
+		family := uint8(unix.AF_INET6)
+		if p.connection.Local.Addr().Is4() {
+			family = unix.AF_INET // finds those of mapped addresses too
+		}
+		b = appendRequest(b, family, 0, sequence+uint32(i), anyConnection, p)
+	}
+	return b
 }

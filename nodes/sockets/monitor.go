@@ -56,6 +56,7 @@ type Monitor struct {
 	destroyed *destroyed
 	diag      *diagConn // of the goroutine that runs
 	ask       *diagConn // of Connections
+	remainder *remainder
 	announced chan announcement
 	opened    chan opening
 	kicked    chan struct{}
@@ -78,6 +79,8 @@ type Monitor struct {
 	// gathered are destroyed connections that wait for others until nextGather.
 	gathered   []closed
 	nextGather time.Time
+	// probes is what lookUp asks with, kept for the next time.
+	probes []probe
 	// nextAsk is when remnants are asked about again, at the earliest.
 	nextAsk   time.Time
 	nextCheck time.Time
@@ -137,6 +140,9 @@ func NewMonitor(c MonitorConfig) (_ *Monitor, err error) {
 	if m.ask, err = dialDiag(); err != nil {
 		return nil, err
 	}
+	if m.remainder, err = dialRemainder(); err != nil {
+		return nil, err
+	}
 	if m.seesBound, err = m.ask.probeBound(); err != nil {
 		return nil, err
 	}
@@ -150,6 +156,9 @@ func NewMonitor(c MonitorConfig) (_ *Monitor, err error) {
 func (m *Monitor) close() {
 	if m.destroyed != nil {
 		m.destroyed.close()
+	}
+	if m.remainder != nil {
+		m.remainder.close()
 	}
 	for _, d := range []*diagConn{m.diag, m.ask} {
 		if d != nil {

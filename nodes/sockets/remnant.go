@@ -24,7 +24,12 @@ const (
 type remnants struct {
 	byConnection map[Connection]*remnant
 	byDue        dueHeap
+	// spare are forgotten ones to be used again: most connections are looked up once, and nothing is left.
+	spare []*remnant
 }
+
+// maxSpare of them, for those that end within a gathering under load.
+const maxSpare = 4096
 
 type remnant struct {
 	closed
@@ -52,11 +57,21 @@ func (r *remnants) has(c Connection) bool { return r.byConnection[c] != nil }
 func (r *remnants) add(c closed, due time.Time, suspected bool) {
 	x := r.byConnection[c.connection]
 	if x == nil {
-		x = &remnant{index: -1}
-		r.byConnection[c.connection] = x
+		x = r.make(c.connection)
 	}
 	x.closed, x.due, x.backoff, x.suspected, x.opening, x.attempt = c, due, firstBackoff, suspected, false, nil
 	r.place(x)
+}
+
+// make makes one that is not placed.
+func (r *remnants) make(c Connection) (x *remnant) {
+	if last := len(r.spare) - 1; last >= 0 {
+		x, r.spare = r.spare[last], r.spare[:last]
+	} else {
+		x = &remnant{index: -1}
+	}
+	r.byConnection[c] = x
+	return x
 }
 
 // open takes in a connection that a thread opens, to be looked up at due.
@@ -73,8 +88,7 @@ func (r *remnants) take(c closed) *remnant {
 	taken := x != nil && x.index < 0
 	switch {
 	case x == nil:
-		x = &remnant{index: -1}
-		r.byConnection[c.connection] = x
+		x = r.make(c.connection)
 	case !taken:
 		heap.Remove(&r.byDue, x.index)
 	}
@@ -118,7 +132,13 @@ func (r *remnants) keep(x *remnant, now time.Time, left diagSocket) {
 	r.place(x)
 }
 
-func (r *remnants) forget(x *remnant) { delete(r.byConnection, x.connection) }
+// forget forgets one that was taken; it is not to be used any more.
+func (r *remnants) forget(x *remnant) {
+	delete(r.byConnection, x.connection)
+	if *x = (remnant{index: -1}); len(r.spare) < maxSpare {
+		r.spare = append(r.spare, x)
+	}
+}
 
 func (r *remnants) place(x *remnant) {
 	if x.index < 0 {

@@ -339,11 +339,11 @@ func (m *Monitor) takeGathered() []*remnant {
 
 // lookUp asks about at most maxProbes remnants, and appends to ended those that are gone.
 func (m *Monitor) lookUp(ended []Connection, some []*remnant, now time.Time) []Connection {
-	probes := make([]probe, len(some))
-	for i, r := range some {
-		probes[i] = r.probe
+	m.probes = m.probes[:0]
+	for _, r := range some {
+		m.probes = append(m.probes, r.probe)
 	}
-	found, err := m.diag.lookup(probes)
+	found, err := m.remainder.lookup(m.probes)
 	if err != nil {
 		m.c.Log.Error("no look-up of ended connections", "error", err)
 	}
@@ -355,8 +355,8 @@ func (m *Monitor) lookUp(ended []Connection, some []*remnant, now time.Time) []C
 		case r.isAnsweredBy(found[i]):
 			m.left(r, now, found[i])
 		case r.attempt == nil:
-			m.gone(r)
 			ended = append(ended, r.connection)
+			m.gone(r)
 		case r.attempt.over():
 			r.attempt = nil
 			again = append(again, r) // what is found from now on counts
@@ -391,6 +391,6 @@ func (m *Monitor) gone(r *remnant) {
 	if r.suspected {
 		m.reportedAlive[r.cookie] = struct{}{}
 	}
-	m.remnants.forget(r)
 	m.holdings.forget(r.connection)
+	m.remnants.forget(r)
 }

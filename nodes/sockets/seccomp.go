@@ -57,11 +57,7 @@ func probeSeccomp() error {
 // loadFilter puts the program on the calling thread and returns the descriptor of its
 // notifications, close-on-exec.
 func loadFilter(program []bpf.RawInstruction) (int, error) {
-	code := make([]unix.SockFilter, len(program))
-	for i, in := range program {
-		code[i] = unix.SockFilter{Code: in.Op, Jt: in.Jt, Jf: in.Jf, K: in.K}
-	}
-	fprog := unix.SockFprog{Len: uint16(len(code)), Filter: &code[0]}
+	fprog := socketFilter(program)
 
 	fd, errno := seccomp(unix.SECCOMP_SET_MODE_FILTER, filterFlags, unsafe.Pointer(&fprog))
 	if errno == unix.EACCES {
@@ -137,4 +133,13 @@ func errnoError(errno unix.Errno) error {
 		return nil
 	}
 	return errno
+}
+
+// socketFilter is a classic BPF program, of one instruction or more, as system calls take it.
+func socketFilter(program []bpf.RawInstruction) unix.SockFprog {
+	code := make([]unix.SockFilter, len(program))
+	for i, in := range program {
+		code[i] = unix.SockFilter{Code: in.Op, Jt: in.Jt, Jf: in.Jf, K: in.K}
+	}
+	return unix.SockFprog{Len: uint16(len(code)), Filter: &code[0]}
 }

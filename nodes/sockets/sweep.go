@@ -51,6 +51,8 @@ func (h *holdings) bySocket(cookie uint64) (Connection, bool) {
 }
 
 func (h *holdings) forget(c Connection) {
-	delete(h.byCookie, h.byConnection[c].cookie)
-	delete(h.byConnection, c)
+	if known, there := h.byConnection[c]; there {
+		delete(h.byCookie, known.cookie)
+		delete(h.byConnection, c)
+	}
 }

@@ -104,10 +104,10 @@ func (c *clerk) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-c.wake:
-			if gathered == nil {
+			c.takeAsked()
+			if gathered == nil && c.mayGiveBack() {
 				gathered = time.After(gatherReleases)
 			}
-			c.takeAsked()
 			c.work(ctx)
 		case <-gathered:
 			gathered = nil
@@ -156,6 +156,9 @@ func (c *clerk) take(action vipa.Action) {
 		}
 	}
 }
+
+// mayGiveBack: there is something that giveBack could do. Most connections end without that.
+func (c *clerk) mayGiveBack() bool { return len(c.unused) > 0 || len(c.ranges.activated()) > 0 }
 
 // giveBack gives back what nothing uses any more; the rest stays for the next time.
 func (c *clerk) giveBack(ctx context.Context) {

@@ -32,6 +32,9 @@ It is ready when GET /v1/ready on its control socket answers 200, and ends on SI
 			if err := bePrompt(); err != nil {
 				log.Warn("on a busy machine this stack may be late", "error", err)
 			}
+			if err := calmMonitor(); err != nil {
+				log.Warn("this stack uses more of the processors than it needs", "error", err)
+			}
 			if err := run(ctx, o, log); err != nil {
 				return fmt.Errorf("stack %s: %w", o.stack, err)
 			}

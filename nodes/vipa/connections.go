@@ -73,12 +73,24 @@ func (s *Stack) report(d *dvipa, connections []contract.Connection, message func
 // lingers: the address is active for the sake of its connections alone.
 func (d *dvipa) lingers() bool { return len(d.held) > 0 }
 
-// byDVIPA sorts connections by their local address, keeping their order for each.
+// byDVIPA sorts connections by their local address, keeping their order for each. Mostly all have the same.
 func byDVIPA(connections []contract.Connection) map[netip.Addr][]contract.Connection {
 	groups := make(map[netip.Addr][]contract.Connection)
-	for _, c := range connections {
-		c = asPackets(c)
-		groups[c.Local.Addr()] = append(groups[c.Local.Addr()], c)
+	all := make([]contract.Connection, len(connections))
+	for i, c := range connections {
+		all[i] = asPackets(c)
+	}
+	for len(all) > 0 {
+		address, n := all[0].Local.Addr(), 1
+		for n < len(all) && all[n].Local.Addr() == address {
+			n++
+		}
+		if others, some := groups[address]; some {
+			groups[address] = append(others, all[:n]...)
+		} else {
+			groups[address] = all[:n:n]
+		}
+		all = all[n:]
 	}
 	return groups
 }
