@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync"
 
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
@@ -53,63 +54,78 @@ type Error struct {
 	Src, Dst netip.AddrPort
 }
 
-// Decode takes an Ethernet frame apart. What it does not know is Other; it never fails.
+// A decoder has room for every layer of a frame. To make one takes longer than to decode with it.
+type decoder struct {
+	eth     layers.Ethernet
+	arp     layers.ARP
+	ip4     layers.IPv4
+	ip6     layers.IPv6
+	tcp     layers.TCP
+	icmp4   layers.ICMPv4
+	icmp6   layers.ICMPv6
+	part    gopacket.Fragment
+	payload gopacket.Payload
+	parser  *gopacket.DecodingLayerParser
+	found   []gopacket.LayerType
+}
+
+var decoders = sync.Pool{New: func() any {
+	var d decoder
+	d.parser = gopacket.NewDecodingLayerParser(layers.LayerTypeEthernet,
+		&d.eth, &d.arp, &d.ip4, &d.ip6, &d.tcp, &d.icmp4, &d.icmp6, &d.part, &d.payload)
+	d.parser.IgnoreUnsupported = true
+	return &d
+}}
+
+// Decode takes an Ethernet frame apart. What it does not know is Other; it never fails. Addresses of adapters and payloads
+// are those in the frame, not copies.
 func Decode(frame []byte) Decoded {
-	var (
-		eth     layers.Ethernet
-		arp     layers.ARP
-		ip4     layers.IPv4
-		ip6     layers.IPv6
-		tcp     layers.TCP
-		icmp4   layers.ICMPv4
-		icmp6   layers.ICMPv6
-		part    gopacket.Fragment
-		payload gopacket.Payload
-		found   []gopacket.LayerType
-		d       Decoded
-	)
-	parser := gopacket.NewDecodingLayerParser(layers.LayerTypeEthernet,
-		&eth, &arp, &ip4, &ip6, &tcp, &icmp4, &icmp6, &part, &payload)
-	parser.IgnoreUnsupported = true
+	d := decoders.Get().(*decoder)
+	defer decoders.Put(d)
 	// Damage ends the parsing; what was found before it stands.
-	_ = parser.DecodeLayers(frame, &found)
-	for _, layer := range found {
+	_ = d.parser.DecodeLayers(frame, &d.found)
+	return d.decoded()
+}
+
+// decoded is what was found in a frame.
+func (in *decoder) decoded() (d Decoded) {
+	for _, layer := range in.found {
 		switch layer {
 		case layers.LayerTypeEthernet:
-			d.SrcMAC, d.DstMAC = eth.SrcMAC, eth.DstMAC
+			d.SrcMAC, d.DstMAC = in.eth.SrcMAC, in.eth.DstMAC
 		case layers.LayerTypeARP:
-			d.Kind, d.ARP = ARPKind, decodeARP(arp)
+			d.Kind, d.ARP = ARPKind, decodeARP(&in.arp)
 		case layers.LayerTypeIPv4:
-			d.SrcIP, d.DstIP = address(ip4.SrcIP), address(ip4.DstIP)
-			d.Segment.TTL, d.Segment.ID = ip4.TTL, ip4.Id
-			d.Segment.DontFragment = ip4.Flags&layers.IPv4DontFragment != 0
-			d.Offset, d.More = int(ip4.FragOffset)*8, ip4.Flags&layers.IPv4MoreFragments != 0
+			d.SrcIP, d.DstIP = address(in.ip4.SrcIP), address(in.ip4.DstIP)
+			d.Segment.TTL, d.Segment.ID = in.ip4.TTL, in.ip4.Id
+			d.Segment.DontFragment = in.ip4.Flags&layers.IPv4DontFragment != 0
+			d.Offset, d.More = int(in.ip4.FragOffset)*8, in.ip4.Flags&layers.IPv4MoreFragments != 0
 		case layers.LayerTypeIPv6:
-			d.SrcIP, d.DstIP = address(ip6.SrcIP), address(ip6.DstIP)
-			d.Segment.TTL = ip6.HopLimit
-			if ip6.NextHeader == layers.IPProtocolIPv6Fragment {
-				d.readFragment(ip6.Payload)
+			d.SrcIP, d.DstIP = address(in.ip6.SrcIP), address(in.ip6.DstIP)
+			d.Segment.TTL = in.ip6.HopLimit
+			if in.ip6.NextHeader == layers.IPProtocolIPv6Fragment {
+				d.readFragment(in.ip6.Payload)
 			}
 		case gopacket.LayerTypeFragment:
 			d.Kind = Fragment
 		case layers.LayerTypeTCP:
 			d.Kind = TCP
-			d.readTCP(tcp)
+			d.readTCP(&in.tcp)
 		case layers.LayerTypeICMPv4:
-			d.readError(icmp4.TypeCode.Type(), icmp4.TypeCode.Code(), uint32(icmp4.Seq), icmp4.Payload)
+			d.readError(in.icmp4.TypeCode.Type(), in.icmp4.TypeCode.Code(), uint32(in.icmp4.Seq), in.icmp4.Payload)
 		case layers.LayerTypeICMPv6:
-			switch kind, p := icmp6.TypeCode.Type(), icmp6.Payload; {
+			switch kind, p := in.icmp6.TypeCode.Type(), in.icmp6.Payload; {
 			case kind == layers.ICMPv6TypeNeighborSolicitation, kind == layers.ICMPv6TypeNeighborAdvertisement:
 				d.readNDP(kind, p)
 			case len(p) >= 4 && kind < layers.ICMPv6TypeEchoRequest:
-				d.readError(kind, icmp6.TypeCode.Code(), binary.BigEndian.Uint32(p), p[4:])
+				d.readError(kind, in.icmp6.TypeCode.Code(), binary.BigEndian.Uint32(p), p[4:])
 			}
 		}
 	}
 	return d
 }
 
-func (d *Decoded) readTCP(tcp layers.TCP) {
+func (d *Decoded) readTCP(tcp *layers.TCP) {
 	s := &d.Segment
 	s.Src = netip.AddrPortFrom(d.SrcIP, uint16(tcp.SrcPort))
 	s.Dst = netip.AddrPortFrom(d.DstIP, uint16(tcp.DstPort))
@@ -158,7 +174,7 @@ func (d *Decoded) readError(kind, code uint8, mtu uint32, quoted []byte) {
 	}
 }
 
-func decodeARP(arp layers.ARP) ARP {
+func decodeARP(arp *layers.ARP) ARP {
 	return ARP{
 		Reply:     arp.Operation == layers.ARPReply,
 		SenderMAC: arp.SourceHwAddress, SenderIP: address(arp.SourceProtAddress),
