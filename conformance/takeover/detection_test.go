@@ -181,5 +181,47 @@ var _ = Describe("an owner that has lost all partners", func() {
 	)
 })
 
+// Where there is no port file, the owner asks network 44: who goes on as the plex answers there for what it has taken over.
+var _ = trial.DescribeFamilies("an owner that has lost all partners, without a port file", func(f trial.Family) {
+	lonely := func(before func(*trial.UnitTrial)) *trial.UnitTrial {
+		GinkgoHelper()
+		u := f.Unit(trial.UnitConfig{
+			Profile: distributes, Partners: []int{2, 3}, Timers: topo.Timers{DeadMS: 500}, ClusterPorts: topo.ClusterPorts{Sharing: topo.SharingDistributor},
+		})
+		mvs2, mvs3 := u.Join(2), u.Join(3)
+		Eventually(func() error { return quiet(u, f) }).Should(HaveOccurred(), "%s answers for %s", u.Stack, f.DVA1)
+		before(u)
+		mvs2.Silence()
+		mvs3.Silence()
+		u.EventuallyWithout(u.Stack, "MVS2")
+		u.EventuallyWithout(u.Stack, "MVS3")
+		return u
+	}
+
+	// What it is asked while others may be taking over it leaves unanswered, and nobody is told that anything has
+	// ended.
+	It("keeps its DVIPA where nobody else answers for it", requirements.Covers("I39"), func() {
+		u := lonely(func(*trial.UnitTrial) {})
+		Eventually(func() error { return quiet(u, f) }).Should(Succeed(), "%s answers while others may have taken over", u.Stack)
+		Eventually(func() error { return quiet(u, f) }).Should(HaveOccurred(), "%s answers for %s again", u.Stack, f.DVA1)
+		Consistently(func() error { return quiet(u, f) }).WithTimeout(alone).Should(HaveOccurred())
+	})
+
+	It("gives it up where another station does", requirements.Covers("I39"), func() {
+		u := lonely(func(u *trial.UnitTrial) { u.Rival(f.DVA1) })
+		silent := func() error {
+			since := u.Capture.Mark()
+			verdict.Engine(u.Client().Ask(f.DVA1), "ask for DVA1")
+			verdict.Engine(u.Client().Ask(f.Outside(1)), "ask for %s", u.Stack)
+			return u.Capture.On(u.OutsideLink).Sent().After(since).NoneBefore(u.Soon(), answersFor(f.DVA1), answered(f.Outside(1)))
+		}
+		Eventually(silent).Should(Succeed())
+		Consistently(silent).WithTimeout(followed).Should(Succeed())
+	})
+})
+
+// followed is for how long an owner that has lost all partners is watched that has been followed.
+const followed = 2 * time.Second
+
 // alone is how long owners are watched that see nobody.
 const alone = 500 * time.Millisecond
