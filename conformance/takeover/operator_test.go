@@ -47,6 +47,27 @@ var _ = trial.DescribeFamilies("an operator", func(f trial.Family) {
 		Entry("an application", requirements.Covers("T50"), control.VaryTarget{Application: "APPA"}),
 	)
 
+	// A slip of the pen is not taken for done: the answer says what there is. A port need not be in use yet.
+	It("is told of what there is not", requirements.Covers("T50", "T51"), func() {
+		u := f.Unit(trial.UnitConfig{Profile: distributes, Partners: []int{2}})
+		mvs2 := u.Join(2)
+		u.Listen(u.Stack, "APPA", service)
+		for _, c := range []struct {
+			command control.VaryCommand
+			target  control.VaryTarget
+			names   string
+		}{
+			{control.VaryQuiesce, control.VaryTarget{Application: "NOAPP"}, "APPA"},
+			{control.VaryQuiesce, control.VaryTarget{DVIPA: f.Nowhere, Port: service.Port()}, f.DVA1.String()},
+			{control.VaryDeactivate, control.VaryTarget{DVIPA: f.Nowhere}, f.DVA1.String()},
+		} {
+			u.VaryRefused(u.Stack, c.command, c.target, c.names)
+		}
+		u.Vary(u.Stack, control.VaryQuiesce, control.VaryTarget{Port: 99})
+		mvs2.Say(mvs2.SRVSTAT(service, true))
+		u.EventuallyForwarded(service, mvs2)
+	})
+
 	// Of the owner itself, its own server alone is concerned: it goes on as the distributor.
 	It("quiesces the server of the routing stack without the routing",
 		requirements.Covers("T50"), func() {

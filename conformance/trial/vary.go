@@ -2,6 +2,8 @@ package trial
 
 import (
 	"context"
+	"errors"
+	"net/http"
 	"net/netip"
 
 	"github.com/onsi/ginkgo/v2"
@@ -17,12 +19,27 @@ const varyPatience = 10
 // Vary gives a stack an operator's command, which has to succeed.
 func (t *Trial) Vary(stack string, command control.VaryCommand, target control.VaryTarget) {
 	ginkgo.GinkgoHelper()
+	gomega.Expect(t.vary(stack, command, target)).To(gomega.Succeed(), "%s of %s at %s", command, target, stack)
+}
+
+// VaryRefused gives a stack an operator's command that it cannot carry out as things are, and expects that it says so and names
+// what there is.
+func (t *Trial) VaryRefused(stack string, command control.VaryCommand, target control.VaryTarget, names string) {
+	ginkgo.GinkgoHelper()
+	err := t.vary(stack, command, target)
+	var refused *control.StatusError
+	gomega.Expect(errors.As(err, &refused)).To(gomega.BeTrue(), "%s of %s at %s: %v", command, target, stack, err)
+	gomega.Expect(refused.Status).To(gomega.Equal(http.StatusConflict), refused.Error())
+	gomega.Expect(refused.Problem).To(gomega.ContainSubstring(names), "what there is")
+}
+
+func (t *Trial) vary(stack string, command control.VaryCommand, target control.VaryTarget) error {
 	client := t.Lab.Control(stack)
 	defer client.Close()
 	limit, cancel := context.WithTimeout(t.ctx, varyPatience*Limit())
 	defer cancel()
 	_, err := client.Vary(limit, control.VaryRequest{Command: command, Target: target})
-	gomega.Expect(err).NotTo(gomega.HaveOccurred(), "%s of %s at %s", command, target, stack)
+	return err
 }
 
 // EventuallyTellsOwner waits until a stack tells that another one, or itself, is the owner of a DVIPA.
