@@ -2,6 +2,7 @@ package takeover
 
 import (
 	"maps"
+	"net/netip"
 	"slices"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -134,13 +135,18 @@ var _ = trial.DescribeFamilies("an operator", func(f trial.Family) {
 		Entry("without", requirements.Covers("T52"), "figure9.yaml"),
 	)
 
-	// The backup has its own VIPADISTribute: it keeps no list (135), and the mask all the same.
+	// The backup has its own VIPADISTribute: it keeps no list (135), and the mask all the same. The primary has its
+	// statement.
 	It("has a DVIPA that nobody had taken by the first one that it is reactivated on", requirements.Covers("T51"), func() {
 		s := f.System("figure9.yaml", nil)
 		s.EventuallyTargets("MVS1", service, "MVS1", "MVS2", "MVS4")
 		s.Vary("MVS5", control.VaryDeactivate, control.VaryTarget{DVIPA: f.DVA1})
 		s.Vary("MVS1", control.VaryDeactivate, control.VaryTarget{DVIPA: f.DVA1})
 		s.EventuallyTellsOwner("MVS5", f.DVA1, "")
+		s.EventuallyTellsOwner("MVS1", f.DVA1, "")
+		own := s.Tells("MVS1", f.DVA1)
+		Expect(netip.PrefixFrom(own.DVIPA, own.PrefixLength)).To(Equal(f.OnNetwork44(f.DVA1)))
+		Expect(own.Origin).To(Equal("VIPADEFine"))
 		s.Vary("MVS5", control.VaryReactivate, control.VaryTarget{DVIPA: f.DVA1})
 		s.EventuallyTargets("MVS5", service, "MVS2", "MVS4")
 	})

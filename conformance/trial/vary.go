@@ -9,6 +9,7 @@ import (
 	"github.com/onsi/ginkgo/v2"
 	"github.com/onsi/gomega"
 
+	"github.com/plexlab-dev/plexlab/harness/verdict"
 	"github.com/plexlab-dev/plexlab/nodes/contract/control"
 )
 
@@ -45,15 +46,28 @@ func (t *Trial) vary(stack string, command control.VaryCommand, target control.V
 // EventuallyTellsOwner waits until a stack tells that another one, or itself, is the owner of a DVIPA.
 func (t *Trial) EventuallyTellsOwner(stack string, dvipa netip.Addr, owner string) {
 	ginkgo.GinkgoHelper()
+	gomega.Eventually(func() (string, error) {
+		told, err := t.tells(stack, dvipa)
+		return told.Owner, err
+	}).Should(gomega.Equal(owner), "owner of %s as %s tells", dvipa, stack)
+}
+
+// Tells is what a stack tells of a DVIPA; the zero value if nothing.
+func (t *Trial) Tells(stack string, dvipa netip.Addr) control.DynamicVIPA {
+	ginkgo.GinkgoHelper()
+	told, err := t.tells(stack, dvipa)
+	verdict.Engine(err, "ask %s for its DVIPAs", stack)
+	return told
+}
+
+func (t *Trial) tells(stack string, dvipa netip.Addr) (control.DynamicVIPA, error) {
 	client := t.Lab.Control(stack)
 	defer client.Close()
-	gomega.Eventually(func() (string, error) {
-		told, err := client.VIPADYN(t.ctx)
-		for _, d := range told.DVIPAs {
-			if d.DVIPA == dvipa {
-				return d.Owner, err
-			}
+	told, err := client.VIPADYN(t.ctx)
+	for _, d := range told.DVIPAs {
+		if d.DVIPA == dvipa {
+			return d, err
 		}
-		return "", err
-	}).Should(gomega.Equal(owner), "owner of %s as %s tells", dvipa, stack)
+	}
+	return control.DynamicVIPA{}, err
 }
