@@ -150,16 +150,16 @@ var _ = trial.DescribeFamilies("a routing stack of Figure 9 without XCF", func(f
 
 // An owner that hears nobody on XCF knows by the port file whether the others, whose processes live, see one
 // another. Nobody takes its DVIPA over here: what it gives up it gives up by itself.
-var _ = Describe("an owner that has lost all partners", func() {
+var _ = trial.DescribeFamilies("an owner that has lost all partners", func(f trial.Family) {
 	DescribeTable("decides by whether others see one another",
 		func(sees int, want func(*trial.UnitTrial, segment.Segment)) {
-			u := trial.IPv4.Unit(trial.UnitConfig{Profile: distributes, Partners: []int{2}, Timers: topo.Timers{DeadMS: 500}})
+			u := f.Unit(trial.UnitConfig{Profile: distributes, Partners: []int{2}, Timers: topo.Timers{DeadMS: 500}})
 			mvs2 := u.Join(2)
 			mvs2.Tenant().Beats(sees)
 			u.Tenant(3).Beats(sees)
-			_, err := u.Client().Resolve(u.Soon(), trial.IPv4.DVA1)
+			_, err := u.Client().Resolve(u.Soon(), f.DVA1)
 			Expect(err).NotTo(HaveOccurred())
-			held := segment.NewACK(u.From(), trial.IPv4.At(60), 1, 1)
+			held := segment.NewACK(u.From(), f.At(60), 1, 1)
 			mvs2.Say(mvs2.NEWCONN(trial.Of(held)))
 			u.EventuallyFollows(held, mvs2)
 			mvs2.Silence()
@@ -167,7 +167,7 @@ var _ = Describe("an owner that has lost all partners", func() {
 			want(u, held)
 		},
 		Entry("gives up its DVIPA where they do", requirements.Covers("I39"), 1, func(u *trial.UnitTrial, _ segment.Segment) {
-			Eventually(func() error { return quiet(u, trial.IPv4) }).Should(Succeed())
+			Eventually(func() error { return quiet(u, f) }).Should(Succeed())
 		}),
 		Entry("keeps it where none sees any other", requirements.Covers("I39"), 0, func(u *trial.UnitTrial, held segment.Segment) {
 			// It may be the one that is cut off, so at first nobody is told that a connection of the other is gone.
@@ -176,7 +176,7 @@ var _ = Describe("an owner that has lost all partners", func() {
 			u.ExpectArrived(held)
 			u.ExpectSilence(since, segment.Pattern{Src: held.Dst, Dst: held.Src})
 			u.EventuallyAnswered(held)
-			Consistently(func() error { return quiet(u, trial.IPv4) }).WithTimeout(alone).Should(HaveOccurred())
+			Consistently(func() error { return quiet(u, f) }).WithTimeout(alone).Should(HaveOccurred())
 		}),
 	)
 })
