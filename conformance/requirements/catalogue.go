@@ -28,7 +28,7 @@ type catalogue struct {
 }
 
 // All returns every requirement: those of the figures in order, then interpretations, forms of the
-// profile language and statements.
+// profile language, statements and pairs.
 func All() []Requirement { return slices.Clone(embedded().all) }
 
 // ByID returns the requirement with that id, spelled exactly.

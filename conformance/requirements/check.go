@@ -15,6 +15,7 @@ var idForms = map[Kind]*regexp.Regexp{
 	Interpretation: regexp.MustCompile(`^I[1-9]\d*$`),
 	Statement:      regexp.MustCompile(`^T[1-9]\d*(-[a-z]+)?$`),
 	Form:           regexp.MustCompile(`^profile/[A-Za-z]+(-[A-Za-z]+)*$`),
+	Pair:           pairForm,
 }
 
 func (r Requirement) check() error {

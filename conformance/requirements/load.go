@@ -29,15 +29,18 @@ type figureFile struct {
 	Capability impl.Capability `yaml:"capability"`
 }
 
-// listFile is interpretations.yaml, statements.yaml or profile.yaml.
+// listFile is interpretations.yaml, statements.yaml, profile.yaml or twice.yaml.
 type listFile struct {
-	Status Status `yaml:"status"`
+	Status     Status     `yaml:"status"`
+	Observable Observable `yaml:"observable"` // of pairs
 
 	Capability impl.Capability `yaml:"capability"`
 
 	Interpretations []record `yaml:"interpretations"`
 	Statements      []record `yaml:"statements"`
 	Forms           []record `yaml:"forms"`
+
+	Pairs []pairRecord `yaml:"pairs"`
 }
 
 type record struct {
@@ -96,6 +99,7 @@ func (c *catalogue) loadFile(files fs.FS, name string) error {
 		c.addList(Interpretation, stem, record{Status: f.Status, Capability: f.Capability}, f.Interpretations),
 		c.addList(Statement, stem, record{Status: f.Status, Capability: f.Capability}, f.Statements),
 		c.addList(Form, stem, record{Status: f.Status, Capability: f.Capability}, f.Forms),
+		c.addPairs(record{Status: f.Status, Capability: f.Capability, Observable: f.Observable}, f.Pairs),
 	)
 }
 

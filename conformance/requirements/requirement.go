@@ -1,7 +1,7 @@
 // Package requirements holds what an implementation is certified against, as data: every block
 // and edge of the flowcharts, the interpretations where the specification is silent (I1 ...), the
-// statements that no flowchart shows (T1 ...) and the forms of the profile language. Each has an
-// id, a text, the passage it comes from and the observable that shows it. Specs name the ids they
+// statements that no flowchart shows (T1 ...), the forms of the profile language and the table of who has a DVIPA that is
+// created twice. Each has an id, a text, the passage it comes from and the observable that shows it. Specs name the ids they
 // verify with Covers; Check holds the two together.
 package requirements
 
@@ -21,6 +21,7 @@ const (
 	Interpretation Kind = "interpretation" // I1
 	Statement      Kind = "statement"      // T1
 	Form           Kind = "form"           // of the profile language: profile/VIPARange
+	Pair           Kind = "pair"           // of what creates a DVIPA twice: twice/VIPADEFine-bind-other
 )
 
 // Observable is what shows whether a requirement is met.
@@ -48,7 +49,7 @@ const (
 // Requirement is one thing that is demanded of an implementation.
 type Requirement struct {
 	// ID is unique without regard to case: fig12/142-no->152, fig12/142, I1, T35-broadcast,
-	// profile/VIPARange.
+	// profile/VIPARange, twice/VIPADEFine-bind-other.
 	ID   string `json:"id"`
 	Kind Kind   `json:"kind"`
 	// Figure is 5 to 15 for blocks and edges, else 0.

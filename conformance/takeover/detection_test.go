@@ -151,16 +151,16 @@ var _ = trial.DescribeFamilies("a routing stack of Figure 9 without XCF", func(f
 
 // An owner that hears nobody on XCF knows by the port file whether the others, whose processes live, see one
 // another. Nobody takes its DVIPA over here: what it gives up it gives up by itself.
-var _ = Describe("an owner that has lost all partners", func() {
+var _ = trial.DescribeFamilies("an owner that has lost all partners", func(f trial.Family) {
 	DescribeTable("decides by whether others see one another",
 		func(sees int, want func(*trial.UnitTrial, segment.Segment)) {
-			u := trial.IPv4.Unit(trial.UnitConfig{Profile: distributes, Partners: []int{2}, Timers: topo.Timers{DeadMS: 500}})
+			u := f.Unit(trial.UnitConfig{Profile: distributes, Partners: []int{2}, Timers: topo.Timers{DeadMS: 500}})
 			mvs2 := u.Join(2)
 			mvs2.Tenant().Beats(sees)
 			u.Tenant(3).Beats(sees)
-			_, err := u.Client().Resolve(u.Soon(), trial.IPv4.DVA1)
+			_, err := u.Client().Resolve(u.Soon(), f.DVA1)
 			Expect(err).NotTo(HaveOccurred())
-			held := segment.NewACK(u.From(), trial.IPv4.At(60), 1, 1)
+			held := segment.NewACK(u.From(), f.At(60), 1, 1)
 			mvs2.Say(mvs2.NEWCONN(trial.Of(held)))
 			u.EventuallyFollows(held, mvs2)
 			mvs2.Silence()
@@ -168,8 +168,8 @@ var _ = Describe("an owner that has lost all partners", func() {
 			want(u, held)
 		},
 		Entry("gives up its DVIPA where they do", requirements.Covers("I39"), 1, func(u *trial.UnitTrial, _ segment.Segment) {
-			Eventually(func() error { return quietFor(u, trial.IPv4, capture.Attempt) }).Should(Succeed())
-			Expect(quiet(u, trial.IPv4)).To(Succeed())
+			Eventually(attempted(u, f)).Should(Succeed())
+			Expect(quiet(u, f)).To(Succeed())
 		}),
 		Entry("keeps it where none sees any other", requirements.Covers("I39"), 0, func(u *trial.UnitTrial, held segment.Segment) {
 			// It may be the one that is cut off, so at first nobody is told that a connection of the other is gone.
@@ -178,10 +178,52 @@ var _ = Describe("an owner that has lost all partners", func() {
 			u.ExpectArrived(held)
 			u.ExpectSilence(since, segment.Pattern{Src: held.Dst, Dst: held.Src})
 			u.EventuallyAnswered(held)
-			Consistently(func() error { return quietFor(u, trial.IPv4, capture.Attempt) }).WithTimeout(alone).Should(HaveOccurred())
+			Consistently(attempted(u, f)).WithTimeout(alone).Should(HaveOccurred())
 		}),
 	)
 })
+
+// Where there is no port file, the owner asks network 44: who goes on as the plex answers there for what it has taken over.
+var _ = trial.DescribeFamilies("an owner that has lost all partners, without a port file", func(f trial.Family) {
+	lonely := func(before func(*trial.UnitTrial)) *trial.UnitTrial {
+		GinkgoHelper()
+		u := f.Unit(trial.UnitConfig{
+			Profile: distributes, Partners: []int{2, 3}, Timers: topo.Timers{DeadMS: 500}, ClusterPorts: topo.ClusterPorts{Sharing: topo.SharingDistributor},
+		})
+		mvs2, mvs3 := u.Join(2), u.Join(3)
+		Eventually(attempted(u, f)).Should(HaveOccurred(), "%s answers for %s", u.Stack, f.DVA1)
+		before(u)
+		mvs2.Silence()
+		mvs3.Silence()
+		u.EventuallyWithout(u.Stack, "MVS2")
+		u.EventuallyWithout(u.Stack, "MVS3")
+		return u
+	}
+
+	// What it is asked while others may be taking over it leaves unanswered, and nobody is told that anything has
+	// ended.
+	It("keeps its DVIPA where nobody else answers for it", requirements.Covers("I39"), func() {
+		u := lonely(func(*trial.UnitTrial) {})
+		Eventually(attempted(u, f)).Should(Succeed(), "%s answers while others may have taken over", u.Stack)
+		Eventually(attempted(u, f)).Should(HaveOccurred(), "%s answers for %s again", u.Stack, f.DVA1)
+		Consistently(attempted(u, f)).WithTimeout(alone).Should(HaveOccurred())
+	})
+
+	It("gives it up where another station does", requirements.Covers("I39"), func() {
+		u := lonely(func(u *trial.UnitTrial) { u.Rival(f.DVA1) })
+		silent := func(role capture.Role) error {
+			since := u.Capture.Mark()
+			verdict.Engine(u.Client().Ask(f.DVA1), "ask for DVA1")
+			verdict.Engine(u.Client().Ask(f.Outside(1)), "ask for %s", u.Stack)
+			return u.Capture.On(u.OutsideLink).Sent().After(since).As(role).NoneBefore(u.Soon(), answersFor(f.DVA1), answered(f.Outside(1)))
+		}
+		Eventually(silent).WithArguments(capture.Attempt).Should(Succeed())
+		Consistently(silent).WithArguments(capture.Role("")).WithTimeout(followed).Should(Succeed())
+	})
+})
+
+// followed is for how long an owner that has lost all partners is watched that has been followed.
+const followed = 2 * time.Second
 
 // alone is how long owners are watched that see nobody.
 const alone = 500 * time.Millisecond

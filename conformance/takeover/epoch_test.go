@@ -102,7 +102,7 @@ var _ = trial.DescribeFamilies("an ownership", func(f trial.Family) {
 		before := len(mvs5.Said())
 		mvs5.Passed()
 		mvs5.Say(contract.VIPAList{DVIPAs: []contract.DVIPA{primary(f, f.DVA1, theirs, stacks(f, 2))}})
-		Eventually(func() error { return quietFor(u, f, capture.Attempt) }).Should(Succeed(), "the end of the lease of %s", u.Stack)
+		Eventually(attempted(u, f)).Should(Succeed(), "the end of the lease of %s", u.Stack)
 
 		since := u.Capture.Mark()
 		verdict.Engine(u.Lab.Thaw(u.Context(), u.Stack), "thaw %s", u.Stack)
@@ -144,15 +144,20 @@ func lastList(p *trial.Partner) (list contract.VIPAList) {
 	return list
 }
 
-// quiet asks for DVA1 and sends a request to it, and says what the stack under test, MVS1, sends because
-// of it: it is to send nothing. That its kernel answers for its own address is the marker.
+// quiet says what the stack under test, MVS1, sends when it is asked for DVA1: it is to send nothing.
 func quiet(u *trial.UnitTrial, f trial.Family) error {
 	GinkgoHelper()
-	return quietFor(u, f, "")
+	return asked(u, f, "")
 }
 
-// quietFor is quiet, or with the role Attempt for a spec that goes on either way.
-func quietFor(u *trial.UnitTrial, f trial.Family, role capture.Role) error {
+// attempted is quiet for a spec that asks again and again, and goes on either way.
+func attempted(u *trial.UnitTrial, f trial.Family) func() error {
+	return func() error { return asked(u, f, capture.Attempt) }
+}
+
+// asked asks for DVA1 and sends a request to it, and says what the stack under test sends because of it. That
+// its kernel answers for its own address is the marker.
+func asked(u *trial.UnitTrial, f trial.Family, role capture.Role) error {
 	GinkgoHelper()
 	syn := segment.NewSYN(u.From(), f.At(60))
 	since := u.Capture.Mark()

@@ -2,6 +2,7 @@ package takeover
 
 import (
 	"maps"
+	"net/netip"
 	"slices"
 
 	. "github.com/onsi/ginkgo/v2"
@@ -46,6 +47,27 @@ var _ = trial.DescribeFamilies("an operator", func(f trial.Family) {
 		Entry("a port of one DVIPA", requirements.Covers("T50"), control.VaryTarget{Port: service.Port(), DVIPA: f.DVA1}),
 		Entry("an application", requirements.Covers("T50"), control.VaryTarget{Application: "APPA"}),
 	)
+
+	// A slip of the pen is not taken for done: the answer says what there is. A port need not be in use yet.
+	It("is told of what there is not", requirements.Covers("T50", "T51"), func() {
+		u := f.Unit(trial.UnitConfig{Profile: distributes, Partners: []int{2}})
+		mvs2 := u.Join(2)
+		u.Listen(u.Stack, "APPA", service)
+		for _, c := range []struct {
+			command control.VaryCommand
+			target  control.VaryTarget
+			names   string
+		}{
+			{control.VaryQuiesce, control.VaryTarget{Application: "NOAPP"}, "APPA"},
+			{control.VaryQuiesce, control.VaryTarget{DVIPA: f.Nowhere, Port: service.Port()}, f.DVA1.String()},
+			{control.VaryDeactivate, control.VaryTarget{DVIPA: f.Nowhere}, f.DVA1.String()},
+		} {
+			u.VaryRefused(u.Stack, c.command, c.target, c.names)
+		}
+		u.Vary(u.Stack, control.VaryQuiesce, control.VaryTarget{Port: 99})
+		mvs2.Say(mvs2.SRVSTAT(service, true))
+		u.EventuallyForwarded(service, mvs2)
+	})
 
 	// Of the owner itself, its own server alone is concerned: it goes on as the distributor.
 	It("quiesces the server of the routing stack without the routing",
@@ -113,13 +135,18 @@ var _ = trial.DescribeFamilies("an operator", func(f trial.Family) {
 		Entry("without", requirements.Covers("T52"), "figure9.yaml"),
 	)
 
-	// The backup has its own VIPADISTribute: it keeps no list (135), and the mask all the same.
+	// The backup has its own VIPADISTribute: it keeps no list (135), and the mask all the same. The primary has its
+	// statement.
 	It("has a DVIPA that nobody had taken by the first one that it is reactivated on", requirements.Covers("T51"), func() {
 		s := f.System("figure9.yaml", nil)
 		s.EventuallyTargets("MVS1", service, "MVS1", "MVS2", "MVS4")
 		s.Vary("MVS5", control.VaryDeactivate, control.VaryTarget{DVIPA: f.DVA1})
 		s.Vary("MVS1", control.VaryDeactivate, control.VaryTarget{DVIPA: f.DVA1})
 		s.EventuallyTellsOwner("MVS5", f.DVA1, "")
+		s.EventuallyTellsOwner("MVS1", f.DVA1, "")
+		own := s.Tells("MVS1", f.DVA1)
+		Expect(netip.PrefixFrom(own.DVIPA, own.PrefixLength)).To(Equal(f.OnNetwork44(f.DVA1)))
+		Expect(own.Origin).To(Equal("VIPADEFine"))
 		s.Vary("MVS5", control.VaryReactivate, control.VaryTarget{DVIPA: f.DVA1})
 		s.EventuallyTargets("MVS5", service, "MVS2", "MVS4")
 	})

@@ -13,28 +13,34 @@ import (
 )
 
 // "also advertise their respective DVIPAs as owned [...] through routing protocols (block 104)": DVIPAs that lie in no
-// network of their owners, so that nothing but the table of the router leads to them.
-var _ = Describe("with a routing protocol", func() {
-	service := netip.MustParseAddrPort("198.51.100.10:60") // APPA in figure9-ospf.yaml
+// network of their owners, so that nothing but the table of the router leads to them. With IPv6 it is OSPF of version 3 (RFC
+// 5340) and RIPng (RFC 2080).
+var _ = trial.DescribeFamilies("a plex with a routing protocol", func(f trial.Family) {
+	// routed is Figure 9 with such DVIPAs, and the service of APPA.
+	routed := func(method string) (*trial.SystemTrial, netip.AddrPort) {
+		GinkgoHelper()
+		trial.Needs(impl.Advertising)
+		s := f.System("figure9-ospf.yaml", func(t *topo.Topology) { t.Advertising.Method = method })
+		service := netip.AddrPortFrom(s.Plan.Symbols["DVA1"], 60)
+		s.EventuallyTargets("MVS1", service, "MVS1", "MVS2", "MVS4")
+		s.EventuallyRoute("ROUTER", service.Addr(), "MVS1")
+		return s, service
+	}
 
 	DescribeTable("the table of the router follows takeover and takeback, and inside stacks have a way out",
 		func(method string) {
-			trial.Needs(impl.Advertising)
-			s := trial.IPv4.System("figure9-ospf.yaml", func(t *topo.Topology) { t.Advertising.Method = method })
-			mvs1, mvs5 := trial.IPv4.Outside(1), trial.IPv4.Outside(5)
-			s.EventuallyTargets("MVS1", service, "MVS1", "MVS2", "MVS4")
-			s.EventuallyRoute("ROUTER", service.Addr(), mvs1)
+			s, service := routed(method)
 			held := s.HoldOne("MVS1", service, "MVS2")
 
 			Expect(s.Lab.Kill(s.Context(), "MVS1")).To(Succeed())
-			s.EventuallyRoute("ROUTER", service.Addr(), mvs5)
+			s.EventuallyRoute("ROUTER", service.Addr(), "MVS5")
 			s.EventuallyTargets("MVS5", service, "MVS2", "MVS4")
 			// MVS2 and MVS4 have no link to the outside: what they answer leaves by MVS5.
 			Expect(s.Answers(service, 4)).To(Equal(map[string]int{"MVS2": 2, "MVS4": 2}))
 			s.ExpectAlive(held)
 
 			Expect(s.Lab.StartStack(s.Context(), "MVS1")).To(Succeed())
-			s.EventuallyRoute("ROUTER", service.Addr(), mvs1)
+			s.EventuallyRoute("ROUTER", service.Addr(), "MVS1")
 			s.EventuallyTargets("MVS1", service, "MVS1", "MVS2", "MVS4")
 			Expect(s.Answers(service, 6)).To(Equal(map[string]int{"MVS1": 2, "MVS2": 2, "MVS4": 2}))
 			s.ExpectAlive(held)
@@ -51,17 +57,15 @@ var _ = Describe("with a routing protocol", func() {
 
 	// MVS5 leads out as well as MVS1, and is the owner of nothing that is asked for here.
 	DescribeTable("inside stacks leave by another routing stack when one is gone", func(method string) {
-		trial.Needs(impl.Advertising)
-		s := trial.IPv4.System("figure9-ospf.yaml", func(t *topo.Topology) { t.Advertising.Method = method })
-		s.EventuallyTargets("MVS1", service, "MVS1", "MVS2", "MVS4")
+		s, service := routed(method)
 		held := s.HoldOne("MVS1", service, "MVS2")
 		Expect(s.Lab.Kill(s.Context(), "MVS5")).To(Succeed())
 		s.EventuallyWithout("MVS2", "MVS5")
-		s.EventuallyRoute("ROUTER", service.Addr(), trial.IPv4.Outside(1))
+		s.EventuallyRoute("ROUTER", service.Addr(), "MVS1")
 		Expect(whoAnswered(s.Answers(service, 6))).To(Equal([]string{"MVS1", "MVS2", "MVS4"}))
 		s.ExpectAlive(held)
 	},
 		Entry("OSPF", requirements.Covers("T57"), topo.ByOSPF),
 		Entry("RIP", requirements.Covers("T57"), topo.ByRIP),
 	)
-})
+}, SpecPriority(2))

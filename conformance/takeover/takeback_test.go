@@ -92,13 +92,15 @@ var _ = trial.DescribeFamilies("a DVIPA that a bind activated", func(f trial.Fam
 }, SpecPriority(1))
 
 // ranged is the profile of a stack with a VIPARange of sixteen addresses around one.
-func ranged(around netip.Addr) string {
+func ranged(address netip.Addr) string { return block(around(address)) }
+
+// around is the statement.
+func around(address netip.Addr) string {
 	mask := "255.255.255.240"
-	if around.Is6() {
+	if address.Is6() {
 		mask = "/124"
 	}
-	return fmt.Sprintf("VIPADYNAMIC VIPARANGE MOVEABLE NONDISRUPTIVE %s %s ENDVIPADYNAMIC",
-		mask, netip.PrefixFrom(around, around.BitLen()-4).Masked().Addr())
+	return fmt.Sprintf("VIPARANGE MOVEABLE NONDISRUPTIVE %s %s", mask, netip.PrefixFrom(address, address.BitLen()-4).Masked().Addr())
 }
 
 // converse sends a byte each way on a connection.

@@ -77,6 +77,32 @@ var _ = trial.DescribeFamilies("a target of a DVIPA that is taken over", func(f 
 			Expect(trial.Told[contract.SRVSTAT](mvs3.Said())).To(HaveEach(HaveField("Epoch", BeEquivalentTo(2))), "what MVS3 is told of services")
 		})
 
+	// A client whose SYN was answered takes its connection for open, and what it sends next comes to the new owner: it
+	// is told of connections that are younger than three packets too, and of their end.
+	It("tells the new owner of connections that are younger than three packets", requirements.Covers("T28", "fig11/131-yes->133"), func() {
+		u := f.Unit(trial.UnitConfig{Inside: true, Partners: []int{2, 3}})
+		mvs2, mvs3 := u.Join(2), u.Join(3)
+		entry := primary(f, f.DVA1, 1, &contract.Distribution{All: true})
+		mvs2.Tell(entry)
+		u.Listen(u.Stack, "APPA", f.At(80))
+		visitor := mvs2.Visitor()
+		syn := segment.NewSYN(trial.At(visitor.Address(), 30000), f.At(80))
+		verdict.Engine(visitor.Send(u.Soon(), syn), "send %s by way of MVS2", syn)
+		accepted, err := visitor.Receive(u.Soon(), segment.Pattern{Src: syn.Dst, Dst: syn.Src, Has: segment.SYN | segment.ACK}.Match)
+		verdict.Stimulus(err, "the answer to %s", syn)
+		mvs2.Close()
+
+		entry.Epoch = 2
+		var told []contract.Connection
+		for _, m := range trial.Told[contract.NEWCONN](mvs3.Tell(entry)) {
+			told = append(told, m.Connections...)
+		}
+		Expect(told).To(ConsistOf(trial.Of(syn)))
+		ended := segment.NewRST(syn.Src, syn.Dst, accepted.Segment.Ack)
+		verdict.Engine(visitor.Send(u.Soon(), ended), "send %s", ended)
+		mvs3.ExpectMessage(peer.Is(contract.TERMCONN{DVIPA: f.DVA1, XCF: f.XCF(1), Connections: told, Epoch: 2}))
+	})
+
 	// "Communication protocol stack 30 ... is not identified as a candidate target stack or as a backup ... and
 	// may disregard the list" (T49): it neither takes the DVIPA over nor answers for it.
 	It("is no matter of a stack that is neither target nor backup", requirements.Covers("T49", "T47", "fig11/132-no->end"), func() {

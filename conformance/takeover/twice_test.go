@@ -12,11 +12,11 @@ import (
 	"github.com/plexlab-dev/plexlab/nodes/contract"
 )
 
-// Who has a DVIPA that is created twice. MVS1 is the stack under test, MVS2 the other one; DVA1 lies in
-// the VIPARange of both.
+// Who has a DVIPA that is created twice, pair by pair of the table in the requirements. MVS1 is the stack under test, MVS2
+// the other one; DVA1 lies in the VIPARange of both.
 
 const (
-	byDefine = "VIPADEFINE 255.255.255.0 DVA1"
+	byDefine = "VIPADEFINE MASK DVA1"
 	byBackup = "VIPABACKUP 100 DVA1"
 )
 
@@ -26,27 +26,26 @@ func block(statements string) string { return "VIPADYNAMIC " + statements + " EN
 // A contest is about DVA1.
 type contest struct {
 	*trial.UnitTrial
+	f       trial.Family
 	mvs2    *trial.Partner
 	program *trial.Program
 	service netip.AddrPort
 }
 
 // contested starts MVS1 with a VIPARange and further statements.
-func contested(statements string) *contest {
+func contested(f trial.Family, statements string) *contest {
 	GinkgoHelper()
-	u := trial.IPv4.Unit(trial.UnitConfig{
-		Partners: []int{2}, Profile: block("VIPARANGE 255.255.255.240 192.168.44.0 " + statements),
-	})
-	return &contest{u, joinOutside(u, 2), u.Program(u.Stack, "APPA"), trial.IPv4.At(7000)}
+	u := f.Unit(trial.UnitConfig{Partners: []int{2}, Profile: block(around(f.DVA1) + " " + statements)})
+	return &contest{u, f, joinOutside(u, 2), u.Program(u.Stack, "APPA"), f.At(7000)}
 }
 
 // others is the epoch at which MVS2 has DVA1 where it had it first.
 const others = 5
 
 // mvs2Has starts MVS1 when MVS2 has DVA1 in a way, or would.
-func mvs2Has(entry contract.DVIPA) *contest {
+func mvs2Has(f trial.Family, entry contract.DVIPA) *contest {
 	GinkgoHelper()
-	c := contested("")
+	c := contested(f, "")
 	c.mvs2.Tell(entry)
 	return c
 }
@@ -54,13 +53,13 @@ func mvs2Has(entry contract.DVIPA) *contest {
 // expectTaken expects that MVS1 takes DVA1.
 func (c *contest) expectTaken() {
 	GinkgoHelper()
-	c.mvs2.ExpectMessage(owns(others, trial.IPv4.DVA1))
+	c.mvs2.ExpectMessage(owns(others, c.f.DVA1))
 }
 
 // expectLeft expects that MVS1 does not take DVA1.
 func (c *contest) expectLeft() {
 	GinkgoHelper()
-	c.mvs2.ExpectNoMessage(owns(0, trial.IPv4.DVA1))
+	c.mvs2.ExpectNoMessage(owns(0, c.f.DVA1))
 }
 
 // eventuallyOwned waits until MVS1 tells that it owns DVA1, and returns the entry of its list.
@@ -69,7 +68,7 @@ func (c *contest) eventuallyOwned() (entry contract.DVIPA) {
 	Eventually(func() bool {
 		entry = contract.DVIPA{}
 		for _, e := range lastList(c.mvs2).DVIPAs {
-			if e.Prefix.Addr() == trial.IPv4.DVA1 {
+			if e.Prefix.Addr() == c.f.DVA1 {
 				entry = e
 			}
 		}
@@ -81,37 +80,38 @@ func (c *contest) eventuallyOwned() (entry contract.DVIPA) {
 // mvs2Takes lets MVS2 take DVA1 from MVS1, and expects that MVS1 leaves it and answers for it no more.
 func (c *contest) mvs2Takes(entry contract.DVIPA) {
 	GinkgoHelper()
-	entry.Epoch = c.mvs2.Claim(trial.IPv4.DVA1, c.eventuallyOwned().Epoch)
+	entry.Epoch = c.mvs2.Claim(c.f.DVA1, c.eventuallyOwned().Epoch)
 	c.mvs2.Tell(entry)
 	c.expectLeft()
-	_, err := c.Client().Resolve(c.Shortly(), trial.IPv4.DVA1)
+	_, err := c.Client().Resolve(c.Shortly(), c.f.DVA1)
 	Expect(err).To(HaveOccurred(), "an answer of %s for DVA1", c.Stack)
 }
 
-var _ = Describe("a DVIPA that is created twice", func() {
-	f := trial.IPv4
+var _ = trial.DescribeFamilies("a DVIPA that is created twice", func(f trial.Family) {
 	targets := &contract.Distribution{All: true}
 
 	// MVS2 created it first, MVS1 creates it now.
 	DescribeTable("by MVS2 and then by MVS1",
 		func(first contract.DVIPA, second func(*contest), want func(*contest)) {
-			c := mvs2Has(first)
+			c := mvs2Has(f, first)
 			c.mvs2.Passed()
 			second(c)
 			want(c)
 		},
-		Entry("VIPADEFine, VIPADEFine: moves", requirements.Covers("I34", "T45"), primary(f, f.DVA1, others, nil), obeys(byDefine), (*contest).expectTaken),
-		Entry("VIPADEFine, VIPABackup: stays", requirements.Covers("I33"), primary(f, f.DVA1, others, nil), obeys(byBackup), (*contest).expectLeft),
-		Entry("VIPADEFine, bind: the bind fails", requirements.Covers("I36", "fig15/222-no->218"), primary(f, f.DVA1, others, nil), refused, (*contest).expectLeft),
-		Entry("VIPADEFine, bind of a target: stays", requirements.Covers("I36", "fig15/220-yes->224"), primary(f, f.DVA1, others, targets), binds, (*contest).expectLeft),
-		Entry("VIPABackup that owns it, VIPADEFine: moves", requirements.Covers("I34", "T45"), backup(f, f.DVA1, others, 200, nil), obeys(byDefine), (*contest).expectTaken),
-		Entry("VIPABackup that owns it, VIPABackup of a higher rank: stays", requirements.Covers("I33"), backup(f, f.DVA1, others, 50, nil), obeys(byBackup), (*contest).expectLeft),
-		Entry("VIPABackup, bind: moves", requirements.Covers("I36", "fig15/222-yes->226"), backup(f, f.DVA1, 0, 200, nil), binds, func(c *contest) { c.eventuallyOwned() }),
-		Entry("VIPABackup that owns it, bind: the bind fails", requirements.Covers("I36"), backup(f, f.DVA1, others, 200, nil), refused, (*contest).expectLeft),
-		Entry("bind, VIPADEFine: moves", requirements.Covers("I34", "T45"), inRange(f, f.DVA1, others), obeys(byDefine), (*contest).expectTaken),
-		Entry("bind, VIPABackup: stays", requirements.Covers("I33"), inRange(f, f.DVA1, others), obeys(byBackup), (*contest).expectLeft),
-		Entry("bind, bind: moves", requirements.Covers("I36", "fig15/226->224"), inRange(f, f.DVA1, others), binds, (*contest).expectTaken),
-		Entry("bind, bind of a target: stays", requirements.Covers("I36", "fig15/220-yes->224"), func() contract.DVIPA {
+		Entry("VIPADEFine, VIPADEFine: moves", requirements.Covers("twice/VIPADEFine-VIPADEFine-other", "I34", "T45"), primary(f, f.DVA1, others, nil), obeys(byDefine), (*contest).expectTaken),
+		Entry("VIPADEFine, VIPABackup: stays", requirements.Covers("twice/VIPADEFine-VIPABackup-other", "I33"), primary(f, f.DVA1, others, nil), obeys(byBackup), (*contest).expectLeft),
+		Entry("VIPADEFine, bind: the bind fails", requirements.Covers("twice/VIPADEFine-bind-other", "I36", "fig15/222-no->218"), primary(f, f.DVA1, others, nil), refused, (*contest).expectLeft),
+		Entry("VIPADEFine, bind of a target: stays", requirements.Covers("twice/VIPADEFine-bind-other-target", "I36", "fig15/220-yes->224"), primary(f, f.DVA1, others, targets), binds, (*contest).expectLeft),
+		Entry("VIPABackup, VIPADEFine: moves", requirements.Covers("twice/VIPABackup-VIPADEFine-other", "I34"), backup(f, f.DVA1, 0, 200, nil), obeys(byDefine), func(c *contest) { c.eventuallyOwned() }),
+		Entry("VIPABackup that owns it, VIPADEFine: moves", requirements.Covers("twice/VIPABackup-VIPADEFine-other-owned", "I34", "T45"), backup(f, f.DVA1, others, 200, nil), obeys(byDefine), (*contest).expectTaken),
+		Entry("VIPABackup, VIPABackup: nobody has it", requirements.Covers("twice/VIPABackup-VIPABackup-other", "I33"), backup(f, f.DVA1, 0, 50, nil), obeys(byBackup), (*contest).expectLeft),
+		Entry("VIPABackup that owns it, VIPABackup of a higher rank: stays", requirements.Covers("twice/VIPABackup-VIPABackup-other-owned", "I33"), backup(f, f.DVA1, others, 50, nil), obeys(byBackup), (*contest).expectLeft),
+		Entry("VIPABackup, bind: moves", requirements.Covers("twice/VIPABackup-bind-other", "I36", "fig15/222-yes->226"), backup(f, f.DVA1, 0, 200, nil), binds, func(c *contest) { c.eventuallyOwned() }),
+		Entry("VIPABackup that owns it, bind: the bind fails", requirements.Covers("twice/VIPABackup-bind-other-owned", "I36"), backup(f, f.DVA1, others, 200, nil), refused, (*contest).expectLeft),
+		Entry("bind, VIPADEFine: moves", requirements.Covers("twice/bind-VIPADEFine-other", "I34", "T45"), inRange(f, f.DVA1, others), obeys(byDefine), (*contest).expectTaken),
+		Entry("bind, VIPABackup: stays", requirements.Covers("twice/bind-VIPABackup-other", "I33"), inRange(f, f.DVA1, others), obeys(byBackup), (*contest).expectLeft),
+		Entry("bind, bind: moves", requirements.Covers("twice/bind-bind-other", "I36", "fig15/226->224"), inRange(f, f.DVA1, others), binds, (*contest).expectTaken),
+		Entry("bind, bind of a target: stays", requirements.Covers("twice/bind-bind-other-target", "I36", "fig15/220-yes->224"), func() contract.DVIPA {
 			entry := inRange(f, f.DVA1, others)
 			entry.Distribution = targets
 			return entry
@@ -121,33 +121,34 @@ var _ = Describe("a DVIPA that is created twice", func() {
 	// MVS1 created it first, and MVS2 takes it in a way that moves it: MVS1 lets go and does not take it back.
 	DescribeTable("by MVS1 and then by MVS2, which takes it",
 		func(first func(*contest), second contract.DVIPA) {
-			c := contested("")
+			c := contested(f, "")
 			first(c)
 			c.mvs2Takes(second)
 		},
-		Entry("VIPADEFine, VIPADEFine", requirements.Covers("I34"), obeys(byDefine), primary(f, f.DVA1, 1, nil)),
-		Entry("VIPABackup that owns it, VIPADEFine", requirements.Covers("I33", "I34"), func(c *contest) {
+		Entry("VIPADEFine, VIPADEFine", requirements.Covers("twice/VIPADEFine-VIPADEFine-other", "I34"), obeys(byDefine), primary(f, f.DVA1, 1, nil)),
+		Entry("VIPABackup that owns it, VIPADEFine", requirements.Covers("twice/VIPABackup-VIPADEFine-other-owned", "I33", "I34"), func(c *contest) {
 			c.Obeys(block(byBackup))
 			c.mvs2.Tell(primary(f, f.DVA1, others, nil))
 			c.mvs2.Tell()
 		}, primary(f, f.DVA1, 1, nil)),
-		Entry("bind, VIPADEFine", requirements.Covers("I34"), binds, primary(f, f.DVA1, 1, nil)),
-		Entry("bind, bind", requirements.Covers("I36"), binds, inRange(f, f.DVA1, 1)),
+		Entry("bind, VIPADEFine", requirements.Covers("twice/bind-VIPADEFine-other", "I34"), binds, primary(f, f.DVA1, 1, nil)),
+		Entry("bind, bind", requirements.Covers("twice/bind-bind-other", "I36"), binds, inRange(f, f.DVA1, 1)),
 	)
 
 	// A primary takes it back from a bind that did not know.
 	It("by VIPADEFine and then by a bind on another stack, which did not know, goes back", requirements.Covers("I34", "T45"), func() {
-		c := contested(byDefine)
+		c := contested(f, byDefine)
 		theirs := c.mvs2.Claim(f.DVA1, c.eventuallyOwned().Epoch)
 		c.mvs2.Say(contract.VIPAList{DVIPAs: []contract.DVIPA{inRange(f, f.DVA1, theirs)}})
 		c.mvs2.ExpectMessage(owns(theirs, f.DVA1))
 	})
 
 	// Two statements of one stack contradict each other, in one text or one after the other.
-	It("by two statements of one stack is refused", requirements.Covers("I35"), func() {
-		c := contested("")
+	It("by two statements of one stack is refused", requirements.Covers("I35",
+		"twice/VIPADEFine-VIPADEFine-same", "twice/VIPADEFine-VIPABackup-same", "twice/VIPABackup-VIPADEFine-same", "twice/VIPABackup-VIPABackup-same"), func() {
+		c := contested(f, "")
 		for _, text := range []string{
-			byDefine + " VIPADEFINE CLUSTERPORTS 255.255.255.0 DVA1", byDefine + " " + byBackup, byBackup + " " + byDefine, byBackup + " VIPABACKUP 50 DVA1",
+			byDefine + " VIPADEFINE CLUSTERPORTS MASK DVA1", byDefine + " " + byBackup, byBackup + " " + byDefine, byBackup + " VIPABACKUP 50 DVA1",
 		} {
 			_, err := c.Obey(block(text), false)
 			Expect(err).To(HaveOccurred(), "VARY OBEY of %s", text)
@@ -161,8 +162,9 @@ var _ = Describe("a DVIPA that is created twice", func() {
 
 	// A bind uses what its stack has, in whatever way it came there; a second bind too. Only what the stack
 	// merely backs up it has not, though its VIPARange holds it.
-	It("by a statement and by binds of one stack is one and the same", requirements.Covers("I35", "I36", "I8"), func() {
-		c := contested(byDefine)
+	It("by a statement and by binds of one stack is one and the same", requirements.Covers("I35", "I36", "I8",
+		"twice/VIPADEFine-bind-same", "twice/VIPABackup-bind-same", "twice/bind-bind-same"), func() {
+		c := contested(f, byDefine)
 		c.eventuallyOwned()
 		binds(c)
 		c.program.Binds("another", trial.At(f.DVA1, 7001))
@@ -174,7 +176,7 @@ var _ = Describe("a DVIPA that is created twice", func() {
 	// then on: its stack owns it still when the last socket is closed.
 	DescribeTable("by a bind and then by a statement of one stack stays",
 		func(statement string, role contract.Role) {
-			c := contested("")
+			c := contested(f, "")
 			binds(c)
 			before := c.eventuallyOwned()
 			Expect(before.Role).To(Equal(contract.RoleRange))
@@ -183,8 +185,8 @@ var _ = Describe("a DVIPA that is created twice", func() {
 			Eventually(func() contract.Role { return c.eventuallyOwned().Role }).Should(Equal(role))
 			Expect(c.eventuallyOwned().Epoch).To(Equal(before.Epoch), "epoch of the ownership")
 		},
-		Entry("VIPADEFine", requirements.Covers("I35"), byDefine, contract.RolePrimary),
-		Entry("VIPABackup", requirements.Covers("I35"), byBackup, contract.RoleBackup),
+		Entry("VIPADEFine", requirements.Covers("twice/bind-VIPADEFine-same", "I35"), byDefine, contract.RolePrimary),
+		Entry("VIPABackup", requirements.Covers("twice/bind-VIPABackup-same", "I35"), byBackup, contract.RoleBackup),
 	)
 })
 

@@ -226,8 +226,10 @@ func dial(ctx context.Context, s *trial.SystemTrial, service netip.AddrPort) (ne
 }
 
 // request asks a web server on a connection that stays open.
-func request(conn net.Conn) error {
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+func request(conn net.Conn) error { return requestWithin(conn, patience) }
+
+func requestWithin(conn net.Conn, limit time.Duration) error {
+	if err := conn.SetDeadline(time.Now().Add(limit)); err != nil {
 		return err
 	}
 	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: plex\r\n\r\n"); err != nil {

@@ -2,6 +2,7 @@ package trial
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,17 +14,37 @@ import (
 // a calculation of routes, each of which waits for others.
 const RoutingLimit = 15 * time.Second
 
-// EventuallyRoute waits until the table of a node sends packets to an address by a gateway.
-func (t *Trial) EventuallyRoute(node string, to, gateway netip.Addr) {
+// EventuallyRoute waits until the table of a node sends packets to an address by a stack. With IPv6 routers name one
+// another by link-local addresses (RFC 5340, section 4.1.1; RFC 2080, section 2.1.1).
+func (t *Trial) EventuallyRoute(node string, to netip.Addr, stack string) {
 	ginkgo.GinkgoHelper()
-	gomega.Eventually(func() (string, error) {
-		output, err := t.output(t.ctx, node, []string{"ip", "-oneline", "route", "show", "table", "all", to.String()})
-		fields := strings.Fields(string(output))
-		for i, word := range fields {
-			if word == "via" && i+1 < len(fields) {
-				return fields[i+1], err
-			}
+	hop := func() (string, error) {
+		output, err := t.output(t.ctx, node, []string{"ip", "-oneline", ipFamily(to), "route", "show", "table", "all", to.String()})
+		return wordAfter("via", string(output)), err
+	}
+	gomega.Eventually(func() (bool, error) {
+		gateway, err := hop()
+		if err != nil || gateway == "" {
+			return false, err
 		}
-		return "", err
-	}).WithTimeout(RoutingLimit).WithPolling(Quiet()).Should(gomega.Equal(gateway.String()), "next hop of %s on the way to %s", node, to)
+		own, err := t.output(t.ctx, stack, []string{"ip", "-oneline", ipFamily(to), "address", "show", "to", gateway})
+		return len(own) > 0, err
+	}).WithTimeout(RoutingLimit).WithPolling(Quiet()).Should(gomega.BeTrue(), "%s is the next hop of %s on the way to %s", stack, node, to)
+}
+
+// ipFamily is the option of ip(8) for the family of an address.
+func ipFamily(a netip.Addr) string {
+	if a.Is6() {
+		return "-6"
+	}
+	return "-4"
+}
+
+// wordAfter is the word behind another one in a text; "" without.
+func wordAfter(word, text string) string {
+	words := strings.Fields(text)
+	if i := slices.Index(words, word); i >= 0 && i+1 < len(words) {
+		return words[i+1]
+	}
+	return ""
 }

@@ -117,13 +117,26 @@ func unitTopology(f Family, self int, c UnitConfig) *topo.Topology {
 // startClient puts the scripted client on network 44.
 func (u *UnitTrial) startClient() {
 	ginkgo.GinkgoHelper()
+	u.client = u.onNetwork44(u.family.Client)
+}
+
+// Rival puts a station on network 44 that answers for an address, such as a stack that has taken it over.
+func (u *UnitTrial) Rival(address netip.Addr) {
+	ginkgo.GinkgoHelper()
+	u.onNetwork44(address)
+}
+
+// onNetwork44 starts a scripted host.
+func (u *UnitTrial) onNetwork44(address netip.Addr) *segment.Host {
+	ginkgo.GinkgoHelper()
 	socket, err := u.Lab.Packet(u.ctx, "CLIENT", u.link("CLIENT"))
-	verdict.Engine(err, "open packet socket of the client")
+	verdict.Engine(err, "open packet socket of %s", address)
 	port, err := segment.NewPort(socket)
-	verdict.Engine(err, "open port of the client")
-	u.client, err = segment.NewHost(port, u.family.OnNetwork44(u.family.Client), netip.Addr{})
-	verdict.Engine(err, "start the scripted client")
-	ginkgo.DeferCleanup(u.client.Close)
+	verdict.Engine(err, "open port of %s", address)
+	host, err := segment.NewHost(port, u.family.OnNetwork44(address), netip.Addr{})
+	verdict.Engine(err, "start the scripted host %s", address)
+	ginkgo.DeferCleanup(host.Close)
+	return host
 }
 
 // link is the name of a node's first interface.

@@ -17,7 +17,8 @@ type Deviation struct {
 	// standard, at most the published bound. Of "ready" the manifest's ready_timeout is the value.
 	Tolerance string        `yaml:"tolerance" json:"tolerance,omitempty"`
 	Value     time.Duration `yaml:"value" json:"value_ns,omitempty"`
-	// Interpretation is the id of one: "I15". Its specs are run all the same.
+	// Interpretation is the id of one, or of a pair that it decides: "I15", "twice/bind-bind-other". Its specs are run all
+	// the same.
 	Interpretation string `yaml:"interpretation" json:"interpretation,omitempty"`
 	// Reason is for whoever reads the certificate; not empty.
 	Reason string `yaml:"reason" json:"reason"`
@@ -80,7 +81,7 @@ func (m *Manifest) CheckTerms() error {
 	return nil
 }
 
-var interpretationID = regexp.MustCompile(`^I[1-9][0-9]*$`)
+var interpretationID = regexp.MustCompile(`^(I[1-9][0-9]*|twice/[A-Za-z-]+)$`)
 
 // checkDeviations returns what check does.
 func (m *Manifest) checkDeviations() (at, problem string) {

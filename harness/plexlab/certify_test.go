@@ -135,7 +135,7 @@ END
 
 func standardTolerances() string {
 	return `{"limit":3000000000,"ready":10000000000,"noticed":500000000,"refused":1000000000,"emptied":5000000000,` +
-		`"given-back":30000000000,"quiet":150000000,"held":2000000000}`
+		`"given-back":30000000000,"stalled":500000000,"quiet":150000000,"held":2000000000}`
 }
 
 func TestVerifySaysWhyByItsStatus(t *testing.T) {

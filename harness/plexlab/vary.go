@@ -33,7 +33,7 @@ func newVary(io streams) *cobra.Command {
   quiesce [TARGET]   no new connections; those that there are go on
   resume [TARGET]    ends it
                      TARGET: a port, of every DVIPA (60) or of one (192.168.44.10:60, DVA1:60, [2001:db8::1]:60), or an
-                     application (APPA); the whole stack without one
+                     application that listens (APPA); the whole stack without one. A port may have no listener yet
   deactivate DVIPA   the stack neither owns the DVIPA nor backs it up; a backup takes it over
   reactivate DVIPA   ends it; a primary takes its DVIPA back
   leavegroup         gives up its DVIPAs and leaves the XCF group in order; its applications go on
@@ -76,7 +76,7 @@ func vary(ctx context.Context, io streams, l *lab.Lab, stack lab.StatusNode, req
 func varyRequest(words []string, symbols map[string]netip.Addr) (control.VaryRequest, error) {
 	request := control.VaryRequest{Command: control.VaryCommand(strings.ToLower(words[0]))}
 	if len(words) == 2 {
-		target, err := varyTarget(words[1], symbols)
+		target, err := varyTarget(request.Command, words[1], symbols)
 		if err != nil {
 			return request, err
 		}
@@ -88,23 +88,27 @@ func varyRequest(words []string, symbols map[string]netip.Addr) (control.VaryReq
 	return request, nil
 }
 
-// varyTarget reads a port, a port of a DVIPA, a DVIPA or the name of an application. A symbol of the topology stands
-// for its address.
-func varyTarget(word string, symbols map[string]netip.Addr) (control.VaryTarget, error) {
+// varyTarget reads a port, a port of a DVIPA, a DVIPA or the name of an application, as the command has it. A symbol of
+// the topology stands for its address.
+func varyTarget(command control.VaryCommand, word string, symbols map[string]netip.Addr) (control.VaryTarget, error) {
+	dvipa, known := dvipaNamed(word, symbols)
+	if !known && (command == control.VaryDeactivate || command == control.VaryReactivate) {
+		return control.VaryTarget{}, usagef("%s %s: expected a DVIPA, that is an address or a symbol of the topology; %s", command, word, symbolsOf(symbols))
+	}
 	if number, err := strconv.ParseUint(word, 10, 64); err == nil {
 		if number < 1 || number > 65535 {
 			return control.VaryTarget{}, usagef("port %d: expected 1 to 65535", number)
 		}
 		return control.VaryTarget{Port: uint16(number)}, nil
 	}
-	if dvipa, ok := dvipaNamed(word, symbols); ok {
+	if known {
 		return control.VaryTarget{DVIPA: dvipa}, nil
 	}
 	if colon := strings.LastIndexByte(word, ':'); colon >= 0 {
 		dvipa, ok := dvipaNamed(strings.Trim(word[:colon], "[]"), symbols)
 		port, err := strconv.ParseUint(word[colon+1:], 10, 16)
 		if !ok || err != nil || port == 0 {
-			return control.VaryTarget{}, usagef("target %q: expected a DVIPA or a symbol of the topology, and a port from 1 to 65535", word)
+			return control.VaryTarget{}, usagef("target %q: expected a DVIPA or a symbol of the topology, and a port from 1 to 65535; %s", word, symbolsOf(symbols))
 		}
 		return control.VaryTarget{DVIPA: dvipa, Port: uint16(port)}, nil
 	}
@@ -112,6 +116,14 @@ func varyTarget(word string, symbols map[string]netip.Addr) (control.VaryTarget,
 		return control.VaryTarget{}, usagef("target %q: no port and no DVIPA; as an application: %w", word, err)
 	}
 	return control.VaryTarget{Application: word}, nil
+}
+
+// symbolsOf names the symbols that there are.
+func symbolsOf(symbols map[string]netip.Addr) string {
+	if len(symbols) == 0 {
+		return "the topology has no symbols"
+	}
+	return "symbols are " + strings.Join(slices.Sorted(maps.Keys(symbols)), ", ")
 }
 
 // dvipaNamed is the address that a word is, or stands for.

@@ -5,7 +5,7 @@ type Requirement struct {
 	// ID is that of the specification's index, Label the Ginkgo label of specs that verify it.
 	ID    string `json:"id"`
 	Label string `json:"label"`
-	// Kind is "block", "edge", "interpretation", "statement" or "form".
+	// Kind is "block", "edge", "interpretation", "statement", "form" or "pair".
 	Kind string `json:"kind"`
 	// Figure is the number of the flowchart of a block or an edge, else 0.
 	Figure int `json:"figure,omitempty"`

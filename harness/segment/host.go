@@ -126,7 +126,7 @@ func (h *Host) takeARP(a ARP) {
 
 // takeNDP follows RFC 4861, section 7.2: whoever asks the host is learned, and so is what answers it;
 // what is known already is learned anew from an advertisement with the override flag, unsolicited ones
-// included.
+// included. Who asks without an address, to find out whether somebody has the host's, is answered by way of all nodes.
 func (h *Host) takeNDP(n NDP) {
 	asked := !n.Advertisement && n.Target == h.Address()
 	subject := n.Target
@@ -140,12 +140,16 @@ func (h *Host) takeNDP(n NDP) {
 			h.neighbour[subject] = n.MAC
 		}
 	})
-	if !asked || n.MAC == nil {
+	asker, mac := n.Src, n.MAC
+	if asker.IsUnspecified() {
+		asker, mac = netip.IPv6LinkLocalAllNodes(), groupMAC(netip.IPv6LinkLocalAllNodes())
+	}
+	if !asked || mac == nil {
 		return
 	}
 	frame, err := NDP{
-		Advertisement: true, Override: true, Src: h.Address(), Dst: n.Src, Target: h.Address(), MAC: h.mac,
-	}.Frame(h.mac, n.MAC)
+		Advertisement: true, Override: true, Src: h.Address(), Dst: asker, Target: h.Address(), MAC: h.mac,
+	}.Frame(h.mac, mac)
 	if err == nil {
 		err = h.port.Send(frame)
 	}

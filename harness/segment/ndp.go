@@ -37,7 +37,9 @@ func (n NDP) Frame(from, mac net.HardwareAddr) ([]byte, error) {
 		option = byte(layers.ICMPv6OptTargetAddress)
 		kind = layers.CreateICMPv6TypeCode(layers.ICMPv6TypeNeighborAdvertisement, 0)
 		const solicited, override = 1 << 30, 1 << 29
-		flags = solicited
+		if !n.Dst.IsMulticast() {
+			flags = solicited
+		}
 		if n.Override {
 			flags |= override
 		}

@@ -57,6 +57,10 @@ var (
 		"given-back", "the most until a port is given back while all others want the lock of its DVIPA",
 		AtMost, 30 * time.Second, 30 * time.Second,
 	}
+	Stalled = Tolerance{
+		"stalled", "the most that a connection to a living target is without an answer while its DVIPA is taken back",
+		AtMost, 500 * time.Millisecond, 2 * time.Second,
+	}
 	Quiet = Tolerance{
 		"quiet", "the least that a spec watches for a message that must not come",
 		AtLeast, 150 * time.Millisecond, 150 * time.Millisecond,
@@ -72,7 +76,7 @@ const MaxInterpretations = 3
 
 // All lists the tolerances in the order of the package.
 func All() []Tolerance {
-	return []Tolerance{Limit, Ready, Noticed, Refused, Emptied, GivenBack, Quiet, Held}
+	return []Tolerance{Limit, Ready, Noticed, Refused, Emptied, GivenBack, Stalled, Quiet, Held}
 }
 
 // ByName returns the tolerance of that name.

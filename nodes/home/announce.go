@@ -98,21 +98,24 @@ func arpAnnouncement(address netip.Addr, mac net.HardwareAddr) []byte {
 }
 
 func neighbourAdvertisement(address netip.Addr, mac net.HardwareAddr) []byte {
-	allNodes := netip.MustParseAddr("ff02::1")
-	message := []byte{136, 0, 0, 0, 0x20, 0, 0, 0} // neighbour advertisement, override
+	message := []byte{neighbourAdvertisementType, 0, 0, 0, 0x20, 0, 0, 0} // override
 	message = append(message, address.AsSlice()...)
 	message = append(append(message, 2, 1), mac...) // target link-layer address, 8 bytes
+	return neighbourMessage(address, netip.MustParseAddr("ff02::1"), mac, message)
+}
 
-	pseudo := append(address.AsSlice(), allNodes.AsSlice()...)
+// neighbourMessage is the frame of an ICMPv6 message to a group, whose checksum is zero yet.
+func neighbourMessage(source, group netip.Addr, mac net.HardwareAddr, message []byte) []byte {
+	pseudo := append(source.AsSlice(), group.AsSlice()...)
 	pseudo = binary.BigEndian.AppendUint32(pseudo, uint32(len(message)))
 	pseudo = append(pseudo, 0, 0, 0, unix.IPPROTO_ICMPV6)
 	binary.BigEndian.PutUint16(message[2:], checksum(append(pseudo, message...)))
 
-	frame := ethernet(net.HardwareAddr{0x33, 0x33, 0, 0, 0, 1}, mac, unix.ETH_P_IPV6)
+	frame := ethernet(append(net.HardwareAddr{0x33, 0x33}, group.AsSlice()[12:]...), mac, unix.ETH_P_IPV6)
 	frame = append(frame, 0x60, 0, 0, 0)
 	frame = binary.BigEndian.AppendUint16(frame, uint16(len(message)))
 	frame = append(frame, unix.IPPROTO_ICMPV6, 255)
-	frame = append(append(frame, address.AsSlice()...), allNodes.AsSlice()...)
+	frame = append(append(frame, source.AsSlice()...), group.AsSlice()...)
 	return append(frame, message...)
 }
 

@@ -56,6 +56,11 @@ func TestSettings(t *testing.T) {
 		"ipv6/conf/xcf0/accept_ra":    "0",
 		"ipv6/conf/ext0/proxy_ndp":    "1",
 		"ipv6/neigh/ext0/proxy_delay": "0",
+
+		"ipv4/neigh/ext0/retrans_time_ms": "100",
+		"ipv4/neigh/xcf0/retrans_time_ms": "100",
+		"ipv6/neigh/ext0/retrans_time_ms": "100",
+		"ipv6/neigh/xcf0/retrans_time_ms": "100",
 	}
 	got := make(map[string]string)
 	stack.do(func() error {

@@ -71,6 +71,14 @@ func settings(c Config) []setting {
 			setting{"ipv6/conf/" + link + "/ignore_routes_with_linkdown", "1", true},
 		)
 	}
+	for _, link := range append([]string{c.XCFInterface}, c.Outside...) {
+		// A question for a neighbour that is lost, as one is while a link comes up, is asked again soon: all that goes
+		// there waits for the answer.
+		all = append(all,
+			setting{name: "ipv4/neigh/" + link + "/retrans_time_ms", value: askAgainMS},
+			setting{"ipv6/neigh/" + link + "/retrans_time_ms", askAgainMS, true},
+		)
+	}
 	for _, link := range c.Outside {
 		// The kernel answers for an address of IPv6 on lo only as the proxy of it, without letting the
 		// neighbour wait.
@@ -81,6 +89,9 @@ func settings(c Config) []setting {
 	}
 	return all
 }
+
+// askAgainMS is a tenth of the kernel's default (RETRANS_TIMER, RFC 4861, section 10).
+const askAgainMS = "100"
 
 // The kernel's default of ip_local_port_range (net/ipv4/af_inet.c).
 const firstChosen, lastChosen = 32768, 60999

@@ -9,8 +9,7 @@ import (
 
 // Without a port file the members agree by number on who goes on as the plex: of those that saw one another until some
 // fell silent the larger part, of two equal ones the part with the lowest XCF address. The smaller part gives up what it
-// owns. A stack cannot tell by itself whether others are silent or it is cut off from them, so where none sees any
-// other, all give up but, of two, the one with the lower address.
+// owns. Who sees nobody any more asks the network to the outside besides, see witness.
 //
 // A stack that was stopped does not know what the others have agreed on meanwhile: it answers for
 // nothing until it has had the time to notice that they gave it up.
@@ -31,6 +30,7 @@ type agreement struct {
 	// stopped: this stack was stopped, and before fence it cannot know what became of it.
 	stopped bool
 	fence   time.Time
+	witness
 }
 
 // agree decides about those that fell silent once all of them are known.
@@ -41,6 +41,8 @@ func (s *surroundings) agree(now time.Time) (news []vipa.Event) {
 	}
 	switch silent := s.silent(); {
 	case len(silent) == 0:
+	case s.leftAlone():
+		s.begin(len(silent) > 1, a.stopped)
 	case s.outnumbers(silent):
 		for _, lost := range silent {
 			lost.told = vipa.CutOff
@@ -101,14 +103,14 @@ func (s *surroundings) outnumbers(silent map[netip.Addr]*lostStack) bool {
 	return true
 }
 
-// unsure: this stack was stopped, and may have been given up.
+// unsure: this stack was stopped, or is left alone, and may have been given up.
 func (s *surroundings) unsure() bool {
 	if s.peers != nil {
 		return false // the epochs beside the port file say it
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.agreement.stopped || s.agreement.wasStopped(time.Now())
+	return s.stopped || s.doubt || s.wasStopped(time.Now())
 }
 
 // informed: nobody is in sight who may know of epochs that this stack does not.

@@ -38,6 +38,7 @@ func (s *stack) lookAround(ctx context.Context) {
 		case <-timer.C:
 		}
 		next := s.around.look()
+		s.askNetwork()
 		if next < portfile.BeatInterval {
 			s.ownership.look()
 		}

@@ -183,6 +183,9 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 	}
 	s.opened = append(s.opened, s.facility.Close)
 	s.around = newSurroundings(s.self.XCF, s.peers, func() int { return s.group.Sight() }, s.found)
+	if s.peers == nil && s.self.Outside {
+		s.around.witness = witness{outside: s.outside.Load, owners: func() map[netip.Addr]netip.Addr { return s.addresses.Load().Owners() }, lapse: lapse}
+	}
 	s.ownership = newOwnership(&ownership{
 		owners: s.owners, lives: s.around.owns, unsure: s.around.unsure, informed: s.around.informed,
 		post: s.loop.post, log: log,

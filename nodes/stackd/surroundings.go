@@ -67,6 +67,8 @@ type lostStack struct {
 	contract.Member
 	told  vipa.Cause
 	sight sighting
+	// had are the DVIPAs that it owned, where the agreement asks for them.
+	had []netip.Addr
 }
 
 // A sighting is since when it has been so that somebody sees others; zero: it is not so.
@@ -119,7 +121,7 @@ func (s *surroundings) takeIn(m contract.Member) (gathers bool) {
 	}
 	s.members[m.XCF] = &memberHeard{since: s.change}
 	delete(s.lost, m.XCF)
-	s.isolated, s.alone = false, sighting{}
+	s.isolated, s.alone, s.asking = false, sighting{}, false
 	return gathers
 }
 
@@ -153,7 +155,7 @@ func (s *surroundings) takeOut(m contract.Member, reason xcf.Reason) vipa.Cause 
 		s.lost[m.XCF] = &lostStack{Member: m, told: vipa.Left}
 		return vipa.Left
 	}
-	lost := &lostStack{Member: m, told: vipa.Silent}
+	lost := &lostStack{Member: m, told: vipa.Silent, had: s.ownedBy(m.XCF)}
 	if sky, ok := s.survey(); ok {
 		lost.told = sky.causeOf(lost, time.Now())
 	}
@@ -253,6 +255,7 @@ func (s *surroundings) news(now time.Time) (news []vipa.Event) {
 	sky, ok := s.survey()
 	if !s.gathered && s.allHeard(sky, ok, now) {
 		s.gathered = true
+		s.doubt = s.doubt && s.asking // those who live know of who took what
 		news = append(news, vipa.Gathered{})
 	}
 	if s.peers == nil {

@@ -71,6 +71,9 @@ func (s *stack) vary(w http.ResponseWriter, r *http.Request) (control.VaryAnswer
 		}
 	}
 	answer := control.VaryAnswer{Text: fmt.Sprintf("%s %s", request.Target, commands[request.Command].done)}
+	if request.Command == control.VaryQuiesce && request.Target.Port != 0 {
+		answer.Text += "; so it is with what listens on it later"
+	}
 	s.log.Info("operator's command", "command", request.Command, "target", request.Target)
 	return answer, nil
 }

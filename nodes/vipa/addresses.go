@@ -108,6 +108,9 @@ func (a *Addresses) Active(dvipa netip.Addr) bool {
 // may be this stack: where the DVIPA is an address of this stack, the kernel would look for a listener here alone.
 func (a *Addresses) Owners() map[netip.Addr]netip.Addr {
 	owners := make(map[netip.Addr]netip.Addr)
+	if a == nil {
+		return owners
+	}
 	for dvipa, at := range a.dvipas {
 		if at.owner.IsValid() {
 			owners[dvipa] = at.owner

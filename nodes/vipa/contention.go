@@ -15,22 +15,8 @@ import (
 // one without, a primary before a backup, a higher rank before a lower one, the lower XCF address
 // of equals (I10). The others stand by, for the case that it does not.
 //
-// Created twice, by the first and then by the second statement:
-//
-//	first       second      same stack                           another stack
-//	VIPADEFine  VIPADEFine  refused as a profile                 moves to the second (MOVEable IMMEDIATE)
-//	VIPADEFine  VIPABackup  refused as a profile                 stays; the second backs it up
-//	VIPADEFine  bind        stays; the bind uses it              stays; the bind fails, unless it is a target
-//	VIPABackup  VIPADEFine  refused as a profile                 moves to the second, also from a backup that owns it
-//	VIPABackup  VIPABackup  refused as a profile                 stays; by rank at takeover
-//	VIPABackup  bind        the bind fails unless it is active   moves to the second; the backup backs it up
-//	                                                             once it has heard its list
-//	bind        VIPADEFine  stays, defined from then on          moves to the second
-//	bind        VIPABackup  stays where it is                    stays; the second backs it up
-//	bind        bind        stays; both use it                   moves to the second (MOVEable NONDISRUPTIVE),
-//	                                                             unless it is a target: then the bind uses it
-//
-// Where nobody owns the DVIPA of a VIPABackup yet, a bind elsewhere is the first to.
+// Who has a DVIPA that is created twice is a table of its own, conformance/requirements/twice.yaml, which the tests
+// read.
 
 // standing is what decides between those that contend for a DVIPA.
 type standing struct {

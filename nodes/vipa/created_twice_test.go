@@ -3,87 +3,108 @@ package vipa_test
 import (
 	"math/rand/v2"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
+
+	"github.com/goccy/go-yaml"
 
 	"github.com/plexlab-dev/plexlab/nodes/contract"
 	"github.com/plexlab-dev/plexlab/nodes/vipa"
 )
 
-// TestCreatedTwice is the table of contention.go: who owns a DVIPA that is created twice.
+// A pair is what creates a DVIPA twice, as conformance/requirements/twice.yaml has it.
+type pair struct {
+	ID, Owner, Bind string
+}
+
+// pairs is that table.
+func pairs(t *testing.T) []pair {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "conformance", "requirements", "twice.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table struct{ Pairs []pair }
+	if err := yaml.Unmarshal(text, &table); err != nil {
+		t.Fatal(err)
+	}
+	if len(table.Pairs) == 0 {
+		t.Fatal("no pairs")
+	}
+	return table.Pairs
+}
+
+// TestCreatedTwice holds the core to the requirement of who owns a DVIPA that is created twice. What is refused is
+// so as a profile, before it comes to the core.
 func TestCreatedTwice(t *testing.T) {
 	t.Parallel()
-	const (
-		define = "VIPADEFine"
-		backup = "VIPABackup"
-		bind   = "bind"
-	)
-	// The owner is "first", "second" or "none"; bound says whether a bind that comes second succeeds.
-	for _, test := range []struct {
-		first, second string
-		elsewhere     bool
-		owner         string
-		bound         bool
-	}{
-		{first: define, second: define, elsewhere: true, owner: "second"},
-		{first: define, second: backup, elsewhere: true, owner: "first"},
-		{first: define, second: bind, elsewhere: true, owner: "first"},
-		{first: define, second: bind, owner: "first", bound: true},
-		{first: backup, second: define, elsewhere: true, owner: "second"},
-		{first: backup, second: backup, elsewhere: true, owner: "none"},
-		{first: backup, second: bind, elsewhere: true, owner: "second", bound: true},
-		{first: backup, second: bind, owner: "none"},
-		{first: bind, second: define, elsewhere: true, owner: "second"},
-		{first: bind, second: define, owner: "first"},
-		{first: bind, second: backup, elsewhere: true, owner: "first"},
-		{first: bind, second: backup, owner: "first"},
-		{first: bind, second: bind, elsewhere: true, owner: "second", bound: true},
-		{first: bind, second: bind, owner: "first", bound: true},
-	} {
-		where := "same stack"
-		if test.elsewhere {
-			where = "another stack"
+	for _, pair := range pairs(t) {
+		if pair.Owner == "refused" {
+			continue
 		}
-		t.Run(test.first+", then "+test.second+", "+where, func(t *testing.T) {
+		t.Run(pair.ID, func(t *testing.T) {
 			t.Parallel()
-			p := newPlex(t, rand.New(rand.NewPCG(0, 4)))
-			dvipa := netip.MustParseAddr("10.9.2.1")
-			definitions := [plexStacks]vipa.Definition{}
-			create := func(i int, how string) (bound bool) {
-				def := &definitions[i]
-				switch how {
-				case define:
-					def.Defines = append(def.Defines, vipa.Define{Prefix: netip.PrefixFrom(dvipa, 24)})
-				case backup:
-					def.Backups = append(def.Backups, vipa.Backup{DVIPA: dvipa, Rank: 10})
-				case bind:
-					if len(def.Ranges) == 0 {
-						def.Ranges = []vipa.Range{{Prefix: netip.PrefixFrom(dvipa, 24).Masked()}}
-					}
-				}
-				p.step(i, vipa.ProfileChanged{Definition: *def})
-				p.settle()
-				if how == bind {
-					bound = p.bindTo(i, netip.AddrPortFrom(dvipa, 80))
-					p.settle()
-				}
-				return bound
+			parts := strings.Split(strings.TrimPrefix(pair.ID, "twice/"), "-")
+			first, second, where, how := parts[0], parts[1], parts[2], strings.Join(parts[3:], "")
+			d := newDouble(t)
+			if how == "owned" {
+				d.create(2, "VIPADEFine", false)
 			}
-			second := 0
-			if test.elsewhere {
-				second = 1
+			d.create(0, first, how == "target")
+			if how == "owned" {
+				d.kill(2)
+				d.settle()
 			}
-			create(0, test.first)
-			if bound := create(second, test.second); bound != test.bound {
-				t.Errorf("the second bind succeeds: %t, want %t", bound, test.bound)
+			on := map[string]int{"same": 0, "other": 1}[where]
+			if bound := d.create(on, second, false); bound != (pair.Bind == "succeeds") {
+				t.Errorf("a bind succeeds: %t, want that it %s", bound, pair.Bind)
 			}
-			owner := map[int]string{-1: "none", 0: "first", second: "second"}
-			owner[0] = "first"
-			if got := owner[p.ownerOf(dvipa)]; got != test.owner {
-				t.Errorf("the DVIPA is owned by %s, want %s", got, test.owner)
+			want := map[string]int{"first": 0, "second": on, "nobody": -1}[pair.Owner]
+			if got := d.ownerOf(d.dvipa); got != want {
+				t.Errorf("the DVIPA is owned by stack %d, want %d", got, want)
 			}
-			p.agree()
+			d.agree()
 		})
 	}
+}
+
+// A double is a plex in which a DVIPA is created twice.
+type double struct {
+	*plex
+	dvipa       netip.Addr
+	definitions [plexStacks]vipa.Definition
+}
+
+func newDouble(t *testing.T) *double {
+	return &double{plex: newPlex(t, rand.New(rand.NewPCG(0, 4))), dvipa: netip.MustParseAddr("10.9.2.1")}
+}
+
+// create has a stack create the DVIPA by a statement or a bind, distributed to all or not, and says whether a bind
+// succeeded.
+func (d *double) create(i int, how string, distributed bool) (bound bool) {
+	def := &d.definitions[i]
+	switch how {
+	case "VIPADEFine":
+		def.Defines = append(def.Defines, vipa.Define{Prefix: netip.PrefixFrom(d.dvipa, 24)})
+		if distributed {
+			def.Distributes = []vipa.Distribute{{DVIPA: d.dvipa, Distribution: contract.Distribution{All: true}}}
+		}
+	case "VIPABackup":
+		def.Backups = append(def.Backups, vipa.Backup{DVIPA: d.dvipa, Rank: 10})
+	case "bind":
+		if len(def.Ranges) == 0 {
+			def.Ranges = []vipa.Range{{Prefix: netip.PrefixFrom(d.dvipa, 24).Masked(), Distribute: distributed}}
+		}
+	}
+	d.step(i, vipa.ProfileChanged{Definition: *def})
+	d.settle()
+	if how == "bind" {
+		bound = d.bindTo(i, netip.AddrPortFrom(d.dvipa, 80))
+		d.settle()
+	}
+	return bound
 }
 
 // TestMovedByBind: connections stay where they are when a bind moves their DVIPA (MOVEable

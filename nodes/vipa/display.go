@@ -32,8 +32,8 @@ const (
 
 // DVIPAStatus is one row of what NETSTAT VIPADYN shows.
 type DVIPAStatus struct {
-	// Prefix is the DVIPA with the length of its mask; that of a single host until a list has
-	// told a backup.
+	// Prefix is the DVIPA with the length of its mask, that which its owner told, or else that of the own definition;
+	// that of a single host until a list has told a backup.
 	Prefix netip.Prefix
 	Status Status
 	Origin Origin
@@ -108,6 +108,9 @@ func (s *Stack) status(d *dvipa) DVIPAStatus {
 		ClusterPorts: d.clusterPorts(),
 		Distribution: d.distribution(),
 	}
+	if own := d.ownedAs().Prefix; own.IsValid() {
+		st.Prefix = own
+	}
 	if d.kept != nil {
 		st.Prefix, st.Distribution = d.kept.Prefix, d.kept.Distribution
 	}
@@ -119,7 +122,7 @@ func (s *Stack) status(d *dvipa) DVIPAStatus {
 	switch {
 	case d.ranged != nil:
 		st.Origin = OriginRange
-	case d.define != nil && d.routing != nil:
+	case d.define != nil:
 		st.Origin = OriginDefine
 	case d.rank > 0:
 		st.Origin = OriginBackup

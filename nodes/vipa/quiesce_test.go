@@ -58,3 +58,37 @@ func TestQuiesceAPortOfOneDVIPA(t *testing.T) {
 		}
 	}
 }
+
+// What there is not cannot be quiesced, or given up: the answer says what there is.
+func TestVaryOfWhatIsNot(t *testing.T) {
+	self := contract.Member{Stack: "MVS1", XCF: netip.MustParseAddr("10.1.0.1"), Incarnation: 1, Outside: true}
+	dvipa, ranged, other := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.65"), netip.MustParseAddr("192.0.2.99")
+	core := vipa.New(vipa.Config{Self: self, XCFNetwork: netip.MustParsePrefix("10.1.0.0/24")})
+	vary := func(ev vipa.Vary, want string) {
+		t.Helper()
+		for _, a := range core.Step(ev).Actions {
+			if done, ok := a.(vipa.Varied); ok && done.Refused != want {
+				t.Errorf("%+v: refused %q, want %q", ev, done.Refused, want)
+			}
+		}
+	}
+	vary(vipa.Vary{Command: vipa.VaryQuiesce, Application: "WEB"}, "no application WEB listens on this stack; there is none")
+	vary(vipa.Vary{Command: vipa.VaryDeactivate, DVIPA: other}, "192.0.2.99 is no DVIPA that this stack defines or backs up; there is none")
+	core.Step(vipa.ProfileChanged{Definition: vipa.Definition{
+		Defines: []vipa.Define{{Prefix: netip.PrefixFrom(dvipa, 24)}}, Ranges: []vipa.Range{{Prefix: netip.MustParsePrefix("192.0.2.64/28")}},
+	}})
+	for id, name := range map[uint64]string{1: "WEB", 2: "ftp", 3: ""} {
+		core.Step(vipa.ListenStarted{Listener: vipa.Listener{ID: id, Local: netip.AddrPortFrom(dvipa, uint16(id)), Application: name}})
+	}
+	vary(vipa.Vary{Command: vipa.VaryQuiesce, Application: "NOAPP"}, "no application NOAPP listens on this stack; there is FTP, WEB")
+	vary(vipa.Vary{Command: vipa.VaryQuiesce, DVIPA: other, Port: 60}, "192.0.2.99 is no DVIPA that this stack knows, nor in a VIPARange of it; there is 192.0.2.1")
+	vary(vipa.Vary{Command: vipa.VaryDeactivate, DVIPA: other}, "192.0.2.99 is no DVIPA that this stack defines or backs up; there is 192.0.2.1")
+
+	// A port counts for what listens on it later, an application while it is started anew.
+	vary(vipa.Vary{Command: vipa.VaryQuiesce, Port: 60}, "")
+	vary(vipa.Vary{Command: vipa.VaryQuiesce, DVIPA: ranged, Port: 60}, "")
+	vary(vipa.Vary{Command: vipa.VaryQuiesce, Application: "web"}, "")
+	core.Step(vipa.ListenEnded{ID: 1})
+	vary(vipa.Vary{Command: vipa.VaryQuiesce, Application: "WEB"}, "application WEB is quiesced already")
+	vary(vipa.Vary{Command: vipa.VaryResume, Application: "WEB"}, "")
+}

@@ -54,6 +54,9 @@ func (s *Stack) varyQuiet(ev Vary, hold bool) string {
 	case !hold && !is:
 		return what + " is not quiesced"
 	}
+	if refused := s.nothingToQuiesce(ev); hold && refused != "" {
+		return refused
+	}
 	switch {
 	case ev.Port != 0:
 		s.quiet.ports[netip.AddrPortFrom(ev.DVIPA, ev.Port)] = hold
@@ -80,11 +83,48 @@ func (s *Stack) quietTarget(ev Vary) (what string, is bool) {
 	return "stack " + s.self.Stack, s.quiet.stack
 }
 
+// nothingToQuiesce says why a target cannot be quiesced, if that is because there is no such thing. A port counts for
+// what listens on it later, so it need not be in use. An application without a listening socket is a slip of the pen, or
+// gets no connections anyway; one that is quiesced remains so while it is started anew.
+func (s *Stack) nothingToQuiesce(ev Vary) string {
+	switch {
+	case ev.Port != 0 && ev.DVIPA.IsValid() && s.dvipas[ev.DVIPA] == nil && rangeOf(s.definition.Ranges, ev.DVIPA) == nil:
+		return fmt.Sprintf("%s is no DVIPA that this stack knows, nor in a VIPARange of it; %s", ev.DVIPA, thereIs(s.sortedDVIPAs()))
+	case ev.Application != "" && !slices.Contains(s.applications(), strings.ToUpper(ev.Application)):
+		return fmt.Sprintf("no application %s listens on this stack; %s", ev.Application, thereIs(s.applications()))
+	}
+	return ""
+}
+
+// applications are those that listen, in upper case and in order.
+func (s *Stack) applications() []string {
+	names := make(map[string]bool)
+	for _, l := range s.listeners.byID {
+		if l.Application != "" {
+			names[strings.ToUpper(l.Application)] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+// thereIs lists what a person can choose from.
+func thereIs[T any](all []T) string {
+	if len(all) == 0 {
+		return "there is none"
+	}
+	names := make([]string, len(all))
+	for i, one := range all {
+		names[i] = fmt.Sprint(one)
+	}
+	return "there is " + strings.Join(names, ", ")
+}
+
 func (s *Stack) varyDVIPA(ev Vary, deactivate bool) string {
 	d := s.dvipas[ev.DVIPA]
 	switch {
 	case d == nil || d.defines().Role == 0:
-		return fmt.Sprintf("%s is no DVIPA that this stack defines or backs up", ev.DVIPA)
+		own := slices.DeleteFunc(s.sortedDVIPAs(), func(a netip.Addr) bool { return s.dvipas[a].defines().Role == 0 })
+		return fmt.Sprintf("%s is no DVIPA that this stack defines or backs up; %s", ev.DVIPA, thereIs(own))
 	case d.defines().Role == contract.RoleRange:
 		return fmt.Sprintf("%s was activated by a bind in a VIPARange; it goes when its last socket is closed", ev.DVIPA)
 	case deactivate && d.deactivated:

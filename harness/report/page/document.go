@@ -118,6 +118,7 @@ func newDocument(dir string, r *report.Report, o Options) document {
 	}
 	for _, kind := range []struct{ kind, title string }{
 		{"interpretation", "Interpretations"}, {"statement", "Statements outside the flowcharts"}, {"form", "Forms of the profile language"},
+		{"pair", "A DVIPA that is created twice"},
 	} {
 		if found := requirementsOf(r, kind.kind, 0); len(found) > 0 {
 			d.Groups = append(d.Groups, group{Anchor: kind.kind, Title: kind.title, Requirements: found})
