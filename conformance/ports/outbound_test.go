@@ -85,7 +85,8 @@ var _ = trial.DescribeFamilies("a connection that an application opens", func(f 
 	})
 
 	// A connection that does not come about ends as well: refused, or given up by a program that dies
-	// while it waits. The owner hears of its end, and with the socket its port is not held any more.
+	// while it waits. The owner hears of its end, and with the socket its port is available: nobody can
+	// remember a connection, so it does not rest.
 	DescribeTable("that fails returns its port",
 		func(fail func(s *stack, syn segment.Segment)) {
 			s := newTarget(f, trial.UnitConfig{})
@@ -97,14 +98,14 @@ var _ = trial.DescribeFamilies("a connection that an application opens", func(f 
 			s.mvs2.ExpectMessage(peer.Is(contract.TERMCONN{
 				DVIPA: f.DVA1, XCF: f.XCF(1), Epoch: 1, Connections: []contract.Connection{connection},
 			}))
-			s.PortFile().EventuallyFree(connection.Local)
+			s.PortFile().Eventually(connection.Local, "available")
 		},
-		Entry("refused", requirements.Covers("T41", "I18"), func(s *stack, syn segment.Segment) {
+		Entry("refused", requirements.Covers("T41", "I18", "I22"), func(s *stack, syn segment.Segment) {
 			s.reply(syn.Answer(segment.RST, 0))
 			Expect(s.program.Answer().Errno).To(Equal(unix.ECONNREFUSED))
 			s.program.Do("close a")
 		}),
-		Entry("given up", requirements.Covers("T41", "I18"), func(s *stack, _ segment.Segment) { s.program.Kill() }),
+		Entry("given up", requirements.Covers("T41", "I18", "I22"), func(s *stack, _ segment.Segment) { s.program.Kill() }),
 	)
 
 	// Where nothing is left connect fails, as it does where the ephemeral ports of one machine are used

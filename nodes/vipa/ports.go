@@ -55,8 +55,9 @@ type port struct {
 	routed bool
 	// withheld: it would be routed if VARY did not hold it back.
 	withheld bool
-	// rest: it carried outbound connections.
-	rest bool
+	// outbound: a connect() from it was asked for. rest: such a connection was established, or may have
+	// been, as is known once the socket is closed.
+	outbound, rest bool
 	// listened: a listening socket had it since it was claimed.
 	listened bool
 }
@@ -98,7 +99,7 @@ func (d *dvipa) letGo(number uint16) {
 func (s *Stack) portBound(ev PortBound) {
 	local := unmapped(ev.Local)
 	if old := s.sockets[ev.ID]; old != nil && old.local != local {
-		s.socketClosed(SocketClosed{ID: ev.ID, Local: old.local})
+		s.socketClosed(SocketClosed{ID: ev.ID, Local: old.local, NeverConnected: ev.NeverConnected})
 	}
 	s.sockets[ev.ID] = &socket{local: local}
 	if ev.Use == Local {
@@ -173,6 +174,7 @@ func (s *Stack) socketClosed(ev SocketClosed) {
 		return
 	}
 	delete(p.sockets, ev.ID)
+	p.rest = p.rest || p.outbound && !ev.NeverConnected
 	if !s.unused(d, local.Port()) {
 		return
 	}

@@ -271,6 +271,9 @@ func (s *script) show(stack *vipa.Stack, what string) string {
 			if p.Routed {
 				line += " routed"
 			}
+			if p.Outbound {
+				line += " outbound"
+			}
 			if p.Rest {
 				line += " rest"
 			}

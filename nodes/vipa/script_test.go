@@ -122,7 +122,9 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 	case "source":
 		return s.source(c)
 	case "socket-closed":
-		return s.step(c.word(0), vipa.SocketClosed{ID: c.number("id", 0), Local: c.socket(c.optional(1, "-"))})
+		return s.step(c.word(0), vipa.SocketClosed{
+			ID: c.number("id", 0), Local: c.socket(c.optional(1, "-")), NeverConnected: d.HasArg("never-connected"),
+		})
 	case "marked":
 		return s.marked(c)
 	case "released":
