@@ -190,7 +190,7 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 	sight := sight{s.monitor, s.path}
 	s.clerk = newClerk(clerkConfig{
 		facility: s.facility, replaced: s.replaced, kernel: sight, self: s.self.XCF, post: s.loop.post, log: log,
-		use: func(service netip.AddrPort) vipa.Use { return s.addresses.Load().Use(service) },
+		clusterPorts: func(dvipa netip.Addr) bool { return s.addresses.Load().ClusterPorts(dvipa) },
 		ranges: ranges{
 			kernel: sight, binds: &s.binds,
 			activated: func() []netip.Addr { return s.addresses.Load().Ranged() },

@@ -81,6 +81,7 @@ func (c *choices) event() vipa.Event {
 	case 32, 33:
 		return vipa.PortBound{
 			ID: uint64(c.n(6)), Local: c.service(), Use: vipa.Use(c.n(3)), Outbound: c.n(4) == 0, NeverConnected: c.bool(),
+			Chosen: c.bool(),
 		}
 	case 34, 35:
 		return vipa.SocketClosed{ID: uint64(c.n(6)), Local: c.service(), NeverConnected: c.bool()}

@@ -174,6 +174,8 @@ type PortBound struct {
 	Use   Use
 	// Outbound: connect() without bind took the port; it is told of by NEWCONN.
 	Outbound bool
+	// Chosen: the port was not asked for by number. False where that is not known.
+	Chosen bool
 	// NeverConnected is that of the socket so far, as in SocketClosed: where it was bound to another DVIPA or
 	// port before, this gives that up.
 	NeverConnected bool

@@ -65,6 +65,8 @@ type port struct {
 // socket is a socket bound to a DVIPA, until it is closed.
 type socket struct {
 	local netip.AddrPort
+	// chosen: the port was not asked for by number.
+	chosen bool
 	// listened: Figure 6 was passed when it ended listening.
 	listened bool
 }
@@ -101,7 +103,7 @@ func (s *Stack) portBound(ev PortBound) {
 	if old := s.sockets[ev.ID]; old != nil && old.local != local {
 		s.socketClosed(SocketClosed{ID: ev.ID, Local: old.local, NeverConnected: ev.NeverConnected})
 	}
-	s.sockets[ev.ID] = &socket{local: local}
+	s.sockets[ev.ID] = &socket{local: local, chosen: ev.Chosen}
 	if ev.Use == Local {
 		return
 	}
@@ -129,12 +131,21 @@ func (s *Stack) portBound(ev PortBound) {
 func (s *Stack) portsMarked(ev PortsMarked) {
 	d := s.dvipa(ev.DVIPA)
 	d.marking = false
+	found := make(map[uint16]bool)
 	for _, held := range ev.Ports {
-		d.hold(held.Port, held.Use)
+		if d.port(held.Port) != nil {
+			continue
+		}
+		// Of connections until now nothing is known: what has neither socket nor listener has carried one.
+		found[held.Port] = true
+		p := d.hold(held.Port, held.Use)
+		p.outbound = true
+		p.rest = held.Use == Unique && s.listeners.on(netip.AddrPortFrom(d.address, held.Port)) == 0
 	}
 	for id, bound := range s.sockets {
 		if p := d.port(bound.local.Port()); p != nil && bound.local.Addr() == d.address {
 			p.sockets[id] = struct{}{}
+			p.rest = p.rest && !found[bound.local.Port()]
 		}
 	}
 	var ended []uint16
@@ -153,7 +164,7 @@ func (s *Stack) portsMarked(ev PortsMarked) {
 // mark asks for what is in use already to be noted.
 func (s *Stack) mark(d *dvipa) {
 	d.marking = true
-	s.do(MarkPorts{DVIPA: d.address, Targets: d.routing != nil})
+	s.do(MarkPorts{Marking: s.marking(d, d.inForce())})
 }
 
 // socketClosed is Figure 6 for a socket bound to a DVIPA. I18: with the last socket of a unique
