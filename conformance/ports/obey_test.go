@@ -226,6 +226,8 @@ var _ = trial.DescribeFamilies("statements at run time", func(f trial.Family) {
 		Entry("of the language", requirements.Covers("I28"), "VIPADYNAMIC VIPADEFINE MASK DVB1\nVIPADEFFFINE ENDVIPADYNAMIC", 2, 1),
 		Entry("of what the statements add up to", requirements.Covers("I28", "I14"),
 			"VIPADYNAMIC VIPADEFINE MASK DVB1\nVIPADISTRIBUTE "+f.Nowhere.String()+" DESTIP ALL ENDVIPADYNAMIC", 2, 16),
+		Entry("of a DVIPA that nobody on the outside networks would find", requirements.Covers("I28"),
+			"VIPADYNAMIC VIPADEFINE MASK DVB1\nVIPADEFINE MASK\n"+f.Nowhere.String()+" ENDVIPADYNAMIC", 3, 1),
 	)
 
 	// What is added is in force at once: a new DVIPA, and the distribution of it, which the partners

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/netip"
+	"slices"
 
 	"github.com/plexlab-dev/plexlab/nodes/contract/control"
 	"github.com/plexlab-dev/plexlab/nodes/profile"
@@ -12,6 +14,13 @@ import (
 
 // maxObeyed bounds the body of POST /v1/obey in bytes: the ports of many stacks may be in it.
 const maxObeyed = 64 << 20
+
+// reach is where the network finds this stack.
+func (s *stack) reach() profile.Reach {
+	subnets := slices.Concat(s.subnets, subnetsOf(s.options.outside))
+	slices.SortFunc(subnets, netip.Prefix.Compare)
+	return profile.Reach{Stack: s.self.Stack, Outside: slices.Compact(subnets), Advertised: s.routing != nil}
+}
 
 // obey is VARY OBEY: statements are added to the definitions in force or change them. An error
 // changes nothing; a dry run changes nothing either.
@@ -28,6 +37,9 @@ func (s *stack) obey(w http.ResponseWriter, r *http.Request) (control.ObeyAnswer
 	obeyed, err := profile.Obey(s.profile.Load(), request.File, []byte(request.Text), request.Symbols)
 	if err == nil {
 		err = obeyed.Profile.Unsupported(actsUpon)
+	}
+	if err == nil {
+		err = obeyed.Unreachable(s.reach())
 	}
 	if err != nil {
 		return control.ObeyAnswer{}, fmt.Errorf("%w: %w", errInput, err)

@@ -97,6 +97,8 @@ type stack struct {
 	// beat tells other stacks that this one runs, and what it sees.
 	beat    func(members int, outside bool)
 	outside atomic.Bool // a link to the outside is up
+	// subnets are those of the outside links at the start: a link that is down may lose its addresses.
+	subnets []netip.Prefix
 	clerk   *clerk
 
 	ownership *ownership
@@ -131,6 +133,7 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 	if err != nil {
 		return nil, err
 	}
+	s.subnets = subnetsOf(o.outside)
 	s.outside.Store(s.self.Outside)
 	core := vipa.New(vipa.Config{
 		Self: s.self, Variant: checked.variant, XCFNetwork: network,
@@ -233,6 +236,27 @@ func networkOf(name string, address netip.Addr) (netip.Prefix, error) {
 		}
 	}
 	return netip.Prefix{}, fmt.Errorf("XCF interface %s does not have the address %s", name, address)
+}
+
+// subnetsOf are the networks that interfaces have addresses in, apart from those of a link alone.
+func subnetsOf(interfaces []string) []netip.Prefix {
+	var all []netip.Prefix
+	for _, name := range interfaces {
+		link, err := net.InterfaceByName(name)
+		if err != nil {
+			continue
+		}
+		addresses, err := link.Addrs()
+		if err != nil {
+			continue
+		}
+		for _, a := range addresses {
+			if prefix, err := netip.ParsePrefix(a.String()); err == nil && !prefix.Addr().IsLinkLocalUnicast() && !prefix.IsSingleIP() {
+				all = append(all, prefix.Masked())
+			}
+		}
+	}
+	return all
 }
 
 // serve runs until ctx ends or a part of the stack fails.
