@@ -279,4 +279,22 @@ var _ = trial.DescribeFamilies("a port that carried an outbound connection", fun
 		s.EndRemnants(s.Stack, c.local)
 		s.PortFile().Eventually(c.local, "resting")
 	})
+
+	// A stack that is started again finds what its system remembers, and holds the ports as before.
+	It("is in use while the system of a stack that was started again remembers the connection", requirements.Covers("I18", "I22", "I30"), func() {
+		s := newOwner(f, trial.UnitConfig{Profile: owner("SOURCEIPA DVA1 APPA")})
+		c := s.connects("a")
+		s.program.Do("close a")
+		fin := segment.Pattern{Src: c.local, Dst: s.server, Has: segment.FIN}
+		packet, err := s.Capture.On(s.OutsideLink).Sent().Await(s.Soon(), fin)
+		Expect(err).NotTo(HaveOccurred())
+		s.reply(packet.Decode().Segment.Answer(segment.FIN, c.next))
+		s.EventuallyRemnant(s.Stack, c.local)
+		s.mvs2.Close()
+		verdict.Engine(s.Lab.Kill(s.Context(), s.Stack), "kill %s", s.Stack)
+		verdict.Engine(s.Lab.StartStack(s.Context(), s.Stack), "start %s", s.Stack)
+		s.PortFile().Eventually(c.local, "unique MVS1")
+		s.EndRemnants(s.Stack, c.local)
+		s.PortFile().Eventually(c.local, "resting")
+	})
 })

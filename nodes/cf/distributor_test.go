@@ -126,7 +126,9 @@ func TestNewOwner(t *testing.T) {
 	w.announce(2, owner(dvipa4, 2))
 	result := claimLater(stacks[3].d, Request{DVIPA: dvipa4, Use: Unique})
 	own := claimLater(stacks[2].d, Request{DVIPA: dvipa4, Port: 2000, Use: Unique})
-	eventually(t, "what is held is told", func() bool { return slices.Equal(w.queued(4, 2), []string{"PORTS_HELD", "PORT_RELEASE", "END_OF_LIST"}) })
+	eventually(t, "what is held is told", func() bool {
+		return slices.Equal(w.queued(4, 2), []string{"PORTS_HELD", "PORT_RELEASE", "END_OF_LIST"})
+	})
 	// What MVS3 told may still be on its way.
 	eventually(t, "MVS4 alone is waited for", func() bool {
 		v := view(t, stacks[2].d)

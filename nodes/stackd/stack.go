@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -181,6 +182,11 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 	}); err != nil {
 		return nil, err
 	}
+	left, err := s.leftOver()
+	if err != nil {
+		return nil, err
+	}
+	core.Inherit(left)
 	if err = s.openFacility(checked.ports, lapse); err != nil {
 		return nil, err
 	}
@@ -236,6 +242,16 @@ func networkOf(name string, address netip.Addr) (netip.Prefix, error) {
 		}
 	}
 	return netip.Prefix{}, fmt.Errorf("XCF interface %s does not have the address %s", name, address)
+}
+
+// leftOver are the addresses that sockets or remnants have before the stack does anything.
+func (s *stack) leftOver() ([]netip.Addr, error) {
+	used, err := s.monitor.PortsInUse(func(a netip.Addr) bool { return !a.IsLoopback() && !a.IsUnspecified() && a != s.self.XCF })
+	left := make(map[netip.Addr]bool)
+	for local := range used {
+		left[local.Addr()] = true
+	}
+	return slices.Collect(maps.Keys(left)), err
 }
 
 // subnetsOf are the networks that interfaces have addresses in, apart from those of a link alone.

@@ -1,6 +1,7 @@
 package vipa
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -95,6 +96,28 @@ func (s *Stack) Markings(def Definition) []Marking {
 		all = append(all, s.marking(d, dist))
 	}
 	return all
+}
+
+// Inherit names the addresses that sockets or remnants of this system had when the stack started: an earlier
+// incarnation left them, and the coupling facility does not have their ports as this one's. Where such an address is an
+// active DVIPA with CLUSTERPORTS, what is in use is marked as in T21. It is to be called before the first Step.
+func (s *Stack) Inherit(addresses []netip.Addr) {
+	s.inherited = make(map[netip.Addr]bool)
+	for _, address := range addresses {
+		s.inherited[address] = true
+	}
+}
+
+func (s *Stack) markInherited() {
+	if len(s.inherited) == 0 {
+		return
+	}
+	for _, address := range slices.SortedFunc(maps.Keys(s.inherited), netip.Addr.Compare) {
+		if d := s.dvipas[address]; d != nil && d.active && d.clusterWide {
+			delete(s.inherited, address)
+			s.mark(d)
+		}
+	}
 }
 
 // InUse are the DVIPAs active here, in order, with what is known of the ports of this stack's sockets.
