@@ -211,7 +211,7 @@ func (f *File) read() {
 	if f.ended {
 		f.ended = false
 		// Where it is damaged as well, what this stack knows itself has to do.
-		f.damaged = f.collect(f.old, f.goneSlot) != nil || f.damaged
+		f.damaged = f.collect(f.old, func(int) bool { return false }) != nil || f.damaged
 	}
 	if !f.isUnread() {
 		return
@@ -235,10 +235,19 @@ func (f *File) read() {
 	f.mu.Unlock()
 }
 
-// goneSlot says whether the stack that had a slot of the old file is known not to live any more.
-func (f *File) goneSlot(slot int) bool {
-	_, member := f.members[slot]
-	return member && !f.holds(slot)
+// goneSince says whether the stack that had a slot of the old file is known not to live any more: it has let go of
+// that file, and has not come to the next one.
+func (f *File) goneSince(slot int, next map[int]portfile.Member) bool {
+	before, member := f.members[slot]
+	if !member || f.holds(slot) {
+		return false
+	}
+	for _, m := range next {
+		if m.XCF == before.XCF && m.Incarnation == before.Incarnation && m.State == portfile.SlotLive {
+			return false
+		}
+	}
+	return true
 }
 
 func (f *File) isUnread() bool {
@@ -323,6 +332,10 @@ func (f *File) register(ctx context.Context, m *mapping) error {
 		for port, until := range held.interrupted.left() {
 			f.resting.add(dvipa, port, until, bootTime())
 		}
+	}
+	if f.old != nil {
+		next := m.members()
+		_ = f.collect(f.old, func(slot int) bool { return f.goneSince(slot, next) }) // what can be read
 	}
 	if err := f.letRest(ctx, m); err != nil {
 		return err
