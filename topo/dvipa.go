@@ -71,11 +71,10 @@ func (p *planner) checkProfiles() {
 			}
 		}
 		for _, r := range own.profile.Ranges {
-			inside := own.reaches(func(s netip.Prefix) bool { return s.Overlaps(r.Prefix()) && s.Bits() <= r.Bits })
 			if !p.carries(r.Address.Addr) {
 				p.failProfile(own, r.Address.Pos, fmt.Sprintf("found the range %s, %s", r.Prefix(), p.expectedFamily()))
-			} else if !inside && !p.advertises(own) {
-				p.failProfile(own, r.Address.Pos, fmt.Sprintf("found the range %s, %s", r.Prefix(), own.expected()))
+			} else if missed := p.reach(own).Range(r.Prefix()); missed != "" {
+				p.failProfile(own, r.Address.Pos, missed)
 			}
 		}
 		for _, d := range own.profile.Distributes {
@@ -94,11 +93,12 @@ func (p *planner) checkDVIPA(own stackProfile, a profile.Address) {
 		problem = outsideHosts(a.Addr, s)
 		return s.Contains(a.Addr)
 	})
+	missed := p.reach(own).DVIPA(a.Addr)
 	switch holder, real := p.held[a.Addr]; {
 	case !p.carries(a.Addr):
 		p.failProfile(own, a.Pos, fmt.Sprintf("found the DVIPA %s, %s", a, p.expectedFamily()))
-	case !inside && !p.advertises(own):
-		p.failProfile(own, a.Pos, fmt.Sprintf("found the DVIPA %s, %s", a, own.expected()))
+	case missed != "":
+		p.failProfile(own, a.Pos, missed)
 	case !inside && p.networks[p.xcf].Subnet.Contains(a.Addr):
 		p.failProfile(own, a.Pos, fmt.Sprintf("found the DVIPA %s, which is in %s, expected none of the XCF network", a, p.networks[p.xcf].Subnet))
 	case inside && problem != "":
@@ -108,9 +108,11 @@ func (p *planner) checkDVIPA(own stackProfile, a profile.Address) {
 	}
 }
 
-// advertises reports whether a stack speaks a routing protocol.
-func (p *planner) advertises(own stackProfile) bool {
-	return p.plan.Advertising.Method != "" && len(own.outside) > 0
+// reach is where the network finds a stack; without an outside link it speaks no routing protocol.
+func (p *planner) reach(own stackProfile) profile.Reach {
+	return profile.Reach{
+		Stack: own.stack, Outside: own.outside, Advertised: p.plan.Advertising.Method != "" && len(own.outside) > 0,
+	}
 }
 
 // carries reports whether packets to a DVIPA can go from stack to stack: an XCF network of IPv4 carries
@@ -138,15 +140,4 @@ func (own stackProfile) reaches(ask func(netip.Prefix) bool) bool {
 		}
 	}
 	return false
-}
-
-// expected says where DVIPAs of the stack can be.
-func (own stackProfile) expected() string {
-	switch len(own.outside) {
-	case 0:
-		return fmt.Sprintf("expected none: %s has no link to an outside network", own.stack)
-	case 1:
-		return fmt.Sprintf("expected one in %s, the outside subnet of %s; a routing protocol (advertising) lifts that", own.outside[0], own.stack)
-	}
-	return fmt.Sprintf("expected one in an outside subnet of %s: %v; a routing protocol (advertising) lifts that", own.stack, own.outside)
 }

@@ -114,6 +114,22 @@ var _ = trial.DescribeFamilies("a port file that is damaged", func(f trial.Famil
 		t.recovers()
 	})
 
+	// What a stack left to rest that failed rests in the next file too, as far as those know that go on.
+	It("is made anew with the ports that rest", requirements.Covers("I24", "I22", "I30"), func() {
+		s := newOwner(f, trial.UnitConfig{Profile: owner()})
+		tenant := s.Tenant(2)
+		tenant.Take(f.DVA1, true, 5000)
+		tenant.End()
+		s.mvs2.Close()
+		ports := s.PortFile()
+		ports.Eventually(f.At(5000), "resting")
+		ports.Truncate(0)
+		s.EventuallyPorts(s.Stack, control.PortsDegraded)
+		ports.Unlink()
+		s.EventuallyPorts(s.Stack, control.PortsOK)
+		s.PortFile().Eventually(f.At(5000), "resting")
+	})
+
 	// A file that is not there any more is made anew without anybody's help.
 	It("by being unlinked is made anew and filled", requirements.Covers("I24", "T20"), func() {
 		t := newTenancy(f)

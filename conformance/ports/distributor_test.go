@@ -92,6 +92,17 @@ var _ = trial.DescribeFamilies("the owner of a DVIPA that keeps its table of por
 		s.EventuallyBinds(s.program, "a", f.At(6000))
 	})
 
+	// What begins to rest in its table, of its own ports too, an owner tells the others: only they can tell the next
+	// one, or itself when it has been started again (I22).
+	It("tells the others what rests", requirements.Covers("T35", "I22"), func() {
+		s := newOwner(f, trial.UnitConfig{Profile: owner("SOURCEIPA DVA1 APPA"), ClusterPorts: byOwner})
+		c := s.connects("a")
+		s.reset(c)
+		s.program.Do("close a")
+		told := s.mvs2.ExpectMessage(peer.Of[contract.PortsHeld]("", nil)).(contract.PortsHeld)
+		Expect(told).To(Equal(contract.PortsHeld{DVIPA: f.DVA1, XCF: f.XCF(1), Resting: []uint16{c.local.Port()}, Epoch: told.Epoch}))
+	})
+
 	// A new owner learns from every living stack what that holds before it gives out anything (I24).
 	It("waits until every stack has told what it holds", requirements.Covers("T35", "I24"), func() {
 		u := f.Unit(trial.UnitConfig{Profile: owner(), Partners: []int{2}, ClusterPorts: byOwner})
@@ -180,6 +191,16 @@ var _ = trial.DescribeFamilies("a stack that asks the owner for ports", func(f t
 		claims(s, 6000, contract.PortAnswer{Outcome: contract.PortGranted, Port: 6000})
 		answers := s.mvs2.Tell(f.Clustered(f.DVA1, 2, trial.On(trial.ToAll, trial.Only(80))))
 		Expect(answers).To(ContainElement(contract.PortsHeld{DVIPA: f.DVA1, XCF: f.XCF(1), Unique: []uint16{6000}, Epoch: 2}))
+		Expect(answers[len(answers)-1]).To(Equal(contract.EndOfList{}))
+	})
+
+	// An owner that was started again does not know any more what rested in its table: it hears that from those whom
+	// it had told (I22).
+	It("tells a new owner what rested at the one before", requirements.Covers("T35", "I22", "I24"), func() {
+		s := target()
+		s.mvs2.Say(contract.PortsHeld{DVIPA: f.DVA1, XCF: s.mvs2.XCF, Resting: []uint16{6000, 6001}, Epoch: 1})
+		answers := s.mvs2.Tell(f.Clustered(f.DVA1, 2, trial.On(trial.ToAll, trial.Only(80))))
+		Expect(answers).To(ContainElement(contract.PortRelease{DVIPA: f.DVA1, XCF: f.XCF(1), Ports: []uint16{6000, 6001}, Rest: true, Epoch: 2}))
 		Expect(answers[len(answers)-1]).To(Equal(contract.EndOfList{}))
 	})
 

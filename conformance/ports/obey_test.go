@@ -2,6 +2,7 @@ package ports
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/netip"
 
@@ -86,6 +87,33 @@ var _ = trial.DescribeFamilies("CLUSTERPORTS added at run time", func(f trial.Fa
 		ports.Eventually(f.At(7002), "available")
 	})
 
+	// Where no port is enumerated, those that were bound by number are distributed, and the others are not: what connect()
+	// took without a bind, or bind() to port 0, is unique (I15). Of a target the routing stack knows the
+	// connections alone, and that nobody serves their port.
+	It("marks as unique what was not bound by number", requirements.Covers("T21", "I15"), func() {
+		s := newOwner(f, trial.UnitConfig{Profile: block("VIPADEFINE MASK DVA1 VIPADISTRIBUTE DVA1 DESTIP ALL SOURCEIPA DVA1 APPA")})
+		c := s.connects("a")
+		s.program.Listens("l", f.At(80))
+		chosen := s.program.Binds("b", f.At(0))
+		s.program.Binds("n", f.At(7000))
+		s.mvs2.Say(s.mvs2.NEWCONN(
+			contract.Connection{Remote: at(f.Client, 9000), Local: f.At(80)},
+			contract.Connection{Remote: at(f.Client, 9000), Local: f.At(7001)}))
+		s.Settled(s.mvs2)
+		s.Tenant(2)
+		s.Obeys(block(added))
+		ports := s.PortFile()
+		ports.Eventually(c.local, "unique MVS1")
+		ports.Eventually(chosen, "unique MVS1")
+		ports.Eventually(f.At(7000), "shared MVS1")
+		ports.Eventually(f.At(80), "shared MVS1 MVS2")
+		ports.Eventually(f.At(7001), "unique MVS2")
+		ports.ExpectClean(f.DVA1)
+		s.reset(c)
+		s.program.Do("close a")
+		ports.Eventually(c.local, "resting")
+	})
+
 	// What was marked on behalf of a target, which may not know of it, is lost with a file that is
 	// damaged, and marked again in the next one as soon as the target is there (I24).
 	It("marks the ports of targets again where the common storage was damaged", requirements.Covers("T21", "I24"), func() {
@@ -143,6 +171,34 @@ var _ = trial.DescribeFamilies("CLUSTERPORTS added at run time", func(f trial.Fa
 		Expect(s.Obeys(block(added)).Conflicts).To(ContainElement(HaveField("Text", ContainSubstring("7000"))))
 		s.PortFile().Eventually(f.At(7000), "unique MVS1 MVS2")
 	})
+
+	// Where every port that is bound by number is distributed, connections of two targets from one port which nobody
+	// serves are in conflict: both were opened by connect(), and such a port is unique (I15).
+	It("conflicts where two targets have opened connections from one port", requirements.Covers("I28", "I15"), func() {
+		s := newOwner(f, trial.UnitConfig{Profile: block("VIPADEFINE MASK DVA1 VIPADISTRIBUTE DVA1 DESTIP ALL SOURCEIPA DVA1 APPA")})
+		c := s.connects("a")
+		s.mvs2.Say(s.mvs2.NEWCONN(contract.Connection{Remote: s.server, Local: c.local}))
+		s.Settled(s.mvs2)
+		dry, err := s.Obey(block(added), true)
+		Expect(err).NotTo(HaveOccurred())
+		Expect(dry.Conflicts).To(ContainElement(HaveField("Text", ContainSubstring(fmt.Sprint(c.local.Port())))))
+	})
+
+	// A socket that is bound and does not listen has its port as well: one of the stack itself against another's
+	// server, and one of another stack, of which no table tells, by what that stack says of itself.
+	It("conflicts with sockets that do not listen", requirements.Covers("I28", "T21"), func() {
+		s := newOwner(f, trial.UnitConfig{Profile: block("VIPADEFINE MASK DVA1 VIPADISTRIBUTE DVA1 PORT 80 DESTIP ALL")})
+		s.program.Binds("a", f.At(7000))
+		s.program.Listens("l", f.At(7001))
+		s.program.Listens("shared", f.At(80))
+		s.mvs2.Say(s.mvs2.SRVSTAT(f.At(7000), true))
+		s.Settled(s.mvs2)
+		dry, err := s.Obey(block(added), true, control.InUse{
+			XCF: f.XCF(2), DVIPAs: []control.DVIPAInUse{{DVIPA: f.DVA1, Ports: []uint16{80, 7001, 7002}, Chosen: []uint16{}}},
+		})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(dry.Conflicts).To(ConsistOf(HaveField("Text", ContainSubstring("7000")), HaveField("Text", ContainSubstring("7001"))))
+	})
 })
 
 // unchanged expects that the stack has told no list since.
@@ -170,6 +226,8 @@ var _ = trial.DescribeFamilies("statements at run time", func(f trial.Family) {
 		Entry("of the language", requirements.Covers("I28"), "VIPADYNAMIC VIPADEFINE MASK DVB1\nVIPADEFFFINE ENDVIPADYNAMIC", 2, 1),
 		Entry("of what the statements add up to", requirements.Covers("I28", "I14"),
 			"VIPADYNAMIC VIPADEFINE MASK DVB1\nVIPADISTRIBUTE "+f.Nowhere.String()+" DESTIP ALL ENDVIPADYNAMIC", 2, 16),
+		Entry("of a DVIPA that nobody on the outside networks would find", requirements.Covers("I28"),
+			"VIPADYNAMIC VIPADEFINE MASK DVB1\nVIPADEFINE MASK\n"+f.Nowhere.String()+" ENDVIPADYNAMIC", 3, 1),
 	)
 
 	// What is added is in force at once: a new DVIPA, and the distribution of it, which the partners

@@ -85,7 +85,8 @@ var _ = trial.DescribeFamilies("a connection that an application opens", func(f 
 	})
 
 	// A connection that does not come about ends as well: refused, or given up by a program that dies
-	// while it waits. The owner hears of its end, and with the socket its port is not held any more.
+	// while it waits. The owner hears of its end, and with the socket its port is available: nobody can
+	// remember a connection, so it does not rest.
 	DescribeTable("that fails returns its port",
 		func(fail func(s *stack, syn segment.Segment)) {
 			s := newTarget(f, trial.UnitConfig{})
@@ -97,14 +98,14 @@ var _ = trial.DescribeFamilies("a connection that an application opens", func(f 
 			s.mvs2.ExpectMessage(peer.Is(contract.TERMCONN{
 				DVIPA: f.DVA1, XCF: f.XCF(1), Epoch: 1, Connections: []contract.Connection{connection},
 			}))
-			s.PortFile().EventuallyFree(connection.Local)
+			s.PortFile().Eventually(connection.Local, "available")
 		},
-		Entry("refused", requirements.Covers("T41", "I18"), func(s *stack, syn segment.Segment) {
+		Entry("refused", requirements.Covers("T41", "I18", "I22"), func(s *stack, syn segment.Segment) {
 			s.reply(syn.Answer(segment.RST, 0))
 			Expect(s.program.Answer().Errno).To(Equal(unix.ECONNREFUSED))
 			s.program.Do("close a")
 		}),
-		Entry("given up", requirements.Covers("T41", "I18"), func(s *stack, _ segment.Segment) { s.program.Kill() }),
+		Entry("given up", requirements.Covers("T41", "I18", "I22"), func(s *stack, _ segment.Segment) { s.program.Kill() }),
 	)
 
 	// Where nothing is left connect fails, as it does where the ephemeral ports of one machine are used
@@ -275,6 +276,24 @@ var _ = trial.DescribeFamilies("a port that carried an outbound connection", fun
 		s.program.Do("close m")
 		s.PortFile().Eventually(marker, "available")
 		s.PortFile().Expect(c.local, "unique MVS1")
+		s.EndRemnants(s.Stack, c.local)
+		s.PortFile().Eventually(c.local, "resting")
+	})
+
+	// A stack that is started again finds what its system remembers, and holds the ports as before.
+	It("is in use while the system of a stack that was started again remembers the connection", requirements.Covers("I18", "I22", "I30"), func() {
+		s := newOwner(f, trial.UnitConfig{Profile: owner("SOURCEIPA DVA1 APPA")})
+		c := s.connects("a")
+		s.program.Do("close a")
+		fin := segment.Pattern{Src: c.local, Dst: s.server, Has: segment.FIN}
+		packet, err := s.Capture.On(s.OutsideLink).Sent().Await(s.Soon(), fin)
+		Expect(err).NotTo(HaveOccurred())
+		s.reply(packet.Decode().Segment.Answer(segment.FIN, c.next))
+		s.EventuallyRemnant(s.Stack, c.local)
+		s.mvs2.Close()
+		verdict.Engine(s.Lab.Kill(s.Context(), s.Stack), "kill %s", s.Stack)
+		verdict.Engine(s.Lab.StartStack(s.Context(), s.Stack), "start %s", s.Stack)
+		s.PortFile().Eventually(c.local, "unique MVS1")
 		s.EndRemnants(s.Stack, c.local)
 		s.PortFile().Eventually(c.local, "resting")
 	})

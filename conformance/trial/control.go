@@ -51,7 +51,7 @@ func (t *Trial) EventuallyLogged(stack, text string) {
 
 // Obey has the stack under test obey statements (VARY OBEY), with the symbols and MASK of profiles; a
 // dry run changes nothing. What it answers to a text that is wrong is an error.
-func (u *UnitTrial) Obey(text string, dryRun bool) (control.ObeyAnswer, error) {
+func (u *UnitTrial) Obey(text string, dryRun bool, others ...control.InUse) (control.ObeyAnswer, error) {
 	ginkgo.GinkgoHelper()
 	names := map[string]netip.Addr{}
 	for name, address := range u.family.symbols() {
@@ -61,7 +61,9 @@ func (u *UnitTrial) Obey(text string, dryRun bool) (control.ObeyAnswer, error) {
 	defer client.Close()
 	limit, cancel := context.WithTimeout(u.ctx, Limit())
 	defer cancel()
-	return client.Obey(limit, control.ObeyRequest{File: "obey.profile", Text: u.family.masked(text), Symbols: names, DryRun: dryRun})
+	return client.Obey(limit, control.ObeyRequest{
+		File: "obey.profile", Text: u.family.masked(text), Symbols: names, DryRun: dryRun, InUse: others,
+	})
 }
 
 // Obeys is Obey of statements that have to come into force.

@@ -53,9 +53,41 @@ odds with the new definitions.`,
 	return command
 }
 
+// inUseLimit bounds how long each other stack may take to tell the ports that it uses.
+const inUseLimit = 2 * time.Second
+
+// inUse asks the other stacks that run which ports they use, and says of which ones that is not known.
+func inUse(stacks []lab.StatusNode, obeys string, ask func(lab.StatusNode) (control.InUse, error)) (told []control.InUse, unknown []string) {
+	for _, stack := range stacks {
+		if stack.Name == obeys {
+			continue
+		}
+		switch answer, err := ask(stack); {
+		case err == nil:
+			told = append(told, answer)
+		case !errors.Is(err, errNotRunning): // else it has none
+			unknown = append(unknown, fmt.Sprintf("which ports %s uses is known from the tables of %s alone: %v", stack.Name, obeys, err))
+		}
+	}
+	return told, unknown
+}
+
 // obey asks the stack and tells what it answers.
 func obey(ctx context.Context, io streams, l *lab.Lab, stack lab.StatusNode, request control.ObeyRequest, asJSON bool) error {
 	progress := newProgress(io.err, asJSON)
+	stacks, err := stacksOf(ctx, l)
+	if err != nil {
+		return err
+	}
+	var unknown []string
+	request.InUse, unknown = inUse(stacks, stack.Name, func(other lab.StatusNode) (control.InUse, error) {
+		return askStack(ctx, l, other, inUseLimit, func(ctx context.Context, client *control.Client) (control.InUse, error) {
+			return client.InUse(ctx)
+		})
+	})
+	for _, note := range unknown {
+		progress.step(note)
+	}
 	progress.step(fmt.Sprintf("%s reads %s", stack.Name, request.File))
 	answer, err := askStack(ctx, l, stack, obeyLimit, func(ctx context.Context, client *control.Client) (control.ObeyAnswer, error) {
 		return client.Obey(ctx, request)

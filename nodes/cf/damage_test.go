@@ -2,11 +2,13 @@ package cf
 
 import (
 	"errors"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -186,6 +188,161 @@ func TestRestsGoOnInAFileMadeAnew(t *testing.T) {
 				return err == nil && missing == nil && !os.SameFile(before, next) && v.State == OK && slices.Equal(resting, []uint16{5000, 5001, 5002})
 			})
 		})
+	}
+}
+
+// resting are the ports of dvipa4 that rest and that nobody holds.
+func resting(t testing.TB, f *File) (ports []uint16) {
+	t.Helper()
+	v, err := f.View(background)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range v.DVIPAs {
+		for _, port := range d.Ports {
+			if d.DVIPA == dvipa4 && port.Rest > DefaultRest/2 && len(port.Holders) == 0 {
+				ports = append(ports, port.Port)
+			}
+		}
+	}
+	return ports
+}
+
+// The ports of a stack that is gone rest in the next file too, by what the others know of them, whoever took
+// them back.
+func TestRestsOfADeadStackGoOn(t *testing.T) {
+	t.Parallel()
+	for name, damage := range map[string]func(t *testing.T, path string){
+		"removed": func(*testing.T, string) {},
+		"header":  func(t *testing.T, path string) { scribble(t, path, 40, 20) },
+		"truncated": func(t *testing.T, path string) {
+			if err := os.Truncate(path, 0); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := portFilePath(t)
+			one, two := open(t, config(path, 1)), open(t, config(path, 2))
+			dead := newPuppet(t, config(path, 3))
+			dead.say("bind 5000")
+			dead.expect("5000")
+			dead.kill()
+			for _, f := range []*File{one, two} {
+				eventually(t, "its ports are taken back", func() bool { return f.Reclaim(background, dead.config.Self) == nil })
+			}
+			damage(t, path)
+			if name != "removed" {
+				eventually(t, "degraded", func() bool { return state(t, one) == Degraded && state(t, two) == Degraded })
+			}
+			// Either of them is enough.
+			if err := one.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "5000 rests in the next file", func() bool {
+				return state(t, two) == OK && slices.Equal(resting(t, two), []uint16{5000})
+			})
+		})
+	}
+}
+
+// A stack that ends, and whose ports have not been taken back when the file is removed, or that ends while the next
+// one waits for it.
+func TestRestsOfAStackThatEndsWithTheFile(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"before", "after"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := portFilePath(t)
+			f := open(t, config(path, 1))
+			dead := newPuppet(t, config(path, 2))
+			dead.say("bind 5000")
+			dead.expect("5000")
+			eventually(t, "settled", func() bool { return state(t, f) == OK })
+			if name == "before" {
+				holder, err := openMapping(&f.config, &f.book)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer holder.close()
+				if err := tryLock(holder.locks.fd, portfile.EntryOffset(0)); err != nil {
+					t.Fatal(err)
+				}
+				dead.kill()
+			} else {
+				dead.signal(unix.SIGSTOP)
+				dead.awaitState('T')
+			}
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+			if name == "after" {
+				eventually(t, "the stack is waited for", func() bool { return state(t, f) == Filling })
+				dead.kill()
+			}
+			eventually(t, "5000 rests in the next file", func() bool {
+				return state(t, f) == OK && slices.Equal(resting(t, f), []uint16{5000})
+			})
+		})
+	}
+}
+
+// records are the lines of a log.
+type records struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (r *records) Write(b []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lines = append(r.lines, string(b))
+	return len(b), nil
+}
+
+func (r *records) with(part string) (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, line := range r.lines {
+		if strings.Contains(line, part) {
+			n++
+		}
+	}
+	return n
+}
+
+// The log says once that the file cannot be used, and once that it can be again.
+func TestTheLogTellsOfRelief(t *testing.T) {
+	t.Parallel()
+	path := portFilePath(t)
+	var log records
+	c := config(path, 1)
+	c.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	f, err := Open(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	open(t, config(path, 2))
+	eventually(t, "settled", func() bool { return state(t, f) == OK && len(view(t, f).Members) == 2 })
+	if n := log.with("usable again"); n != 0 {
+		t.Errorf("a file without trouble is told to be usable again %d times", n)
+	}
+	for trouble := 1; trouble <= 2; trouble++ {
+		scribble(t, path, 40, 20)
+		eventually(t, "degraded", func() bool { return state(t, f) == Degraded })
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
+		want := "port file " + path + " is usable again: filled from 2 stacks"
+		eventually(t, "told to be usable again", func() bool { return log.with(want) == trouble })
+		if cannot := log.with("cannot be used"); cannot != trouble {
+			t.Errorf("told %d times that it cannot be used, want %d", cannot, trouble)
+		}
 	}
 }
 

@@ -70,7 +70,7 @@ type share struct {
 	held      holding
 	granted   map[uint16]grant // to claims of this stack that are neither committed nor aborted
 	releasing map[uint16]bool  // whose sockets are being looked for
-	// rested are the ports that this stack gave back to rest: a new owner is told.
+	// rested are the ports that this stack gave back to rest, and those that an owner told of: a new owner is told.
 	rested map[uint16]portfile.Rest
 }
 
@@ -244,6 +244,9 @@ func (d *Distributor) giveBack(s *share, ports []uint16, rest bool) {
 	case s.table != nil:
 		for _, port := range ports {
 			s.table.free(ownSlot, port, d.restIf(rest))
+		}
+		if rest {
+			d.tellResting(s.table, ports, netip.Addr{})
 		}
 	case s.keeper.valid():
 		for some := range slices.Chunk(ports, contract.MaxPorts) {

@@ -126,7 +126,9 @@ func TestNewOwner(t *testing.T) {
 	w.announce(2, owner(dvipa4, 2))
 	result := claimLater(stacks[3].d, Request{DVIPA: dvipa4, Use: Unique})
 	own := claimLater(stacks[2].d, Request{DVIPA: dvipa4, Port: 2000, Use: Unique})
-	eventually(t, "what is held is told", func() bool { return slices.Equal(w.queued(4, 2), []string{"PORTS_HELD", "END_OF_LIST"}) })
+	eventually(t, "what is held is told", func() bool {
+		return slices.Equal(w.queued(4, 2), []string{"PORTS_HELD", "PORT_RELEASE", "END_OF_LIST"})
+	})
 	// What MVS3 told may still be on its way.
 	eventually(t, "MVS4 alone is waited for", func() bool {
 		v := view(t, stacks[2].d)
@@ -153,6 +155,33 @@ func TestNewOwner(t *testing.T) {
 	}
 	if v := view(t, stacks[4].d); len(v.DVIPAs) != 1 || v.DVIPAs[0].Owner != "MVS2" {
 		t.Errorf("view of another: %+v, want MVS2 as owner", v.DVIPAs)
+	}
+}
+
+// An owner that is started again has forgotten what rested in its table, its own ports and those of a stack that is
+// gone among them; the others tell it, also one that joined later.
+func TestOwnerStartedAgain(t *testing.T) {
+	t.Parallel()
+	c := DistributorConfig{Pool: contract.PortRange{First: 2000, Last: 2003}, Rest: DefaultRest}
+	w, stacks := plexOf(t, 3, c)
+	mustBind(t, stacks[1].d, dvipa4, 2000, Unique)
+	mustBind(t, stacks[2].d, dvipa4, 2001, Unique)
+	mustBind(t, stacks[3].d, dvipa4, 2002, Unique)
+	release(t, stacks[1].d, dvipa4, Release{Port: 2000, Rest: true})
+	release(t, stacks[2].d, dvipa4, Release{Port: 2001, Rest: true})
+	w.settle()
+	w.end(3)
+	w.settle()
+	late := w.start(4, c)
+	w.settle()
+	w.end(2)
+	w.settle()
+	w.end(1)
+	again := w.start(1, c)
+	w.announce(1, owner(dvipa4, 2))
+	again.expect(t, w, "2000 rests", "2001 rests", "2002 rests")
+	if port := mustBind(t, late.d, dvipa4, 0, Unique); port != 2003 {
+		t.Errorf("port %d, want 2003: it alone does not rest", port)
 	}
 }
 

@@ -3,6 +3,7 @@ package cf
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -27,25 +28,30 @@ type File struct {
 	// registering is locked while what the book holds is written into a new file, so that nothing
 	// is given back meanwhile.
 	registering sync.Mutex
-	// resting are the ports that rested in the file before, whoever gave them back; guarded by registering.
-	resting map[netip.Addr]map[uint16]portfile.Rest
+	// resting are the ports that rest, whoever gave them back, as far as this stack knows apart from the file in use;
+	// guarded by registering.
+	resting rests
 
 	mu      sync.Mutex
 	problem error // why it is degraded
 	// unread: a file that was removed has yet to be read for ports that others marked there on
 	// behalf of this stack.
 	unread bool
+	// troubled: the log has been told that the file cannot be used, and not yet that it can be again.
+	troubled bool
 
 	// Of the watcher alone: old is the file before the current one, whose locks tell who
 	// lives until the current one is settled; members are the stacks of the last whole file, by slot.
-	// damaged: of the last file some could not be read when it was given up.
-	old     *mapping
-	members map[int]portfile.Member
-	damaged bool
+	// damaged: of the last file some could not be read when it was given up. ended: it has yet to be read for what
+	// rests there.
+	old            *mapping
+	members        map[int]portfile.Member
+	damaged, ended bool
 
 	own            *pulse.Pulse  // nil where there is another
 	kick, replaced chan struct{} // of capacity 1
 	stop           context.CancelFunc
+	closed         sync.Once
 	done           chan struct{}
 }
 
@@ -77,8 +83,13 @@ func Open(c Config) (*File, error) {
 }
 
 // Close leaves the file; the lock of the slot ends with it, and the other stacks take back what this
-// one holds. Nothing else may be called any more, and no claim may be open.
+// one holds. Nothing but Close may be called any more, which does nothing then, and no claim may be open.
 func (f *File) Close() error {
+	f.closed.Do(f.close)
+	return nil
+}
+
+func (f *File) close() {
 	f.stop()
 	<-f.done
 	if f.own != nil {
@@ -89,7 +100,6 @@ func (f *File) Close() error {
 			m.close()
 		}
 	}
-	return nil
 }
 
 func (f *File) watch(ctx context.Context) {
@@ -135,7 +145,7 @@ func (f *File) degrade(m *mapping, err error) {
 		f.old.close()
 	}
 	f.old = m
-	f.damaged = !errors.Is(err, errRemoved)
+	f.damaged, f.ended = !errors.Is(err, errRemoved), true
 	if !f.damaged {
 		f.members = m.members() // as nothing is wrong with it
 	}
@@ -148,8 +158,27 @@ func (f *File) trouble(err error) {
 	defer f.mu.Unlock()
 	if f.problem == nil || f.problem.Error() != err.Error() {
 		f.config.Logger.Warn("the port file cannot be used, no port is given out", "path", f.config.Path, "problem", err)
+		f.troubled = true
 	}
 	f.problem = err
+}
+
+// relief tells the log that ports are given out again.
+func (f *File) relief(m *mapping) {
+	f.mu.Lock()
+	troubled := f.troubled
+	f.troubled = false
+	f.mu.Unlock()
+	if !troubled {
+		return
+	}
+	stacks := 0
+	for _, member := range m.members() {
+		if member.State == portfile.SlotLive {
+			stacks++
+		}
+	}
+	f.config.Logger.Info(fmt.Sprintf("port file %s is usable again: filled from %d stacks", f.config.Path, stacks))
 }
 
 // attach joins the file at the path, or makes it, and registers what this stack holds. It returns
@@ -174,26 +203,22 @@ func (f *File) attach(ctx context.Context) *mapping {
 	return m
 }
 
-// read takes into the book what the file says that was removed, and that nobody uses any more.
+// read takes in what a file says that nobody uses any more: what rests in it, and, where it was removed, what this
+// stack holds there.
 func (f *File) read() {
 	f.registering.Lock()
 	defer f.registering.Unlock()
+	if f.ended {
+		f.ended = false
+		// Where it is damaged as well, what this stack knows itself has to do.
+		f.damaged = f.collect(f.old, func(int) bool { return false }) != nil || f.damaged
+	}
 	if !f.isUnread() {
 		return
 	}
-	// Where the removed file is damaged as well, what this stack knows itself has to do.
-	now, longest := bootTime(), portfile.RestUntil(bootTime(), f.config.Rest)
 	err := f.old.safely(func() error {
 		for i := range f.old.entries {
 			record, live, err := f.old.record(i)
-			f.damaged = f.damaged || err != nil
-			if err == nil && live {
-				for _, use := range portfile.InUse(f.old.entry(i), now) {
-					if len(use.Slots) == 0 && use.Rest > 0 && use.Rest <= longest.Left(now) {
-						f.rest(record.DVIPA, use.Port, portfile.RestOf(f.old.entry(i), use.Port))
-					}
-				}
-			}
 			if err != nil || !live || !portfile.Prepared(f.old.entry(i), f.old.slot) || f.old.entries[i].stale.Load() {
 				continue
 			}
@@ -210,15 +235,19 @@ func (f *File) read() {
 	f.mu.Unlock()
 }
 
-// rest keeps in mind that a port rests in the next file. The caller has registering locked.
-func (f *File) rest(dvipa netip.Addr, port uint16, until portfile.Rest) {
-	if f.resting == nil {
-		f.resting = make(map[netip.Addr]map[uint16]portfile.Rest)
+// goneSince says whether the stack that had a slot of the old file is known not to live any more: it has let go of
+// that file, and has not come to the next one.
+func (f *File) goneSince(slot int, next map[int]portfile.Member) bool {
+	before, member := f.members[slot]
+	if !member || f.holds(slot) {
+		return false
 	}
-	if f.resting[dvipa] == nil {
-		f.resting[dvipa] = make(map[uint16]portfile.Rest)
+	for _, m := range next {
+		if m.XCF == before.XCF && m.Incarnation == before.Incarnation && m.State == portfile.SlotLive {
+			return false
+		}
 	}
-	f.resting[dvipa][port] = until
+	return true
 }
 
 func (f *File) isUnread() bool {
@@ -301,15 +330,16 @@ func (f *File) register(ctx context.Context, m *mapping) error {
 	}
 	for dvipa, held := range f.book.all() {
 		for port, until := range held.interrupted.left() {
-			f.rest(dvipa, port, until)
+			f.resting.add(dvipa, port, until, bootTime())
 		}
 	}
-	for dvipa, ports := range f.resting {
-		if err := m.restOn(ctx, dvipa, f.pool(), ports); err != nil {
-			return err
-		}
+	if f.old != nil {
+		next := m.members()
+		_ = f.collect(f.old, func(slot int) bool { return f.goneSince(slot, next) }) // what can be read
 	}
-	clear(f.resting)
+	if err := f.letRest(ctx, m); err != nil {
+		return err
+	}
 	if err := m.leftOver(ctx); err != nil && !errors.As(err, new(*BusyError)) {
 		return err
 	}
@@ -338,11 +368,19 @@ func (f *File) sweep(ctx context.Context, m *mapping) {
 	soon, cancel := context.WithTimeout(ctx, f.config.Check)
 	defer cancel()
 	_ = m.leftOver(soon)
-	waiting, err := m.settle(ctx, f.gone)
+	gone := map[netip.Addr]bool{}
+	for _, member := range members {
+		if member.State == portfile.SlotExpected && f.gone(member) {
+			gone[member.XCF] = true
+		}
+	}
+	f.inherit(ctx, m, gone)
+	waiting, err := m.settle(ctx, func(member portfile.Member) bool { return gone[member.XCF] })
 	if err != nil || waiting != nil || !f.isSettled(m) {
 		return
 	}
 	f.members = members
+	f.relief(m)
 	if f.old != nil && f.old.users.Load() == 0 {
 		f.old.close()
 		f.old = nil
@@ -358,6 +396,9 @@ func (f *File) isSettled(m *mapping) bool {
 // reclaim takes back what a stack held, and logs it.
 func (f *File) reclaim(ctx context.Context, m *mapping, slot int, member portfile.Member) error {
 	n, err := m.reclaim(ctx, slot)
+	if err == nil || errors.Is(err, errReclaimed) {
+		f.remember(m)
+	}
 	if errors.Is(err, errReclaimed) {
 		return nil
 	}

@@ -205,6 +205,7 @@ func (f *File) Reclaim(ctx context.Context, gone contract.Member) error {
 	defer m.leave()
 	slot, member, found := m.slotOf(gone.XCF)
 	if !found || member.Incarnation > gone.Incarnation {
+		f.remember(m) // what it, or whoever took it back, has let rest
 		return nil
 	}
 	err = f.reclaim(ctx, m, slot, member)

@@ -48,9 +48,11 @@ func (d *Distributor) lose(p *partner) {
 	for _, s := range d.shares {
 		if s.table != nil {
 			delete(s.table.told, p.XCF)
+			resting := s.table.uniqueOf(p.slot)
 			if n := s.table.reclaim(p.slot, d.restIf(true)); n > 0 {
 				d.config.Logger.Info("took back the ports of a stack", "member", p.Stack, "dvipa", s.dvipa, "ports", n)
 			}
+			d.tellResting(s.table, resting, netip.Addr{})
 			d.nudge(s)
 		}
 		if s.keeper.Member == p.Member {
@@ -174,9 +176,14 @@ func (d *Distributor) receive(p *partner, message contract.Message) {
 			for _, port := range m.Ports {
 				t.free(p.slot, port, d.restIf(m.Rest))
 			}
+			if m.Rest {
+				d.tellResting(t, m.Ports, p.XCF)
+			}
 		}
 	case contract.PortsHeld:
-		if t := d.addressed(p, m, m.DVIPA, m.XCF, m.Epoch); t != nil {
+		if s := d.shares[m.DVIPA]; s != nil && m.XCF == p.XCF && s.keeper == (keeper{p.Member, m.Epoch}) {
+			d.remember(s, m.Resting)
+		} else if t := d.addressed(p, m, m.DVIPA, m.XCF, m.Epoch); t != nil {
 			d.note(t, p, m)
 		}
 	}
@@ -242,6 +249,32 @@ func (d *Distributor) note(t *table, from *partner, m contract.PortsHeld) {
 	}
 }
 
+// tellResting tells the other members, apart from the one that gave them back, of ports that begin to rest in a
+// table of this stack: it may be gone when the next owner asks.
+func (d *Distributor) tellResting(t *table, ports []uint16, from netip.Addr) {
+	for xcf := range d.members {
+		if xcf != from {
+			d.tellMember(t, xcf, ports)
+		}
+	}
+}
+
+func (d *Distributor) tellMember(t *table, to netip.Addr, resting []uint16) {
+	if d.config.Rest == 0 {
+		return
+	}
+	for some := range slices.Chunk(resting, contract.MaxPorts) {
+		d.config.Send(to, contract.PortsHeld{DVIPA: t.dvipa, XCF: d.config.Self.XCF, Resting: some, Epoch: t.epoch})
+	}
+}
+
+// remember keeps in mind what rests at the owner.
+func (d *Distributor) remember(s *share, resting []uint16) {
+	for _, port := range resting {
+		s.rested[port] = d.restIf(true)
+	}
+}
+
 // ended: a member has answered the oldest list that it has.
 func (d *Distributor) ended(p *partner) {
 	if len(p.lists) == 0 {
@@ -250,8 +283,11 @@ func (d *Distributor) ended(p *partner) {
 	list := p.lists[0]
 	p.lists = p.lists[1:]
 	for _, t := range list.tables {
+		if !t.told[p.XCF] {
+			d.tellMember(t, p.XCF, t.resting())
+		}
 		t.told[p.XCF] = true
-		t.settle(p.slot, list.number, d.restIf(true))
+		d.tellResting(t, t.settle(p.slot, list.number, d.restIf(true)), netip.Addr{})
 		d.nudge(d.share(t.dvipa))
 	}
 }

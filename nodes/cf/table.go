@@ -144,11 +144,11 @@ func (t *table) free(slot int, port uint16, rest portfile.Rest) {
 }
 
 // settle ends the answer of a stack to a list of the owner: ports that it had before and has not
-// told again are free. Unique ones rest: nobody is left who knows of their connections.
-func (t *table) settle(slot int, list uint64, rest portfile.Rest) {
+// told again are free. Unique ones rest, and are returned: nobody is left who knows of their connections.
+func (t *table) settle(slot int, list uint64, rest portfile.Rest) (resting []uint16) {
 	tenant := t.tenants[slot]
 	if tenant == nil {
-		return
+		return nil
 	}
 	unique := portfile.Unique(t.entry)
 	for port, since := range tenant.since {
@@ -156,10 +156,36 @@ func (t *table) settle(slot int, list uint64, rest portfile.Rest) {
 		case since >= list:
 		case unique.Has(port):
 			t.free(slot, port, rest)
+			resting = append(resting, port)
 		default:
 			t.free(slot, port, 0)
 		}
 	}
+	return resting
+}
+
+// uniqueOf are the unique ports of a slot, in order.
+func (t *table) uniqueOf(slot int) (ports []uint16) {
+	if !portfile.Prepared(t.entry, slot) {
+		return nil
+	}
+	unique := portfile.Unique(t.entry)
+	for port := range portfile.Usage(t.entry, slot).Ports {
+		if unique.Has(port) {
+			ports = append(ports, port)
+		}
+	}
+	return ports
+}
+
+// resting are the ports that rest, in order.
+func (t *table) resting() (ports []uint16) {
+	for _, use := range portfile.InUse(t.entry, bootTime()) {
+		if len(use.Slots) == 0 {
+			ports = append(ports, use.Port)
+		}
+	}
+	return ports
 }
 
 // reclaim takes all ports from a stack that is gone.

@@ -59,6 +59,7 @@ func messages() map[string]Message {
 		"busy, named":       PortAnswer{ID: 1, Outcome: PortBusy, Holder: "MVS4"},
 		"ports released":    PortRelease{DVIPA: dva1, XCF: xcf2, Ports: []uint16{65535, 1, 1024}, Rest: true, Epoch: 3},
 		"ports held":        PortsHeld{DVIPA: dv6, XCF: xcf2, Shared: []uint16{60}, Unique: []uint16{1024, 1025}, Epoch: 3},
+		"resting ports":     PortsHeld{DVIPA: dva1, XCF: xcf2, Resting: []uint16{1024, 65535}, Epoch: 3},
 		"unique ports held": PortsHeld{DVIPA: dva1, XCF: xcf2, Unique: []uint16{1024}, Epoch: 3},
 		"workload":          Workload{Capacity: 2000, Load: 1999, Connections: 1 << 31},
 		"idle":              Workload{Capacity: MaxCapacity},

@@ -65,10 +65,11 @@ func (d *decoder) portsHeld(wire *xcfpb.PortsHeld) PortsHeld {
 		DVIPA: d.own("dvipa", wire.GetDvipa()), XCF: d.own("xcf_address", wire.GetXcfAddress()),
 		Epoch: d.nonzero("epoch", wire.GetEpoch()),
 	}
-	if d.count("shared and unique", len(wire.GetShared())+len(wire.GetUnique()), 1, MaxPorts) {
+	if d.count("shared, unique and resting", len(wire.GetShared())+len(wire.GetUnique())+len(wire.GetResting()), 1, MaxPorts) {
 		seen := make(map[uint16]bool)
 		m.Shared = d.ports("shared", wire.GetShared(), seen)
 		m.Unique = d.ports("unique", wire.GetUnique(), seen)
+		m.Resting = d.ports("resting", wire.GetResting(), seen)
 	}
 	return m
 }

@@ -95,7 +95,7 @@ func encodeBody(wire *xcfpb.Envelope, message Message) error {
 	case PortsHeld:
 		wire.Body = &xcfpb.Envelope_PortsHeld{PortsHeld: &xcfpb.PortsHeld{
 			Dvipa: addressBytes(m.DVIPA), XcfAddress: addressBytes(m.XCF),
-			Shared: encodePorts(m.Shared), Unique: encodePorts(m.Unique), Epoch: m.Epoch,
+			Shared: encodePorts(m.Shared), Unique: encodePorts(m.Unique), Resting: encodePorts(m.Resting), Epoch: m.Epoch,
 		}}
 	case Workload:
 		wire.Body = &xcfpb.Envelope_Workload{Workload: &xcfpb.Workload{

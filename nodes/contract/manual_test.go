@@ -63,7 +63,7 @@ func examples(t *testing.T) map[string][]byte {
 		{"port-claim", PortClaim{ID: 1, DVIPA: netip.MustParseAddr("44.0.0.10"), XCF: one.XCF, Unique: true, Epoch: 1}},
 		{"port-answer", PortAnswer{ID: 1, Outcome: PortGranted, Port: 1024}},
 		{"port-release", PortRelease{DVIPA: netip.MustParseAddr("44.0.0.10"), XCF: one.XCF, Ports: []uint16{1024, 1025}, Rest: true, Epoch: 1}},
-		{"ports-held", PortsHeld{DVIPA: netip.MustParseAddr("44.0.0.10"), XCF: one.XCF, Shared: []uint16{60}, Unique: []uint16{1024, 1025}, Epoch: 1}},
+		{"ports-held", PortsHeld{DVIPA: netip.MustParseAddr("44.0.0.10"), XCF: one.XCF, Shared: []uint16{60}, Unique: []uint16{1024, 1025}, Resting: []uint16{1026}, Epoch: 1}},
 		{"workload", Workload{Capacity: 2000, Load: 350, Connections: 12}},
 		{"unknown", Unknown{Field: 1000}},
 	} {

@@ -171,14 +171,14 @@ type PortRelease struct {
 	Epoch uint64
 }
 
-// PortsHeld tells a new owner ports that the sender holds, those of claims under way included.
-// Several of one sender add up.
+// PortsHeld tells a new owner ports that the sender holds, those of claims under way included; and an
+// owner tells every member the ports that begin to rest. Several of one sender add up.
 type PortsHeld struct {
 	DVIPA netip.Addr
 	XCF   netip.Addr
-	// Shared and Unique: together at least one port, none twice.
-	Shared, Unique []uint16
-	Epoch          uint64
+	// Shared and Unique, and Resting of an owner: together at least one port, none twice.
+	Shared, Unique, Resting []uint16
+	Epoch                   uint64
 }
 
 // Workload tells every partner how busy the system of the sender is, so that those who distribute

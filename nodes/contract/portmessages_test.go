@@ -59,8 +59,8 @@ func TestUnmarshalRefusesPortMessages(t *testing.T) {
 		{"PORT_RELEASE: ports[2]: 60 is there twice", release(60, 61, 60)},
 
 		{"PORTS_HELD: epoch: 0, want 1 or more", held([]uint32{60}, nil, 0)},
-		{"PORTS_HELD: shared and unique: 0 entries, want 1 to 16384", held(nil, nil, 1)},
-		{"PORTS_HELD: shared and unique: 16385 entries, want 1 to 16384", held(make([]uint32, 1), make([]uint32, MaxPorts), 1)},
+		{"PORTS_HELD: shared, unique and resting: 0 entries, want 1 to 16384", held(nil, nil, 1)},
+		{"PORTS_HELD: shared, unique and resting: 16385 entries, want 1 to 16384", held(make([]uint32, 1), make([]uint32, MaxPorts), 1)},
 		{"PORTS_HELD: shared[0]: 0, want 1 to 65535", held([]uint32{0}, nil, 1)},
 		{"PORTS_HELD: unique[1]: 60 is there twice", held([]uint32{60}, []uint32{61, 60}, 1)},
 	} {

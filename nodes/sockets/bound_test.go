@@ -21,30 +21,45 @@ func (m *testMonitor) closings() map[uint64]int {
 	return times
 }
 
-// Only the last of all references to a socket counts, and its end is told once.
+// Only the last of all references to a socket counts, and its end is told once, with what is known of
+// its connections.
 func TestSocketClosed(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name  string
 		kind  string
 		steps []string // of which the last one lets go of it
+		// connected: a connection of it was established.
+		connected bool
 	}{
-		{"close", "tcp4", []string{"close s"}},
-		{"close, IPv6", "tcp6", []string{"close s"}},
-		{"killed", "tcp4", []string{"kill"}},
-		{"one of several descriptors", "tcp4", []string{"dup s t", "dup s u", "close s", "close u", "close t"}},
-		{"shared with a child", "tcp4", []string{"bequeath s", "close s", "child close inherited"}},
-		{"shared with a child that is killed", "tcp4", []string{"bequeath s", "close s", "kill"}},
-		{"on its way to another process", "tcp4", []string{"pass s way", "close s", "close way"}},
-		{"listens", "tcp4", []string{"listen s", "shutdown s", "listen s", "close s"}},
-		{"connected", "tcp4", []string{"connect s 127.0.0.1:7002", "reset s"}},
-		{"refused", "tcp4", []string{"refused s 127.0.0.1:7003", "close s"}},
+		{"close", "tcp4", []string{"close s"}, false},
+		{"close, IPv6", "tcp6", []string{"close s"}, false},
+		{"killed", "tcp4", []string{"kill"}, false},
+		{"one of several descriptors", "tcp4", []string{"dup s t", "dup s u", "close s", "close u", "close t"}, false},
+		{"shared with a child", "tcp4", []string{"bequeath s", "close s", "child close inherited"}, false},
+		{"shared with a child that is killed", "tcp4", []string{"bequeath s", "close s", "kill"}, false},
+		{"on its way to another process", "tcp4", []string{"pass s way", "close s", "close way"}, false},
+		{"listens", "tcp4", []string{"listen s", "shutdown s", "listen s", "close s"}, false},
+		{"aborted", "tcp4", []string{"connect s 127.0.0.1:7002", "reset s"}, true},
+		{"connected", "tcp4", []string{"connect s 127.0.0.1:7002", "close s"}, true},
+		{"connected and killed", "tcp4", []string{"connect s 127.0.0.1:7002", "kill"}, true},
+		{"connected to one that closes first", "tcp4", []string{"connect s 127.0.0.1:7004", "readend s", "close s"}, true},
+		{"connected to one that closes first, the end told before", "tcp4", []string{"connect s 127.0.0.1:7004", "readend s", "shutdown s", "close s"}, true},
+		{"connected once, and refused", "tcp4", []string{"connect s 127.0.0.1:7002", "disconnect s", "refused s 127.0.0.1:7003", "close s"}, true},
+		{"connecting", "tcp4", []string{"nonblocking s", "refused s 127.8.0.1:7001", "close s"}, false},
+		{"no route", "tcp4", []string{"refused s 198.51.100.1:7001", "close s"}, false},
+		{"refused, not told yet", "tcp4", []string{"nonblocking s", "refused s 127.0.0.1:7003", "close s"}, false},
+		{"refused, told by the socket", "tcp4", []string{"nonblocking s", "refused s 127.0.0.1:7003", "writable s", "pending s", "close s"}, false},
+		{"refused and connected", "tcp4", []string{"refused s 127.0.0.1:7003", "connect s 127.0.0.1:7002", "close s"}, true},
+		{"refused", "tcp4", []string{"refused s 127.0.0.1:7003", "close s"}, false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			enterNetNS(t)
 			m := startMonitor(t, MonitorConfig{})
 			listenHere(t, netip.MustParseAddrPort("127.0.0.1:7002"))
+			silent(t)
+			closeAccepted(t, listenHere(t, netip.MustParseAddrPort("127.0.0.1:7004")))
 			app := startPuppet(t, nil, nil)
 			local := map[string]netip.AddrPort{"tcp4": serverAt, "tcp6": netip.MustParseAddrPort("[::1]:7001")}[test.kind]
 			app.ok("socket s %s", test.kind)
@@ -65,7 +80,7 @@ func TestSocketClosed(t *testing.T) {
 				}
 			}
 			eventually(t, "end of the socket is told", func() bool {
-				return m.index(func(e Event) bool { return e == SocketClosed{cookie, local} }) >= 0
+				return m.index(func(e Event) bool { return e == SocketClosed{cookie, local, !test.connected} }) >= 0
 			})
 			m.settle()
 			if told := m.closings(); told[cookie] != 1 || len(told) != 1 {
@@ -73,6 +88,26 @@ func TestSocketClosed(t *testing.T) {
 			}
 		})
 	}
+}
+
+// closeAccepted closes the connections that a listening socket accepts, until that is closed.
+func closeAccepted(t *testing.T, l int) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			fd, _, err := unix.Accept4(l, unix.SOCK_CLOEXEC)
+			if err != nil {
+				return
+			}
+			unix.Close(fd)
+		}
+	}()
+	t.Cleanup(func() {
+		_ = unix.Shutdown(l, unix.SHUT_RDWR)
+		<-done
+	})
 }
 
 // Of a socket whose address does not matter the end is told too: it mattered when it was bound.

@@ -57,6 +57,9 @@ type BindRequest struct {
 	Address netip.AddrPort
 	// V6Only: an IPv6 socket that takes no IPv4 connections.
 	V6Only bool
+	// NeverConnected: no connection of the socket was ever established, as after a connect() that failed; false
+	// where that is not known.
+	NeverConnected bool
 	// Application is the name that the launcher was given.
 	Application string
 	// PID is the calling process, as the broker's PID namespace numbers it.
@@ -80,6 +83,8 @@ type ConnectRequest struct {
 	// Device is the index of the interface that the socket is bound to (SO_BINDTODEVICE), 0 for
 	// none.
 	Device uint32
+	// NeverConnected is as that of a BindRequest.
+	NeverConnected bool
 	// Application is the name that the launcher was given.
 	Application string
 	// PID and TID are the calling process and its thread, as the broker's PID namespace numbers

@@ -91,7 +91,7 @@ func TestBindRequest(t *testing.T) {
 	}
 	for i, name := range []string{"a", "b", "c"} {
 		want[i].Cookie, _ = strconv.ParseUint(app.ok("cookie %s", name), 10, 64)
-		want[i].Application, want[i].PID = "APPA", app.cmd.Process.Pid
+		want[i].Application, want[i].PID, want[i].NeverConnected = "APPA", app.cmd.Process.Pid, true
 	}
 	if diff := cmp.Diff(want, got, compareAddresses); diff != "" {
 		t.Errorf("requests (-want +got):\n%s", diff)

@@ -92,12 +92,17 @@ func (s *session) decideBind(ctx context.Context, c *caller, fd, domain int, ask
 	if err != nil {
 		return err
 	}
+	past, err := historyOf(fd)
+	if err != nil {
+		return err
+	}
 	request := BindRequest{
-		Cookie:      cookie,
-		Address:     asked,
-		V6Only:      v6Only(fd, domain),
-		Application: s.application,
-		PID:         c.pid,
+		Cookie:         cookie,
+		Address:        asked,
+		V6Only:         v6Only(fd, domain),
+		NeverConnected: past.neverConnected,
+		Application:    s.application,
+		PID:            c.pid,
 	}
 	return s.handler.Bind(ctx, request, func(to netip.AddrPort) error {
 		if err := s.privileges.check(c.tid, to.Port()); err != nil {
@@ -114,12 +119,12 @@ func (s *session) listen(ctx context.Context, c *caller, fd, domain int) error {
 	if err := s.waiting(c); err != nil {
 		return err
 	}
-	idle, err := unconnected(fd)
+	past, err := historyOf(fd)
 	if err != nil {
 		return err
 	}
 	local, err := localAddress(fd)
-	if idle && err == nil {
+	if past.idle && err == nil {
 		local, err = boundAddress(fd, domain)
 	}
 	if err != nil {

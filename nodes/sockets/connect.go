@@ -20,7 +20,8 @@ func (s *session) connect(ctx context.Context, c *caller, fd, domain int) error 
 	if !ok || remote.Addr().Is4() && v6Only(fd, domain) {
 		return errConventional
 	}
-	if idle, err := unconnected(fd); err != nil || !idle {
+	past, err := historyOf(fd)
+	if err != nil || !past.idle {
 		return orConventional(err)
 	}
 	local, err := boundAddress(fd, domain)
@@ -37,7 +38,8 @@ func (s *session) connect(ctx context.Context, c *caller, fd, domain int) error 
 	}
 	request := ConnectRequest{
 		Cookie: cookie, Remote: remote, Local: local, Device: uint32(device),
-		Application: s.application, PID: c.pid, TID: c.tid,
+		NeverConnected: past.neverConnected,
+		Application:    s.application, PID: c.pid, TID: c.tid,
 	}
 	return orConventional(s.handler.Connect(ctx, request, func(source netip.AddrPort) (netip.AddrPort, error) {
 		if err := s.privileges.check(c.tid, source.Port()); err != nil {
@@ -66,14 +68,24 @@ func parseDestination(domain int, b []byte) (netip.AddrPort, bool) {
 	return parseSockaddr(domain, b)
 }
 
-// unconnected reports whether connect() would open a connection. It is false for a socket that
-// connects, is connected or listens, and for one whose connection has failed without connect()
-// having told so yet, which the next connect() then does; until then what was sent is counted
-// (tcp_disconnect).
-func unconnected(fd int) (bool, error) {
+// history is what became of a socket so far.
+type history struct {
+	// idle: connect() would open a connection. It is false for a socket that
+	// connects, is connected or listens, and for one whose connection has failed without connect()
+	// having told so yet, which the next connect() then does; until then what was sent is counted
+	// (tcp_disconnect).
+	idle bool
+	// neverConnected: no connection of it was ever established; false where that is not known.
+	neverConnected bool
+}
+
+func historyOf(fd int) (history, error) {
 	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
 	if err != nil {
-		return false, fmt.Errorf("read state of socket: %w", err)
+		return history{}, fmt.Errorf("read state of socket: %w", err)
 	}
-	return tcpState(info.State) == tcpClose && info.Segs_out == 0, nil
+	return history{
+		idle:           tcpState(info.State) == tcpClose && info.Segs_out == 0,
+		neverConnected: info.Bytes_acked == 0 && info.Min_rtt == unmeasured,
+	}, nil
 }

@@ -55,7 +55,7 @@ func TestConnectRequest(t *testing.T) {
 				t.Fatalf("connect: got %s", answer)
 			}
 			app.ok("writable %s", s)
-			test.want.Cookie = app.cookie(s)
+			test.want.Cookie, test.want.NeverConnected = app.cookie(s), true
 			test.want.Application, test.want.PID, test.want.TID = "APPA", app.cmd.Process.Pid, app.cmd.Process.Pid
 			if diff := cmp.Diff([]ConnectRequest{test.want}, b.asked(), compareAddresses); diff != "" {
 				t.Errorf("requests (-want +got):\n%s", diff)
@@ -211,6 +211,41 @@ func TestFailedConnectGivesItsPortBack(t *testing.T) {
 	}
 	app.ok("socket other tcp4")
 	app.ok("bind other %v", source)
+}
+
+// What a socket has behind it is known when it is bound or connects once more.
+func TestNeverConnected(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name   string
+		before []string
+		never  bool
+	}{
+		{"new", nil, true},
+		{"refused", []string{"connect s 127.0.0.1:7002"}, true},
+		{"connected", []string{"connect s 127.7.0.1:7001", "disconnect s"}, false},
+		{"connected, then refused", []string{"connect s 127.7.0.1:7001", "disconnect s", "connect s 127.0.0.1:7002"}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			enterNetNS(t)
+			b := startBroker(t, &recorder{})
+			startPuppet(t, nil, nil).serve("s", "tcp4", serverAt.String())
+			app := startPuppet(t, b, nil)
+			app.ok("socket s tcp4")
+			for _, command := range test.before {
+				app.do("%s", command)
+			}
+			b.asked()
+			app.ok("bind s 127.0.0.1:7100")
+			app.ok("connect s 127.7.0.1:7001")
+			binds, _ := b.taken()
+			if connects := b.asked(); len(binds) != 1 || len(connects) != 1 ||
+				binds[0].NeverConnected != test.never || connects[0].NeverConnected != test.never {
+				t.Errorf("told of %+v and %+v, want NeverConnected: %v", binds, connects, test.never)
+			}
+		})
+	}
 }
 
 // A blocking connect() is the kernel's, so the broker may end meanwhile.

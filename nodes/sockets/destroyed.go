@@ -34,10 +34,16 @@ type backlog struct {
 	// connections, and more.
 	unconnected []uint64
 	connections []closed
-	// bound are the cookies of those that somebody waits for, in one of the others or not.
-	bound []uint64
+	// bound are those that somebody waits for, in one of the others or not.
+	bound []gone
 	// overflow: the kernel had to drop events.
 	overflow bool
+}
+
+// gone is a socket that was destroyed.
+type gone struct {
+	cookie         uint64
+	neverConnected bool
 }
 
 // closed is a connection whose socket was destroyed.
@@ -122,7 +128,7 @@ func (q *backlog) take(payload []byte, relevant relevance, awaited *bound) error
 		return err
 	}
 	if awaited.has(s.cookie) {
-		q.bound = append(q.bound, s.cookie)
+		q.bound = append(q.bound, gone{s.cookie, s.neverConnected})
 	}
 	switch {
 	case s.remote.Port() == 0:

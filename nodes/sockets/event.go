@@ -32,6 +32,9 @@ type ConnectionsEnded struct{ Connections []Connection }
 type SocketClosed struct {
 	Cookie uint64
 	Local  netip.AddrPort // as it was named
+	// NeverConnected: no connection of the socket was ever established, so that no peer can remember one. It
+	// is false where that is not known: after events were lost, and before Linux 4.6.
+	NeverConnected bool
 }
 
 func (ListenStarted) event()    {}

@@ -4,8 +4,10 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,6 +25,7 @@ const (
 	diagSocketIDLen = 48 // struct inet_diag_sockid
 	sizeofNlattr    = 4
 
+	diagInfo     = 2  // INET_DIAG_INFO: a struct tcp_info
 	diagSKV6Only = 11 // INET_DIAG_SKV6ONLY
 
 	timerTimeWait = 3 // idiag_timer of what is left of a socket
@@ -87,6 +90,8 @@ type diagSocket struct {
 	remnant bool
 	// expires is what its timer has left: the rest of a remnant's life.
 	expires time.Duration
+	// neverConnected: no connection of it was ever established. Only events of destroyed sockets tell.
+	neverConnected bool
 }
 
 func (s diagSocket) connection() Connection { return Connection{Local: s.local, Remote: s.remote} }
@@ -172,12 +177,33 @@ func parseDiag(b []byte) (diagSocket, error) {
 		if length < sizeofNlattr || length > len(rest) {
 			return diagSocket{}, fmt.Errorf("attribute of %d bytes in %d: %w", length, len(rest), errShort)
 		}
-		if binary.NativeEndian.Uint16(rest[2:]) == diagSKV6Only && length > sizeofNlattr {
-			s.v6Only = rest[sizeofNlattr] != 0
+		switch value := rest[sizeofNlattr:length]; binary.NativeEndian.Uint16(rest[2:]) {
+		case diagSKV6Only:
+			s.v6Only = len(value) > 0 && value[0] != 0
+		case diagInfo:
+			s.neverConnected = neverConnected(value)
 		}
 		rest = rest[min(align4(length), len(rest)):]
 	}
 	return s, nil
+}
+
+// Offsets within struct tcp_info of include/uapi/linux/tcp.h; an earlier kernel's is shorter.
+const (
+	infoBytesAcked = unsafe.Offsetof(unix.TCPInfo{}.Bytes_acked) // Linux 4.1
+	infoMinRTT     = unsafe.Offsetof(unix.TCPInfo{}.Min_rtt)     // Linux 4.6
+)
+
+// unmeasured is the round trip time of a socket that no peer has ever acknowledged anything to.
+const unmeasured = math.MaxUint32
+
+// neverConnected says whether a struct tcp_info is that of a socket of which no connection was ever established,
+// false where it does not tell. A peer that takes a connection acknowledges the SYN, which is counted, and from which
+// the round trip time is measured; one that refuses does neither. connect() that has failed and an abort both clear
+// the count (tcp_disconnect in net/ipv4/tcp.c), and leave the time.
+func neverConnected(info []byte) bool {
+	return len(info) >= int(infoMinRTT)+4 &&
+		binary.NativeEndian.Uint64(info[infoBytesAcked:]) == 0 && binary.NativeEndian.Uint32(info[infoMinRTT:]) == unmeasured
 }
 
 func align4(n int) int { return (n + 3) &^ 3 }

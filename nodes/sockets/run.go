@@ -183,8 +183,8 @@ func (m *Monitor) takeBacklog(q *backlog, now time.Time) {
 		}
 	}
 	m.gathered = append(m.gathered, q.connections...)
-	for _, cookie := range q.bound {
-		m.closed(cookie)
+	for _, socket := range q.bound {
+		m.closed(socket)
 	}
 	if q.overflow {
 		m.c.Log.Warn("events of destroyed sockets overflowed, looking instead")
@@ -194,9 +194,9 @@ func (m *Monitor) takeBacklog(q *backlog, now time.Time) {
 	}
 }
 
-func (m *Monitor) closed(cookie uint64) {
-	if local, known := m.bound.end(cookie); known {
-		m.c.Deliver(SocketClosed{cookie, local})
+func (m *Monitor) closed(socket gone) {
+	if local, known := m.bound.end(socket.cookie); known {
+		m.c.Deliver(SocketClosed{socket.cookie, local, socket.neverConnected})
 	}
 }
 
@@ -215,7 +215,7 @@ func (m *Monitor) compareBound() {
 	}
 	for _, cookie := range awaited {
 		if _, still := there[cookie]; !still {
-			m.closed(cookie)
+			m.closed(gone{cookie: cookie})
 		}
 	}
 }
@@ -356,7 +356,7 @@ func (m *Monitor) lookUp(ended []Connection, some []*remnant, now time.Time) []C
 			m.left(r, now, found[i])
 		case r.attempt == nil:
 			ended = append(ended, r.connection)
-			m.gone(r)
+			m.ended(r)
 		case r.attempt.over():
 			r.attempt = nil
 			again = append(again, r) // what is found from now on counts
@@ -386,8 +386,8 @@ func (m *Monitor) left(r *remnant, now time.Time, found diagSocket) {
 	m.remnants.keep(r, now, found)
 }
 
-// gone forgets a connection of which nothing is left.
-func (m *Monitor) gone(r *remnant) {
+// ended forgets a connection of which nothing is left.
+func (m *Monitor) ended(r *remnant) {
 	if r.suspected {
 		m.reportedAlive[r.cookie] = struct{}{}
 	}

@@ -48,6 +48,7 @@ func (s *stack) handler() http.Handler {
 		return s.vcrt(int(min(limit, 1<<30)))
 	})
 	report(mux, "/v1/ports", s.ports)
+	report(mux, "/v1/inuse", func(*http.Request) (control.InUse, error) { return s.inUse() })
 	mux.HandleFunc("POST /v1/obey", func(w http.ResponseWriter, r *http.Request) {
 		body, err := s.obey(w, r)
 		answer(w, http.StatusOK, body, err)

@@ -39,7 +39,7 @@ func (s *stack) noticed(event sockets.Event) {
 		err = s.loop.do(vipa.ListenEnded{ID: e.Cookie}, noticeLimit)
 		s.clerk.nudge()
 	case sockets.SocketClosed:
-		s.loop.post(vipa.SocketClosed{ID: e.Cookie, Local: e.Local})
+		s.loop.post(vipa.SocketClosed{ID: e.Cookie, Local: e.Local, NeverConnected: e.NeverConnected})
 		s.clerk.nudge()
 	case sockets.ConnectionsHeld:
 		s.loop.post(vipa.ConnectionsHeld{Connections: asConnections(e.Connections)})

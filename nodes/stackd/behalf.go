@@ -16,15 +16,15 @@ type behalf map[netip.Addr]map[netip.Addr]*marked
 
 // marked are ports of one DVIPA that were marked on behalf of one stack.
 type marked struct {
-	ports []uint16
+	ports []vipa.PortUse
 	lost  bool // with a coupling facility that was damaged
 }
 
-func (b behalf) note(dvipa, stack netip.Addr, ports []uint16) {
+func (b behalf) note(dvipa, stack netip.Addr, ports []vipa.PortUse) {
 	if b[dvipa] == nil {
 		b[dvipa] = map[netip.Addr]*marked{}
 	}
-	b[dvipa][stack] = &marked{ports: slices.Clone(ports)}
+	b[dvipa][stack] = &marked{ports: ports}
 }
 
 // lost: the coupling facility has none of it any more.
@@ -53,10 +53,10 @@ func (c *clerk) markAgain(ctx context.Context) error {
 					return err
 				}
 			}
-			m.ports = slices.DeleteFunc(m.ports, func(port uint16) bool {
-				return !slices.Contains(routed[stack], port) || c.use(netip.AddrPortFrom(dvipa, port)) == vipa.Local
+			m.ports = slices.DeleteFunc(m.ports, func(u vipa.PortUse) bool {
+				return !slices.Contains(routed[stack], u.Port) || !c.clusterPorts(dvipa)
 			})
-			if _, err := c.markFor(ctx, dvipa, stack, slices.Clone(m.ports)); err != nil {
+			if _, err := c.markFor(ctx, dvipa, stack, m.ports); err != nil {
 				failed = append(failed, err)
 				continue
 			}

@@ -17,16 +17,22 @@ func (s *stack) Bind(ctx context.Context, request sockets.BindRequest, perform f
 	s.binds.RLock()
 	defer s.binds.RUnlock()
 	bind := s.addresses.Load().Bind(request.Address)
-	_, err := s.carryOut(ctx, bind, request.Cookie, perform)
+	_, err := s.carryOut(ctx, bind, past{request.Cookie, request.NeverConnected}, perform)
 	s.trace.add("bind "+request.Address.String(), bind.Trace())
 	return err
+}
+
+// past is a socket with what lies behind it.
+type past struct {
+	cookie         uint64
+	neverConnected bool
 }
 
 // carryOut does what a bind needs, step by step, and returns where the socket is bound if that is a
 // DVIPA. The entry of the coupling facility stays locked from the first look until the kernel
 // has bound the socket or refused (T33). The core is told before the application goes on. The
 // caller holds s.binds since before it looked at the addresses.
-func (s *stack) carryOut(ctx context.Context, bind *vipa.Bind, cookie uint64, perform func(netip.AddrPort) error) (vipa.PortBound, error) {
+func (s *stack) carryOut(ctx context.Context, bind *vipa.Bind, of past, perform func(netip.AddrPort) error) (vipa.PortBound, error) {
 	var claim cf.Claim
 	var dvipa netip.Addr // of the claim
 	var answer vipa.Answer
@@ -58,7 +64,7 @@ func (s *stack) carryOut(ctx context.Context, bind *vipa.Bind, cookie uint64, pe
 		case vipa.Done:
 			bound := step.Bound
 			if bound.Local.IsValid() {
-				bound.ID = cookie
+				bound.ID, bound.NeverConnected = of.cookie, of.neverConnected
 				s.monitor.Bound(bound.ID, bound.Local)
 				s.loop.postLater(bound)
 			}

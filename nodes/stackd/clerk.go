@@ -55,9 +55,10 @@ type clerkConfig struct {
 	// replaced tells that a coupling facility that was damaged has been replaced (cf.File.Replaced); nil: it
 	// never is.
 	replaced <-chan struct{}
-	use      func(netip.AddrPort) vipa.Use
-	post     func(vipa.Event)
-	log      *slog.Logger
+	// clusterPorts says whether the ports of a DVIPA are assigned cluster-wide.
+	clusterPorts func(netip.Addr) bool
+	post         func(vipa.Event)
+	log          *slog.Logger
 }
 
 // kernel is what the clerk asks about sockets and connections.
@@ -141,7 +142,6 @@ func (c *clerk) take(action vipa.Action) {
 	case vipa.CreateEntry:
 		c.report("make entry of "+a.DVIPA.String(), c.facility.Activate(a.DVIPA))
 	case vipa.MarkPorts:
-		a.Targets = a.Targets || c.marks[a.DVIPA].Targets
 		c.marks[a.DVIPA] = a
 	case vipa.ReclaimPorts:
 		c.gone[a.Member.XCF] = a.Member
@@ -250,11 +250,11 @@ func (c *clerk) mark(ctx context.Context, m vipa.MarkPorts) error {
 	for port := range used {
 		own = append(own, port)
 	}
-	mine, err := c.markFor(ctx, m.DVIPA, c.self, own)
+	mine, err := c.markFor(ctx, m.DVIPA, c.self, uses(own, m.Own))
 	if err != nil {
 		return err
 	}
-	if m.Targets {
+	if m.Served != nil {
 		routed, err := c.kernel.routed(m.DVIPA)
 		if err != nil {
 			return err
@@ -263,8 +263,9 @@ func (c *clerk) mark(ctx context.Context, m vipa.MarkPorts) error {
 			if target == c.self {
 				continue
 			}
-			c.behalf.note(m.DVIPA, target, ports)
-			if _, err := c.markFor(ctx, m.DVIPA, target, ports); err != nil {
+			theirs := uses(ports, m.Other)
+			c.behalf.note(m.DVIPA, target, theirs)
+			if _, err := c.markFor(ctx, m.DVIPA, target, theirs); err != nil {
 				return err
 			}
 		}
@@ -274,14 +275,10 @@ func (c *clerk) mark(ctx context.Context, m vipa.MarkPorts) error {
 }
 
 // markFor marks ports for one stack, and returns those of them that no other stack had first.
-func (c *clerk) markFor(ctx context.Context, dvipa, holder netip.Addr, ports []uint16) ([]vipa.PortUse, error) {
-	slices.Sort(ports)
-	ports = slices.Compact(ports)
-	uses := make([]vipa.PortUse, len(ports))
-	held := make([]cf.Held, len(ports))
-	for i, port := range ports {
-		uses[i] = vipa.PortUse{Port: port, Use: c.use(netip.AddrPortFrom(dvipa, port))}
-		held[i] = cf.Held{Port: port, Use: cfUse(uses[i].Use)}
+func (c *clerk) markFor(ctx context.Context, dvipa, holder netip.Addr, uses []vipa.PortUse) ([]vipa.PortUse, error) {
+	held := make([]cf.Held, len(uses))
+	for i, u := range uses {
+		held[i] = cf.Held{Port: u.Port, Use: cfUse(u.Use)}
 	}
 	if len(held) == 0 {
 		return nil, nil
@@ -290,9 +287,19 @@ func (c *clerk) markFor(ctx context.Context, dvipa, holder netip.Addr, ports []u
 	for _, conflict := range conflicts {
 		c.log.Warn("port of a DVIPA is in use by two stacks", "dvipa", dvipa, "port", conflict.Port, "for", holder, "holder", conflict.Holder)
 	}
-	return slices.DeleteFunc(uses, func(u vipa.PortUse) bool {
+	return slices.DeleteFunc(slices.Clone(uses), func(u vipa.PortUse) bool {
 		return slices.ContainsFunc(conflicts, func(conflict cf.Conflict) bool { return conflict.Port == u.Port })
 	}), err
+}
+
+// uses are ports, each once and in order, with how they are assigned.
+func uses(ports []uint16, assigned func(uint16) vipa.Use) []vipa.PortUse {
+	slices.Sort(ports)
+	var all []vipa.PortUse
+	for _, port := range slices.Compact(ports) {
+		all = append(all, vipa.PortUse{Port: port, Use: assigned(port)})
+	}
+	return all
 }
 
 // report tells the log of a failure once, and says whether there was none.

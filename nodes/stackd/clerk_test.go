@@ -122,14 +122,9 @@ func newOffice(t *testing.T) *office {
 	}
 	o.clerk = newClerk(clerkConfig{
 		facility: o.facility, replaced: o.replaced, kernel: o.kernel, self: self.XCF, log: slog.New(slog.DiscardHandler),
-		post: func(e vipa.Event) { o.events <- e },
-		use: func(service netip.AddrPort) vipa.Use {
-			if service.Port() == 60 {
-				return vipa.Shared
-			}
-			return vipa.Unique
-		},
-		ranges: ranges{activated: func() []netip.Addr { return nil }},
+		post:         func(e vipa.Event) { o.events <- e },
+		clusterPorts: func(netip.Addr) bool { return true },
+		ranges:       ranges{activated: func() []netip.Addr { return nil }},
 	})
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
@@ -188,12 +183,36 @@ func TestPortsAreGivenBackOnceTheCouplingFacilityIsThere(t *testing.T) {
 	o.expect(t, vipa.PortsReleased{DVIPA: dvipa.Addr(), Ports: []uint16{5000}})
 }
 
+// marking60 is that of a DVIPA whose port 60 is distributed.
+var marking60 = vipa.MarkPorts{Marking: vipa.Marking{
+	DVIPA: dvipa.Addr(), Served: map[uint16][]netip.Addr{},
+	Distribution: &contract.Distribution{All: true, Ports: []contract.PortRange{{First: 60, Last: 60}}},
+}}
+
+// Where every port is distributed that is bound by number, it matters how a port came to be in use.
+func TestChosenPortsAreMarkedAsUnique(t *testing.T) {
+	o := newOffice(t)
+	o.kernel.used = map[uint16]bool{80: true, 5000: true, 5001: true, 5002: true}
+	o.kernel.routes = map[netip.Addr][]uint16{target.XCF: {80, 7000}}
+	o.ask(vipa.MarkPorts{Marking: vipa.Marking{
+		DVIPA: dvipa.Addr(), Distribution: &contract.Distribution{All: true},
+		Chosen: []uint16{5000}, Named: []uint16{5001}, Served: map[uint16][]netip.Addr{80: {target.XCF}},
+	}})
+	o.expect(t, vipa.PortsMarked{DVIPA: dvipa.Addr(), Ports: []vipa.PortUse{
+		{Port: 80, Use: vipa.Shared}, {Port: 5000, Use: vipa.Unique}, {Port: 5001, Use: vipa.Shared}, {Port: 5002, Use: vipa.Unique},
+	}})
+	want := []cf.Held{{Port: 80, Use: cf.Shared}, {Port: 7000, Use: cf.Unique}}
+	if diff := cmp.Diff(want, o.facility.held[target.XCF]); diff != "" {
+		t.Errorf("marked on behalf of a target (-want +got):\n%s", diff)
+	}
+}
+
 func TestWhatIsInUseAlreadyIsMarked(t *testing.T) {
 	o := newOffice(t)
 	o.kernel.used = map[uint16]bool{60: true, 5000: true, 5001: true}
 	o.kernel.routes = map[netip.Addr][]uint16{target.XCF: {60, 60, 7000}, self.XCF: {60}}
 	o.facility.foreign = []cf.Conflict{{Port: 5001, Holder: "MVS9"}}
-	o.ask(vipa.MarkPorts{DVIPA: dvipa.Addr(), Targets: true})
+	o.ask(marking60)
 	o.expect(t, vipa.PortsMarked{DVIPA: dvipa.Addr(), Ports: []vipa.PortUse{{Port: 60, Use: vipa.Shared}, {Port: 5000, Use: vipa.Unique}}})
 	want := map[netip.Addr][]cf.Held{
 		self.XCF:   {{Port: 60, Use: cf.Shared}, {Port: 5000, Use: cf.Unique}, {Port: 5001, Use: cf.Unique}},
@@ -243,7 +262,7 @@ func TestThePausesAfterABusyLockGrow(t *testing.T) {
 func TestWhatWasMarkedForOthersIsMarkedAgain(t *testing.T) {
 	o := newOffice(t)
 	o.kernel.routes = map[netip.Addr][]uint16{target.XCF: {60, 7000, 7001}}
-	o.ask(vipa.MarkPorts{DVIPA: dvipa.Addr(), Targets: true})
+	o.ask(marking60)
 	o.expect(t, vipa.PortsMarked{DVIPA: dvipa.Addr()})
 	o.kernel.mu.Lock()
 	o.kernel.routes = map[netip.Addr][]uint16{target.XCF: {60, 7001, 7002}}

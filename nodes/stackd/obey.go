@@ -1,22 +1,26 @@
 package main
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/plexlab-dev/plexlab/nodes/contract/control"
 	"github.com/plexlab-dev/plexlab/nodes/profile"
 	"github.com/plexlab-dev/plexlab/nodes/vipa"
 )
 
-// maxObeyed bounds the body of POST /v1/obey in bytes.
-const maxObeyed = 4 << 20
+// maxObeyed bounds the body of POST /v1/obey in bytes: the ports of many stacks may be in it.
+const maxObeyed = 64 << 20
+
+// reach is where the network finds this stack.
+func (s *stack) reach() profile.Reach {
+	subnets := slices.Concat(s.subnets, subnetsOf(s.options.outside))
+	slices.SortFunc(subnets, netip.Prefix.Compare)
+	return profile.Reach{Stack: s.self.Stack, Outside: slices.Compact(subnets), Advertised: s.routing != nil}
+}
 
 // obey is VARY OBEY: statements are added to the definitions in force or change them. An error
 // changes nothing; a dry run changes nothing either.
@@ -33,6 +37,9 @@ func (s *stack) obey(w http.ResponseWriter, r *http.Request) (control.ObeyAnswer
 	obeyed, err := profile.Obey(s.profile.Load(), request.File, []byte(request.Text), request.Symbols)
 	if err == nil {
 		err = obeyed.Profile.Unsupported(actsUpon)
+	}
+	if err == nil {
+		err = obeyed.Unreachable(s.reach())
 	}
 	if err != nil {
 		return control.ObeyAnswer{}, fmt.Errorf("%w: %w", errInput, err)
@@ -54,8 +61,19 @@ func (s *stack) obey(w http.ResponseWriter, r *http.Request) (control.ObeyAnswer
 	}); err != nil {
 		return answer, err
 	}
-	if err := s.portConflicts(obeyed, def, &answer); err != nil || request.DryRun {
+	found, err := s.portConflicts(def, request.InUse)
+	if err != nil {
 		return answer, err
+	}
+	for _, conflict := range found {
+		effect := control.ObeyEffect{Text: conflict.text}
+		if statement, ok := obeyed.About(conflict.dvipa.String()); ok {
+			effect.Statement = statement.String()
+		}
+		answer.Conflicts = append(answer.Conflicts, effect)
+	}
+	if request.DryRun {
+		return answer, nil
 	}
 	if err := s.loop.do(vipa.ProfileChanged{Definition: def}, viewLimit); err != nil {
 		return control.ObeyAnswer{}, err
@@ -63,45 +81,4 @@ func (s *stack) obey(w http.ResponseWriter, r *http.Request) (control.ObeyAnswer
 	s.profile.Store(obeyed.Profile)
 	s.log.Info("profile changed", "file", request.File, "changes", len(answer.Changes), "conflicts", len(answer.Conflicts))
 	return answer, nil
-}
-
-// portConflicts adds the ports that are to be unique and that several stacks use already, where a
-// DVIPA gets CLUSTERPORTS: marking gives each to one of them (T21).
-func (s *stack) portConflicts(obeyed *profile.Obeyed, def vipa.Definition, answer *control.ObeyAnswer) error {
-	var names map[netip.Addr]string
-	if err := s.loop.look(viewLimit, func() { names = stackNames(s.self, s.loop.core.Members()) }); err != nil {
-		return err
-	}
-	addresses, see := s.addresses.Load(), sight{s.monitor, s.path}
-	for _, dvipa := range def.ClusterPorts() {
-		if addresses.ClusterPorts(dvipa) || !addresses.Active(dvipa) {
-			continue
-		}
-		users, err := see.users(dvipa, s.self.XCF)
-		if err != nil {
-			return err
-		}
-		for _, port := range slices.Sorted(maps.Keys(users)) {
-			if len(users[port]) < 2 || def.Use(netip.AddrPortFrom(dvipa, port)) != vipa.Unique {
-				continue
-			}
-			effect := control.ObeyEffect{Text: fmt.Sprintf("%s: port %d would be a unique one, and is in use by %s",
-				dvipa, port, strings.Join(named(users[port], names), " and "))}
-			if statement, ok := obeyed.About(dvipa.String()); ok {
-				effect.Statement = statement.String()
-			}
-			answer.Conflicts = append(answer.Conflicts, effect)
-		}
-	}
-	return nil
-}
-
-// named are the names of stacks, in order.
-func named(stacks []netip.Addr, names map[netip.Addr]string) []string {
-	var all []string
-	for _, xcf := range stacks {
-		all = append(all, cmp.Or(names[xcf], xcf.String()))
-	}
-	slices.Sort(all)
-	return all
 }

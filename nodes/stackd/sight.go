@@ -3,7 +3,6 @@ package main
 import (
 	"math"
 	"net/netip"
-	"slices"
 
 	"github.com/plexlab-dev/plexlab/nodes/datapath"
 	"github.com/plexlab-dev/plexlab/nodes/sockets"
@@ -33,26 +32,4 @@ func (s sight) routed(dvipa netip.Addr) (map[netip.Addr][]uint16, error) {
 		}
 	}
 	return routed, err
-}
-
-// users returns the stacks that use each port of the DVIPA: this one by its sockets, the others by
-// the CRT.
-func (s sight) users(dvipa, self netip.Addr) (map[uint16][]netip.Addr, error) {
-	users := make(map[uint16][]netip.Addr)
-	used, err := s.portsInUse(dvipa)
-	if err != nil {
-		return nil, err
-	}
-	for port := range used {
-		users[port] = append(users[port], self)
-	}
-	routed, err := s.routed(dvipa)
-	for target, ports := range routed {
-		for _, port := range ports {
-			if !slices.Contains(users[port], target) {
-				users[port] = append(users[port], target)
-			}
-		}
-	}
-	return users, err
 }

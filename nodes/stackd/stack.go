@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -97,6 +98,8 @@ type stack struct {
 	// beat tells other stacks that this one runs, and what it sees.
 	beat    func(members int, outside bool)
 	outside atomic.Bool // a link to the outside is up
+	// subnets are those of the outside links at the start: a link that is down may lose its addresses.
+	subnets []netip.Prefix
 	clerk   *clerk
 
 	ownership *ownership
@@ -131,6 +134,7 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 	if err != nil {
 		return nil, err
 	}
+	s.subnets = subnetsOf(o.outside)
 	s.outside.Store(s.self.Outside)
 	core := vipa.New(vipa.Config{
 		Self: s.self, Variant: checked.variant, XCFNetwork: network,
@@ -178,6 +182,11 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 	}); err != nil {
 		return nil, err
 	}
+	left, err := s.leftOver()
+	if err != nil {
+		return nil, err
+	}
+	core.Inherit(left)
 	if err = s.openFacility(checked.ports, lapse); err != nil {
 		return nil, err
 	}
@@ -193,7 +202,7 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 	sight := sight{s.monitor, s.path}
 	s.clerk = newClerk(clerkConfig{
 		facility: s.facility, replaced: s.replaced, kernel: sight, self: s.self.XCF, post: s.loop.post, log: log,
-		use: func(service netip.AddrPort) vipa.Use { return s.addresses.Load().Use(service) },
+		clusterPorts: func(dvipa netip.Addr) bool { return s.addresses.Load().ClusterPorts(dvipa) },
 		ranges: ranges{
 			kernel: sight, binds: &s.binds,
 			activated: func() []netip.Addr { return s.addresses.Load().Ranged() },
@@ -236,6 +245,37 @@ func networkOf(name string, address netip.Addr) (netip.Prefix, error) {
 		}
 	}
 	return netip.Prefix{}, fmt.Errorf("XCF interface %s does not have the address %s", name, address)
+}
+
+// leftOver are the addresses that sockets or remnants have before the stack does anything.
+func (s *stack) leftOver() ([]netip.Addr, error) {
+	used, err := s.monitor.PortsInUse(func(a netip.Addr) bool { return !a.IsLoopback() && !a.IsUnspecified() && a != s.self.XCF })
+	left := make(map[netip.Addr]bool)
+	for local := range used {
+		left[local.Addr()] = true
+	}
+	return slices.Collect(maps.Keys(left)), err
+}
+
+// subnetsOf are the networks that interfaces have addresses in, apart from those of a link alone.
+func subnetsOf(interfaces []string) []netip.Prefix {
+	var all []netip.Prefix
+	for _, name := range interfaces {
+		link, err := net.InterfaceByName(name)
+		if err != nil {
+			continue
+		}
+		addresses, err := link.Addrs()
+		if err != nil {
+			continue
+		}
+		for _, a := range addresses {
+			if prefix, err := netip.ParsePrefix(a.String()); err == nil && !prefix.Addr().IsLinkLocalUnicast() && !prefix.IsSingleIP() {
+				all = append(all, prefix.Masked())
+			}
+		}
+	}
+	return all
 }
 
 // serve runs until ctx ends or a part of the stack fails.

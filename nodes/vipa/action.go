@@ -123,13 +123,10 @@ type Refuse struct {
 type CreateEntry struct{ DVIPA netip.Addr }
 
 // MarkPorts notes in the coupling facility what uses ports of the DVIPA already (T21, T22): the
-// sockets, connections and remnants of this stack, and, where Targets is set, the connections
-// of the other stacks as the CRT has them, on behalf of those stacks. Addresses.Use says how
-// each port is assigned. It is answered by PortsMarked, once the coupling facility has answered.
-type MarkPorts struct {
-	DVIPA   netip.Addr
-	Targets bool
-}
+// sockets, connections and remnants of this stack (Marking.Own), and, where it is the routing stack (Marking.Served),
+// the connections of the other stacks as the CRT has them, on behalf of those stacks (Marking.Other). It is
+// answered by PortsMarked, once the coupling facility has answered.
+type MarkPorts struct{ Marking }
 
 // ReleasePorts gives those of the ports back that no socket and no remnant uses any more, which is
 // asked of the kernel while the entry is locked (I18). It is answered by PortsReleased; ports that

@@ -80,10 +80,11 @@ func (c *choices) event() vipa.Event {
 		return vipa.ConnectionsEnded{Connections: c.connections()}
 	case 32, 33:
 		return vipa.PortBound{
-			ID: uint64(c.n(6)), Local: c.service(), Use: vipa.Use(c.n(3)), Outbound: c.n(4) == 0,
+			ID: uint64(c.n(6)), Local: c.service(), Use: vipa.Use(c.n(3)), Outbound: c.n(4) == 0, NeverConnected: c.bool(),
+			Chosen: c.bool(),
 		}
 	case 34, 35:
-		return vipa.SocketClosed{ID: uint64(c.n(6)), Local: c.service()}
+		return vipa.SocketClosed{ID: uint64(c.n(6)), Local: c.service(), NeverConnected: c.bool()}
 	case 36:
 		ev := vipa.PortsMarked{DVIPA: c.dvipa()}
 		for range c.n(3) {

@@ -6,7 +6,6 @@ package vipa
 
 import (
 	"net/netip"
-	"slices"
 
 	"github.com/plexlab-dev/plexlab/nodes/contract"
 )
@@ -76,25 +75,4 @@ func (r Range) distribution() *contract.Distribution {
 		return nil
 	}
 	return &contract.Distribution{All: true}
-}
-
-// ClusterPorts returns the DVIPAs of the definition's own statements whose ports are to be assigned
-// cluster-wide (T22, T23), in order of address.
-func (def Definition) ClusterPorts() []netip.Addr {
-	var all []netip.Addr
-	for address, st := range def.byDVIPA() {
-		in := rangeOf(def.Ranges, address)
-		if st.define != nil && (st.define.ClusterPorts || in != nil && in.ClusterPorts) ||
-			st.distribute != nil && st.distribute.ClusterPorts {
-			all = append(all, address)
-		}
-	}
-	slices.SortFunc(all, netip.Addr.Compare)
-	return all
-}
-
-// Use says how a port that is in use already would be assigned by the definition (I15), if its DVIPA
-// has CLUSTERPORTS.
-func (def Definition) Use(service netip.AddrPort) Use {
-	return assignment(def.byDVIPA()[service.Addr()].distribution(), service.Port())
 }

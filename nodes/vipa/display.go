@@ -75,8 +75,9 @@ type PortStatus struct {
 	Sockets, Listeners int
 	// Routed: the owner of the DVIPA is to route a unique port to this stack.
 	Routed bool
-	// Rest: outbound connections came from it; it rests when it is given back.
-	Rest bool
+	// Outbound: connect() was called for sockets that are bound to it. Rest: the connection of one that is closed
+	// was established, so that the port rests when it is given back.
+	Outbound, Rest bool
 }
 
 // MemberStatus is one living partner.
@@ -174,7 +175,7 @@ func (s *Stack) Ports() []PortStatus {
 			p, service := d.ports[number], netip.AddrPortFrom(address, number)
 			all = append(all, PortStatus{
 				Service: service, Use: p.use, Sockets: len(p.sockets), Listeners: s.listeners.on(service),
-				Routed: p.routed, Rest: p.rest,
+				Routed: p.routed, Outbound: p.outbound, Rest: p.rest,
 			})
 		}
 	}

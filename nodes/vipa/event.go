@@ -174,6 +174,11 @@ type PortBound struct {
 	Use   Use
 	// Outbound: connect() without bind took the port; it is told of by NEWCONN.
 	Outbound bool
+	// Chosen: the port was not asked for by number. False where that is not known.
+	Chosen bool
+	// NeverConnected is that of the socket so far, as in SocketClosed: where it was bound to another DVIPA or
+	// port before, this gives that up.
+	NeverConnected bool
 }
 
 // SocketClosed: a socket bound to a DVIPA is closed (Figure 6), by whatever means, in every
@@ -181,6 +186,8 @@ type PortBound struct {
 type SocketClosed struct {
 	ID    uint64
 	Local netip.AddrPort
+	// NeverConnected: no connection of the socket was ever established; false where that is not known.
+	NeverConnected bool
 }
 
 // PortsMarked answers MarkPorts: the coupling facility has these ports of the DVIPA as this stack's

@@ -266,7 +266,9 @@ func (b *Bind) block228(answer Answer) Step {
 		return b.end(Reject{OutcomeFailed})
 	}
 	b.trace.pass("fig15/224->228", "fig15/228->end")
-	return b.end(Done{Bound: PortBound{Local: b.service, Use: b.use, Outbound: b.outbound}})
+	return b.end(Done{Bound: PortBound{
+		Local: b.service, Use: b.use, Outbound: b.outbound, Chosen: b.asked.Port() == 0,
+	}})
 }
 
 // reject gives up the claim, if there is one, and ends the bind.

@@ -26,7 +26,7 @@ func (s *Stack) connectAsked(ev ConnectAsked) {
 		return
 	}
 	if p := d.port(c.connection.Local.Port()); p != nil {
-		p.rest = true
+		p.outbound = true
 	}
 	if d.lingers() {
 		d.held[c.connection] = struct{}{}

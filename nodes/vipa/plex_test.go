@@ -351,8 +351,8 @@ func (p *plex) facility(i int, action vipa.Action) vipa.Event {
 		addresses := n.stack.Addresses()
 		for _, id := range slices.Sorted(maps.Keys(n.sockets)) {
 			service := n.sockets[id].local
-			use := addresses.Use(service)
-			if service.Addr() != a.DVIPA || use == vipa.Local || !p.cf.available(service, use, n.self.XCF) {
+			use := a.Own(service.Port())
+			if service.Addr() != a.DVIPA || addresses.Use(service) == vipa.Local || !p.cf.available(service, use, n.self.XCF) {
 				continue
 			}
 			p.cf.commit(service, use, n.self.XCF)

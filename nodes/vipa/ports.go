@@ -55,8 +55,9 @@ type port struct {
 	routed bool
 	// withheld: it would be routed if VARY did not hold it back.
 	withheld bool
-	// rest: it carried outbound connections.
-	rest bool
+	// outbound: a connect() from it was asked for. rest: such a connection was established, or may have
+	// been, as is known once the socket is closed.
+	outbound, rest bool
 	// listened: a listening socket had it since it was claimed.
 	listened bool
 }
@@ -64,6 +65,8 @@ type port struct {
 // socket is a socket bound to a DVIPA, until it is closed.
 type socket struct {
 	local netip.AddrPort
+	// chosen: the port was not asked for by number.
+	chosen bool
 	// listened: Figure 6 was passed when it ended listening.
 	listened bool
 }
@@ -98,9 +101,9 @@ func (d *dvipa) letGo(number uint16) {
 func (s *Stack) portBound(ev PortBound) {
 	local := unmapped(ev.Local)
 	if old := s.sockets[ev.ID]; old != nil && old.local != local {
-		s.socketClosed(SocketClosed{ID: ev.ID, Local: old.local})
+		s.socketClosed(SocketClosed{ID: ev.ID, Local: old.local, NeverConnected: ev.NeverConnected})
 	}
-	s.sockets[ev.ID] = &socket{local: local}
+	s.sockets[ev.ID] = &socket{local: local, chosen: ev.Chosen}
 	if ev.Use == Local {
 		return
 	}
@@ -128,12 +131,21 @@ func (s *Stack) portBound(ev PortBound) {
 func (s *Stack) portsMarked(ev PortsMarked) {
 	d := s.dvipa(ev.DVIPA)
 	d.marking = false
+	found := make(map[uint16]bool)
 	for _, held := range ev.Ports {
-		d.hold(held.Port, held.Use)
+		if d.port(held.Port) != nil {
+			continue
+		}
+		// Of connections until now nothing is known: what has neither socket nor listener has carried one.
+		found[held.Port] = true
+		p := d.hold(held.Port, held.Use)
+		p.outbound = true
+		p.rest = held.Use == Unique && s.listeners.on(netip.AddrPortFrom(d.address, held.Port)) == 0
 	}
 	for id, bound := range s.sockets {
 		if p := d.port(bound.local.Port()); p != nil && bound.local.Addr() == d.address {
 			p.sockets[id] = struct{}{}
+			p.rest = p.rest && !found[bound.local.Port()]
 		}
 	}
 	var ended []uint16
@@ -152,7 +164,7 @@ func (s *Stack) portsMarked(ev PortsMarked) {
 // mark asks for what is in use already to be noted.
 func (s *Stack) mark(d *dvipa) {
 	d.marking = true
-	s.do(MarkPorts{DVIPA: d.address, Targets: d.routing != nil})
+	s.do(MarkPorts{Marking: s.marking(d, d.inForce())})
 }
 
 // socketClosed is Figure 6 for a socket bound to a DVIPA. I18: with the last socket of a unique
@@ -173,6 +185,7 @@ func (s *Stack) socketClosed(ev SocketClosed) {
 		return
 	}
 	delete(p.sockets, ev.ID)
+	p.rest = p.rest || p.outbound && !ev.NeverConnected
 	if !s.unused(d, local.Port()) {
 		return
 	}

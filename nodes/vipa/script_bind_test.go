@@ -64,7 +64,7 @@ func (s *script) bind(c *command, bind *vipa.Bind) string {
 	last := b.run(bind)
 	trace := s.trace(bind.Trace())
 	if done, ok := last.(vipa.Done); ok && done.Bound.Local.IsValid() {
-		done.Bound.ID = c.number("id", 0)
+		done.Bound.ID, done.Bound.NeverConnected = c.number("id", 0), c.d.HasArg("never-connected")
 		out.WriteString(s.step(name, done.Bound))
 	}
 	return out.String() + trace

@@ -2,7 +2,9 @@ package vipa_test
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/plexlab-dev/plexlab/nodes/contract"
@@ -89,8 +91,16 @@ func (s *script) action(a vipa.Action) string {
 		return "create-entry " + s.name(a.DVIPA)
 	case vipa.MarkPorts:
 		line := "mark " + s.name(a.DVIPA)
-		if a.Targets {
+		if a.Served != nil {
 			line += " for targets"
+		}
+		for _, ports := range []struct {
+			word string
+			all  []uint16
+		}{{"chosen", a.Chosen}, {"named", a.Named}, {"served", slices.Sorted(maps.Keys(a.Served))}} {
+			if len(ports.all) > 0 {
+				line += " " + ports.word + "=" + strings.Trim(fmt.Sprint(ports.all), "[]")
+			}
 		}
 		return line
 	case vipa.ReleasePorts:
@@ -270,6 +280,9 @@ func (s *script) show(stack *vipa.Stack, what string) string {
 			line := fmt.Sprintf("%s %s sockets=%d listeners=%d", s.socket(p.Service), p.Use, p.Sockets, p.Listeners)
 			if p.Routed {
 				line += " routed"
+			}
+			if p.Outbound {
+				line += " outbound"
 			}
 			if p.Rest {
 				line += " rest"

@@ -122,7 +122,9 @@ func (s *script) run(t *testing.T, d *datadriven.TestData) string {
 	case "source":
 		return s.source(c)
 	case "socket-closed":
-		return s.step(c.word(0), vipa.SocketClosed{ID: c.number("id", 0), Local: c.socket(c.optional(1, "-"))})
+		return s.step(c.word(0), vipa.SocketClosed{
+			ID: c.number("id", 0), Local: c.socket(c.optional(1, "-")), NeverConnected: d.HasArg("never-connected"),
+		})
 	case "marked":
 		return s.marked(c)
 	case "released":
@@ -163,8 +165,12 @@ func (s *script) start(c *command) {
 		cfg.Variant = vipa.EnumeratedOnly
 	}
 	cfg.OwnersKeepPorts = c.d.HasArg("owners-keep-ports")
+	core := vipa.New(cfg)
+	for _, address := range c.values("inherits") {
+		core.Inherit([]netip.Addr{c.address(address)})
+	}
 	s.stacks[name] = &scripted{
-		Stack: vipa.New(cfg), tables: vipa.NewTables(self.XCF), takes: make(map[netip.Addr]vipa.TakeOwnership),
+		Stack: core, tables: vipa.NewTables(self.XCF), takes: make(map[netip.Addr]vipa.TakeOwnership),
 	}
 	if !c.d.HasArg("alone") {
 		s.stacks[name].Step(vipa.Gathered{})

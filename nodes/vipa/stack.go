@@ -43,6 +43,7 @@ type Stack struct {
 	quiet    quiet
 	due      bool // who owns what is to be considered anew
 
+	inherited map[netip.Addr]bool // see Inherit; empty when all were looked at
 	listeners listeners
 	sockets   map[uint64]*socket // bound to DVIPAs
 	wayOut    netip.Addr
@@ -135,6 +136,7 @@ func (s *Stack) Step(ev Event) Result {
 		s.reconsider()
 		s.takeInOwnWords()
 	}
+	s.markInherited()
 	return Result{Actions: s.actions, Trace: s.trace}
 }
 

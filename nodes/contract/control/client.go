@@ -110,6 +110,11 @@ func (c *Client) Ports(ctx context.Context, limit int) (Ports, error) {
 	return get[Ports](ctx, c, limited("/v1/ports", limit))
 }
 
+// InUse asks for the ports that sockets of the stack have.
+func (c *Client) InUse(ctx context.Context) (InUse, error) {
+	return get[InUse](ctx, c, "/v1/inuse")
+}
+
 // Obey has the stack obey definitions. Where the text is wrong nothing changes, and the error
 // is a StatusError of status 400 with Errors.
 func (c *Client) Obey(ctx context.Context, request ObeyRequest) (ObeyAnswer, error) {

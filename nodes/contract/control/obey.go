@@ -13,6 +13,28 @@ type ObeyRequest struct {
 	Symbols map[string]netip.Addr `json:"symbols,omitempty"`
 	// DryRun asks what would change and what conflicts; nothing is changed.
 	DryRun bool `json:"dry_run,omitempty"`
+	// InUse is what other stacks answered to GET /v1/inuse, by which all conflicts over ports are found: of a
+	// stack that is missing only what the tables of the answering one have.
+	InUse []InUse `json:"in_use,omitempty"`
+}
+
+// InUse is GET /v1/inuse: the ports that sockets of the stack have, whether assigned cluster-wide or not.
+type InUse struct {
+	// XCF is the XCF address of the stack.
+	XCF netip.Addr `json:"xcf"`
+	// DVIPAs are those active on the stack, in order.
+	DVIPAs []DVIPAInUse `json:"dvipas"`
+}
+
+// DVIPAInUse are the ports of one DVIPA.
+type DVIPAInUse struct {
+	DVIPA netip.Addr `json:"dvipa"`
+	// Ports are those that any socket has, also one that is bound and nothing more, a half-open request or a
+	// remnant; ascending.
+	Ports []uint16 `json:"ports"`
+	// Chosen are those among them that were not asked for by number (bind to port 0, connect without bind), as far as
+	// the stack knows; ascending.
+	Chosen []uint16 `json:"chosen"`
 }
 
 // ObeyAnswer says what changed, or with DryRun what would.

@@ -13,7 +13,7 @@ func TestDescriptionMatchesTypes(t *testing.T) {
 		control.DynamicVIPA{}, control.VDPT{}, control.DPTEntry{}, control.VCRT{}, control.CRTEntry{},
 		control.Group{}, control.GroupMember{}, control.Trace{}, control.TraceStep{}, control.Problem{}, control.TextError{},
 		control.Ports{}, control.DVIPAPorts{}, control.ClusterPort{}, control.PortFinding{},
-		control.ObeyRequest{}, control.ObeyAnswer{}, control.ObeyEffect{},
+		control.InUse{}, control.DVIPAInUse{}, control.ObeyRequest{}, control.ObeyAnswer{}, control.ObeyEffect{},
 		control.VaryRequest{}, control.VaryTarget{}, control.VaryAnswer{},
 	)
 }

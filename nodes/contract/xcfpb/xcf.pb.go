@@ -1585,7 +1585,8 @@ func (x *PortRelease) GetEpoch() uint64 {
 	return 0
 }
 
-// PortsHeld tells a new owner which ports the sender holds, so that its table is filled again.
+// PortsHeld tells a new owner which ports the sender holds, so that its table is filled again, and
+// comes from an owner with those that rest, so that the next one hears of them.
 type PortsHeld struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Dvipa         []byte                 `protobuf:"bytes,1,opt,name=dvipa,proto3" json:"dvipa,omitempty"`
@@ -1593,6 +1594,7 @@ type PortsHeld struct {
 	Shared        []uint32               `protobuf:"varint,3,rep,packed,name=shared,proto3" json:"shared,omitempty"`
 	Unique        []uint32               `protobuf:"varint,4,rep,packed,name=unique,proto3" json:"unique,omitempty"`
 	Epoch         uint64                 `protobuf:"fixed64,5,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Resting       []uint32               `protobuf:"varint,6,rep,packed,name=resting,proto3" json:"resting,omitempty"` // from an owner: nobody holds them
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1660,6 +1662,13 @@ func (x *PortsHeld) GetEpoch() uint64 {
 		return x.Epoch
 	}
 	return 0
+}
+
+func (x *PortsHeld) GetResting() []uint32 {
+	if x != nil {
+		return x.Resting
+	}
+	return nil
 }
 
 // Workload tells every partner how busy the system of the sender is, once each interval of measurement.
@@ -1846,14 +1855,15 @@ const file_nodes_contract_xcfpb_xcf_proto_rawDesc = "" +
 	"xcfAddress\x12\x14\n" +
 	"\x05ports\x18\x03 \x03(\rR\x05ports\x12\x12\n" +
 	"\x04rest\x18\x04 \x01(\bR\x04rest\x12\x14\n" +
-	"\x05epoch\x18\x05 \x01(\x06R\x05epoch\"\x88\x01\n" +
+	"\x05epoch\x18\x05 \x01(\x06R\x05epoch\"\xa2\x01\n" +
 	"\tPortsHeld\x12\x14\n" +
 	"\x05dvipa\x18\x01 \x01(\fR\x05dvipa\x12\x1f\n" +
 	"\vxcf_address\x18\x02 \x01(\fR\n" +
 	"xcfAddress\x12\x16\n" +
 	"\x06shared\x18\x03 \x03(\rR\x06shared\x12\x16\n" +
 	"\x06unique\x18\x04 \x03(\rR\x06unique\x12\x14\n" +
-	"\x05epoch\x18\x05 \x01(\x06R\x05epoch\"\\\n" +
+	"\x05epoch\x18\x05 \x01(\x06R\x05epoch\x12\x18\n" +
+	"\aresting\x18\x06 \x03(\rR\aresting\"\\\n" +
 	"\bWorkload\x12\x1a\n" +
 	"\bcapacity\x18\x01 \x01(\rR\bcapacity\x12\x12\n" +
 	"\x04load\x18\x02 \x01(\rR\x04load\x12 \n" +
