@@ -49,7 +49,7 @@ func (s *stack) carryOut(ctx context.Context, bind *vipa.Bind, of past, perform 
 		case vipa.ActivateRange:
 			answer, err = s.activateRange(ctx, step.DVIPA)
 		case vipa.Perform:
-			err = perform(step.Address)
+			err = s.perform(step.Address, perform)
 			answer = outcome(err)
 			answer.Port = step.Address.Port()
 		case vipa.Commit:
@@ -71,6 +71,19 @@ func (s *stack) carryOut(ctx context.Context, bind *vipa.Bind, of past, perform 
 			return bound, nil
 		}
 	}
+}
+
+// perform has the kernel bind a socket. A DVIPA that this stack has by now, as the lists say that went out, is an address
+// of the kernel's when the loop has done all that it decided: where it is none yet, that is waited for.
+func (s *stack) perform(to netip.AddrPort, bind func(netip.AddrPort) error) error {
+	err := bind(to)
+	if !errors.Is(err, unix.EADDRNOTAVAIL) || !s.addresses.Load().Active(to.Addr()) {
+		return err
+	}
+	if s.loop.look(noticeLimit, func() {}) != nil {
+		return err
+	}
+	return bind(to)
 }
 
 // activateRange is block 226.

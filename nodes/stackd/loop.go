@@ -119,7 +119,6 @@ func (l *loop) batch(t task) {
 		break
 	}
 	l.perform(actions)
-	l.edges.published(l.core.Addresses())
 	// What a view tells is done, not only decided.
 	for _, view := range views {
 		view()
@@ -155,7 +154,8 @@ func (l *loop) step(event vipa.Event) []vipa.Action {
 }
 
 // perform does the actions in order. Table changes are held back and committed together,
-// but always before a message that may tell of them goes out.
+// but always before a message that may tell of them goes out; so is what is known of addresses, or a bind
+// that follows upon the message would be decided by what was before.
 func (l *loop) perform(actions []vipa.Action) {
 	var held []vipa.Action
 	commit := func() {
@@ -169,25 +169,29 @@ func (l *loop) perform(actions []vipa.Action) {
 		}
 		held = held[:0]
 	}
+	publish := func() {
+		commit()
+		l.edges.published(l.core.Addresses())
+	}
 	for _, a := range actions {
 		switch a := a.(type) {
 		case vipa.Send:
-			commit()
+			publish()
 			l.edges.send(a.To, a.Message)
 		case vipa.LetConnect:
-			commit()
+			publish()
 			l.edges.answer(a.ID, "")
 		case vipa.RefuseConnect:
 			l.edges.answer(a.ID, a.Reason)
 		case vipa.FollowOwner:
 			l.edges.follow(a)
 		case vipa.LetBind:
-			commit()
+			publish()
 			l.edges.activated(a.DVIPA, "")
 		case vipa.RefuseBind:
 			l.edges.activated(a.DVIPA, a.Reason)
 		case vipa.Varied:
-			commit()
+			publish()
 			l.edges.varied(a)
 		case vipa.TakeOwnership:
 			l.edges.take(a)
@@ -202,7 +206,7 @@ func (l *loop) perform(actions []vipa.Action) {
 			held = append(held, a)
 		}
 	}
-	commit()
+	publish()
 }
 
 // acknowledge tells partners that the connections they wait for are in the CRT.

@@ -83,7 +83,7 @@ func routingStack() *vipa.Stack {
 }
 
 // start runs a loop until the test ends.
-func start(t *testing.T, core *vipa.Stack, r *recorder) *loop {
+func start(t *testing.T, core *vipa.Stack, r edges) *loop {
 	t.Helper()
 	l := newLoop(core, r, newTrace(), slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(t.Context())
@@ -222,7 +222,7 @@ type announcer struct {
 func (a *announcer) published(*vipa.Addresses) { a.batches <- len(a.done) }
 
 func TestAnEventForLaterIsSteppedThoughNothingFollows(t *testing.T) {
-	a := &announcer{batches: make(chan int, 1)}
+	a := &announcer{batches: make(chan int, 8)}
 	l := newLoop(vipa.New(vipa.Config{Self: self}), a, newTrace(), slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithCancel(t.Context())
 	go l.run(ctx)
@@ -231,12 +231,38 @@ func TestAnEventForLaterIsSteppedThoughNothingFollows(t *testing.T) {
 		<-l.stop
 	})
 	l.postLater(vipa.ProfileChanged{Definition: vipa.Definition{Defines: []vipa.Define{{Prefix: dvipa}}}})
-	select {
-	case n := <-a.batches:
-		if n == 0 {
-			t.Error("a batch without the event")
+	limit := time.After(10 * time.Second)
+	for done := 0; done == 0; {
+		select {
+		case done = <-a.batches:
+		case <-limit:
+			t.Fatal("not stepped within 10 s")
 		}
-	case <-time.After(10 * time.Second):
-		t.Error("not stepped within 10 s")
+	}
+}
+
+// informed is a recorder that notes what was published when a message went out.
+type informed struct {
+	recorder
+	known  *vipa.Addresses
+	active []bool // with each message, whether the DVIPA was known to be active
+}
+
+func (i *informed) published(a *vipa.Addresses) { i.known = a }
+
+func (i *informed) send(to netip.Addr, m contract.Message) {
+	i.active = append(i.active, i.known != nil && i.known.Active(dvipa.Addr()))
+	i.recorder.send(to, m)
+}
+
+// Whoever binds because of a message finds what the message tells of.
+func TestWhatIsKnownOfAddressesIsPublishedBeforeItIsTold(t *testing.T) {
+	told := &informed{}
+	l := start(t, gathered(), told)
+	if err := l.do(taken, time.Second); err != nil {
+		t.Fatal(err)
+	}
+	if len(told.active) == 0 || slices.Contains(told.active, false) {
+		t.Errorf("that %s is active was known with messages %v: %v, want all", dvipa.Addr(), told.done, told.active)
 	}
 }

@@ -25,7 +25,11 @@ func TestStarved(t *testing.T) {
 // startShell runs a text in a shell until the test ends.
 func startShell(t *testing.T, text string) *exec.Cmd {
 	t.Helper()
-	command := exec.Command("/bin/sh", "-c", text)
+	command := exec.Command("/bin/sh", "-c", "echo; "+text)
+	said, err := command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -33,6 +37,10 @@ func startShell(t *testing.T, text string) *exec.Cmd {
 		_ = command.Process.Kill()
 		_ = command.Wait()
 	})
+	// Until it has said something it waits for the disk now and then.
+	if _, err := said.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
 	return command
 }
 
