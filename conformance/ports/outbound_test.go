@@ -265,11 +265,7 @@ var _ = trial.DescribeFamilies("a port that carried an outbound connection", fun
 	It("is in use while its stack remembers the connection", requirements.Covers("I18", "I22"), func() {
 		s := newOwner(f, trial.UnitConfig{Profile: owner("SOURCEIPA DVA1 APPA")})
 		c := s.connects("a")
-		s.program.Do("close a")
-		fin := segment.Pattern{Src: c.local, Dst: s.server, Has: segment.FIN}
-		packet, err := s.Capture.On(s.OutsideLink).Sent().Await(s.Soon(), fin)
-		Expect(err).NotTo(HaveOccurred())
-		s.reply(packet.Decode().Segment.Answer(segment.FIN, c.next))
+		s.closesFirst("a", c)
 		s.PortFile().Expect(c.local, "unique MVS1")
 		s.EventuallyRemnant(s.Stack, c.local)
 		marker := s.program.Binds("m", f.At(0))
@@ -284,11 +280,7 @@ var _ = trial.DescribeFamilies("a port that carried an outbound connection", fun
 	It("is in use while the system of a stack that was started again remembers the connection", requirements.Covers("I18", "I22", "I30"), func() {
 		s := newOwner(f, trial.UnitConfig{Profile: owner("SOURCEIPA DVA1 APPA")})
 		c := s.connects("a")
-		s.program.Do("close a")
-		fin := segment.Pattern{Src: c.local, Dst: s.server, Has: segment.FIN}
-		packet, err := s.Capture.On(s.OutsideLink).Sent().Await(s.Soon(), fin)
-		Expect(err).NotTo(HaveOccurred())
-		s.reply(packet.Decode().Segment.Answer(segment.FIN, c.next))
+		s.closesFirst("a", c)
 		s.EventuallyRemnant(s.Stack, c.local)
 		s.mvs2.Close()
 		verdict.Engine(s.Lab.Kill(s.Context(), s.Stack), "kill %s", s.Stack)

@@ -164,3 +164,13 @@ func (s *stack) reset(c connection) {
 	GinkgoHelper()
 	s.reply(segment.NewRST(s.server, c.local, c.next))
 }
+
+// closesFirst ends a connection from the program, whose end is in TIME_WAIT then.
+func (s *stack) closesFirst(socket string, c connection) {
+	GinkgoHelper()
+	s.program.Do("close " + socket)
+	fin := segment.Pattern{Src: c.local, Dst: s.server, Has: segment.FIN}
+	packet, err := s.Capture.On(s.OutsideLink).Sent().Await(s.Soon(), fin)
+	Expect(err).NotTo(HaveOccurred())
+	s.reply(packet.Decode().Segment.Answer(segment.FIN, c.next))
+}
