@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -9,15 +10,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// slice is how long a thread of the stack runs at a time if others want to. Of those that wake the kernel runs the one
-// first that asks for the shortest (EEVDF, from Linux 6.12 on; 0.1 ms is the least that there is). A stack has
-// little to do, but if it does it late on a busy machine, others take it for lost.
-const slice = 100 * time.Microsecond
+const (
+	// realTime is the least priority of real-time threads (sched(7)): before all that have none.
+	realTime = 1
+	// slice is how long a thread of the stack runs at a time if others want to. Of those that wake the kernel runs
+	// the one first that asks for the shortest (EEVDF, from Linux 6.12 on; 0.1 ms is the least that there is),
+	// unless it has run for more than its share.
+	slice = 100 * time.Microsecond
+)
 
-// bePrompt asks for it, for all threads of the process and those that they start. It needs no privilege; older kernels
-// take no notice.
+// bePrompt has all threads of the process, those that they start, and BIRD, run as soon as they have something to do:
+// it is little, but if it is done late on a busy machine, leases of DVIPAs end and others take the stack for lost. With
+// CAP_SYS_NICE in the first user namespace, which root has, they are real-time; without it they have a
+// short slice, of which older kernels take no notice. So has the runtime's monitor thread, as one that is
+// real-time has no timer slack (calmMonitor).
 func bePrompt() error {
 	threads, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		return err
+	}
+	monitor, err := monitorThread()
 	if err != nil {
 		return err
 	}
@@ -26,14 +38,33 @@ func bePrompt() error {
 		if err != nil {
 			return err
 		}
-		attributes, err := unix.SchedGetAttr(id, 0)
-		if err == nil {
-			attributes.Runtime = uint64(slice)
-			err = unix.SchedSetAttr(id, attributes, 0)
+		ask := beRealTime
+		if id == monitor {
+			ask = takeShortSlice
 		}
-		if err != nil {
+		if err := ask(id); err != nil {
 			return fmt.Errorf("ask the scheduler to be prompt: %w", err)
 		}
 	}
 	return nil
+}
+
+// beRealTime is takeShortSlice for a thread that may not be real-time.
+func beRealTime(thread int) error {
+	err := unix.SchedSetAttr(thread, &unix.SchedAttr{
+		Size: unix.SizeofSchedAttr, Policy: unix.SCHED_RR, Priority: realTime,
+	}, 0)
+	if errors.Is(err, unix.EPERM) {
+		return takeShortSlice(thread)
+	}
+	return err
+}
+
+func takeShortSlice(thread int) error {
+	attributes, err := unix.SchedGetAttr(thread, 0)
+	if err != nil {
+		return err
+	}
+	attributes.Runtime = uint64(slice)
+	return unix.SchedSetAttr(thread, attributes, 0)
 }
