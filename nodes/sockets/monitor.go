@@ -79,6 +79,9 @@ type Monitor struct {
 	// gathered are destroyed connections that wait for others until nextGather.
 	gathered   []closed
 	nextGather time.Time
+	// walkable: a walk over all connections costs little where there are few; there were crowd of them at the last.
+	walkable bool
+	crowd    int
 	// probes is what lookUp asks with, kept for the next time.
 	probes []probe
 	// nextAsk is when remnants are asked about again, at the earliest.
@@ -124,6 +127,7 @@ func NewMonitor(c MonitorConfig) (_ *Monitor, err error) {
 		remnants:      newRemnants(),
 		requests:      newRequests(),
 		reportedAlive: map[uint64]struct{}{},
+		walkable:      hasOwnTable(),
 	}
 	defer func() {
 		if err != nil {

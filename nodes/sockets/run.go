@@ -280,7 +280,9 @@ func (m *Monitor) look() {
 // sweep finds connections that are held, and those whose end was never told.
 func (m *Monitor) sweep() {
 	there := map[Connection]uint64{}
+	m.crowd = 0
 	err := m.diag.dump(synchronized, func(s diagSocket) {
+		m.crowd++
 		if m.c.Relevant(s.local.Addr()) {
 			there[s.connection()] = s.cookie
 		}
@@ -315,7 +317,11 @@ func (m *Monitor) askForRemnants() {
 	all = append(all, due...)
 
 	ended := make([]Connection, 0, len(all))
-	for some := range slices.Chunk(all, maxProbes) {
+	atOnce := maxProbes
+	if m.worthWalk(len(all)) {
+		atOnce = len(all)
+	}
+	for some := range slices.Chunk(all, max(1, atOnce)) {
 		ended = m.lookUp(ended, some, now)
 	}
 	for some := range slices.Chunk(ended, maxReported) {
@@ -337,13 +343,18 @@ func (m *Monitor) takeGathered() []*remnant {
 	return all
 }
 
-// lookUp asks about at most maxProbes remnants, and appends to ended those that are gone.
+// lookUp asks about at most maxProbes remnants, or as many as are worth a walk, and appends to ended those that
+// are gone.
 func (m *Monitor) lookUp(ended []Connection, some []*remnant, now time.Time) []Connection {
 	m.probes = m.probes[:0]
 	for _, r := range some {
 		m.probes = append(m.probes, r.probe)
 	}
-	found, err := m.remainder.lookup(m.probes)
+	ask := m.remainder.lookup
+	if m.worthWalk(len(some)) {
+		ask = m.walk
+	}
+	found, err := ask(m.probes)
 	if err != nil {
 		m.c.Log.Error("no look-up of ended connections", "error", err)
 	}
@@ -364,8 +375,8 @@ func (m *Monitor) lookUp(ended []Connection, some []*remnant, now time.Time) []C
 			m.remnants.keep(r, now, diagSocket{})
 		}
 	}
-	if len(again) > 0 {
-		return m.lookUp(ended, again, now)
+	for some := range slices.Chunk(again, maxProbes) {
+		ended = m.lookUp(ended, some, now)
 	}
 	return ended
 }
