@@ -179,6 +179,16 @@ func TestOwnerAlone(t *testing.T) {
 		in.send(l.packet(4000, 80, syn))
 		eventually(t, patience, "the former owner drops the packet", func() bool { return count(t, p, "not-owner") == 2 })
 		want(t, "requests at the former owner", uint64(0), count(t, p, "fig12/142-yes->143"))
+
+		// Nor does it as a router, when it has nothing to do with the DVIPA any more.
+		l.owner().sysctl("net/ipv4/conf/all/forwarding", "1")
+		l.owner().sysctl("net/ipv6/conf/all/forwarding", "1")
+		apply(t, p, vipa.Deactivate{DVIPA: l.dvipa})
+		in.send(l.packet(4001, 80, syn))
+		eventually(t, patience, "the former owner drops the packet still", func() bool { return count(t, p, "not-owner") == 3 })
+		apply(t, p, l.own()...)
+		in.send(l.packet(4002, 80, syn))
+		eventually(t, patience, "it takes packets when it is the owner again", func() bool { return count(t, p, "fig12/142-yes->143") == 1 })
 	})
 }
 
