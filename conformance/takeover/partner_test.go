@@ -80,6 +80,14 @@ func answersFor(dvipa netip.Addr) capture.Match {
 	return capture.Where("an answer for "+dvipa.String(), func(d segment.Decoded) bool { return d.Holder() == dvipa })
 }
 
+// asksFor is a question for who has an address.
+func asksFor(address netip.Addr) capture.Match {
+	return capture.Where("a question for "+address.String(), func(d segment.Decoded) bool {
+		return d.Kind == segment.ARPKind && !d.ARP.Reply && d.ARP.TargetIP == address ||
+			d.Kind == segment.NDPKind && !d.NDP.Advertisement && d.NDP.Target == address
+	})
+}
+
 // answered is an answer to a question for an address.
 func answered(address netip.Addr) capture.Match {
 	return capture.Where("an answer to who has "+address.String(), func(d segment.Decoded) bool {
@@ -101,7 +109,7 @@ func expectDropped(u *trial.UnitTrial, f trial.Family, self int, s segment.Segme
 	because := capture.Where("anything because of "+s.String(), func(d segment.Decoded) bool {
 		ends := [...]netip.AddrPort{d.Segment.Src, d.Segment.Dst}
 		return ends == [...]netip.AddrPort{s.Src, s.Dst} || ends == [...]netip.AddrPort{s.Dst, s.Src} || d.Kind == segment.ICMPError ||
-			d.ARP.TargetIP == s.Dst.Addr() || d.NDP.Target == s.Dst.Addr()
+			asksFor(s.Dst.Addr()).Match(d)
 	})
 	Expect(u.Capture.On(u.OutsideLink).Sent().After(since).NoneBefore(u.Soon(), because, marker)).To(Succeed())
 	Expect(u.Capture.On(u.XCFLink).Sent().After(since).Matching(segment.Pattern{Src: s.Src, Dst: s.Dst})).To(BeEmpty(), "what %s forwards of %s", u.Stack, s)
