@@ -14,12 +14,12 @@ import (
 // a calculation of routes, each of which waits for others.
 const RoutingLimit = 15 * time.Second
 
-// EventuallyRoute waits until the table of a node sends packets to an address by a stack. With IPv6 routers name one
+// EventuallyRoute waits until the table of a node has a route to just that prefix, by a stack. With IPv6 routers name one
 // another by link-local addresses (RFC 5340, section 4.1.1; RFC 2080, section 2.1.1).
-func (t *Trial) EventuallyRoute(node string, to netip.Addr, stack string) {
+func (t *Trial) EventuallyRoute(node string, to netip.Prefix, stack string) {
 	ginkgo.GinkgoHelper()
 	hop := func() (string, error) {
-		output, err := t.output(t.ctx, node, []string{"ip", "-oneline", ipFamily(to), "route", "show", "table", "all", to.String()})
+		output, err := t.output(t.ctx, node, []string{"ip", "-oneline", ipFamily(to.Addr()), "route", "show", "table", "all", "exact", to.String()})
 		return wordAfter("via", string(output)), err
 	}
 	gomega.Eventually(func() (bool, error) {
@@ -27,7 +27,7 @@ func (t *Trial) EventuallyRoute(node string, to netip.Addr, stack string) {
 		if err != nil || gateway == "" {
 			return false, err
 		}
-		own, err := t.output(t.ctx, stack, []string{"ip", "-oneline", ipFamily(to), "address", "show", "to", gateway})
+		own, err := t.output(t.ctx, stack, []string{"ip", "-oneline", ipFamily(to.Addr()), "address", "show", "to", gateway})
 		return len(own) > 0, err
 	}).WithTimeout(RoutingLimit).WithPolling(Quiet()).Should(gomega.BeTrue(), "%s is the next hop of %s on the way to %s", stack, node, to)
 }
