@@ -62,6 +62,25 @@ var _ = trial.DescribeFamilies("a plex with a routing protocol", func(f trial.Fa
 		Entry("RIP", requirements.Covers("fig10/102->104", "T14", "T57"), topo.ByRIP),
 	)
 
+	// The daemon beside a frozen stack keeps its neighbours, and goes on to tell them of DVA1: the newer epoch costs less.
+	DescribeTable("the table of the router follows the newer owner while an older one is frozen, and back when it thaws", func(method string) {
+		s, service := routed(method)
+		held := s.HoldOne("MVS1", service, "MVS2")
+		s.Signal("MVS1", "STOP")
+		follows(s, service, "MVS5")
+		s.EventuallyTargets("MVS5", service, "MVS2", "MVS4")
+		Expect(s.Answers(service, 4)).To(Equal(map[string]int{"MVS2": 2, "MVS4": 2}))
+		s.ExpectAlive(held)
+
+		s.Signal("MVS1", "CONT")
+		follows(s, service, "MVS1")
+		s.EventuallyTargets("MVS1", service, "MVS1", "MVS2", "MVS4")
+		s.ExpectAlive(held)
+	},
+		Entry("OSPF", requirements.Covers("fig10/102->104", "T14", "T57"), topo.ByOSPF),
+		Entry("RIP", requirements.Covers("fig10/102->104", "T14", "T57"), topo.ByRIP),
+	)
+
 	// MVS5 leads out as well as MVS1, and is the owner of nothing that is asked for here.
 	DescribeTable("inside stacks leave by another routing stack when one is gone", func(method string) {
 		s, service := routed(method)
