@@ -177,6 +177,17 @@ func loops(s *trial.SystemTrial, service netip.AddrPort) []capture.Packet {
 	return found
 }
 
+// detours are the packets to a service that a stack has sent to the network, as a router that does not know that they were for
+// it, or for who follows it.
+func detours(s *trial.SystemTrial, service netip.AddrPort) []capture.Packet {
+	var found []capture.Packet
+	for _, stack := range s.Stacks() {
+		found = append(found, s.Capture.On(stack+"/ext0").Sent().Matching(segment.Pattern{Dst: service})...)
+	}
+	slices.SortFunc(found, func(a, b capture.Packet) int { return a.Time.Compare(b.Time) })
+	return found
+}
+
 // first shows some of what may be many.
 func first(all []string) string {
 	const shown = 10

@@ -1,6 +1,7 @@
 package takeover
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -185,42 +186,70 @@ var _ = trial.DescribeFamilies("an owner that has lost all partners", func(f tri
 
 // Where there is no port file, the owner asks network 44: who goes on as the plex answers there for what it has taken over.
 var _ = trial.DescribeFamilies("an owner that has lost all partners, without a port file", func(f trial.Family) {
-	lonely := func(before func(*trial.UnitTrial)) *trial.UnitTrial {
+	// lonely loses its partners, of which the first owns DVB1, when before has been done.
+	lonely := func(before func(*trial.UnitTrial), numbers ...int) *trial.UnitTrial {
 		GinkgoHelper()
 		u := f.Unit(trial.UnitConfig{
-			Profile: distributes, Partners: []int{2, 3}, Timers: topo.Timers{DeadMS: 500}, ClusterPorts: topo.ClusterPorts{Sharing: topo.SharingDistributor},
+			Profile: distributes + " VIPADYNAMIC VIPABACKUP 100 DVB1 ENDVIPADYNAMIC", Partners: numbers,
+			Timers: topo.Timers{DeadMS: 500}, ClusterPorts: topo.ClusterPorts{Sharing: topo.SharingDistributor},
 		})
-		mvs2, mvs3 := u.Join(2), u.Join(3)
+		var partners []*trial.Partner
+		for _, n := range numbers {
+			partners = append(partners, u.Join(n))
+		}
+		partners[0].Tell(primary(f, f.DVB1, 1, nil))
 		Eventually(attempted(u, f)).Should(HaveOccurred(), "%s answers for %s", u.Stack, f.DVA1)
 		before(u)
-		mvs2.Silence()
-		mvs3.Silence()
-		u.EventuallyWithout(u.Stack, "MVS2")
-		u.EventuallyWithout(u.Stack, "MVS3")
+		for _, p := range partners {
+			p.Silence()
+		}
+		for _, n := range numbers {
+			u.EventuallyWithout(u.Stack, fmt.Sprintf("MVS%d", n))
+		}
 		return u
+	}
+	// silent says what the stack tells the network when that asks for a DVIPA: it is to tell nothing.
+	silent := func(u *trial.UnitTrial, dvipa netip.Addr) func(capture.Role) error {
+		return func(role capture.Role) error {
+			since := u.Capture.Mark()
+			verdict.Engine(u.Client().Ask(dvipa), "ask for %s", dvipa)
+			verdict.Engine(u.Client().Ask(f.Outside(1)), "ask for %s", u.Stack)
+			return u.Capture.On(u.OutsideLink).Sent().After(since).As(role).NoneBefore(u.Soon(), answersFor(dvipa), answered(f.Outside(1)))
+		}
 	}
 
 	// What it is asked while others may be taking over it leaves unanswered, and nobody is told that anything has
 	// ended.
 	It("keeps its DVIPA where nobody else answers for it", requirements.Covers("I39"), func() {
-		u := lonely(func(*trial.UnitTrial) {})
+		u := lonely(func(*trial.UnitTrial) {}, 2, 3)
 		Eventually(attempted(u, f)).Should(Succeed(), "%s answers while others may have taken over", u.Stack)
 		Eventually(attempted(u, f)).Should(HaveOccurred(), "%s answers for %s again", u.Stack, f.DVA1)
 		Consistently(attempted(u, f)).WithTimeout(alone).Should(HaveOccurred())
 	})
 
 	It("gives it up where another station does", requirements.Covers("I39"), func() {
-		u := lonely(func(u *trial.UnitTrial) { u.Rival(f.DVA1) })
-		silent := func(role capture.Role) error {
-			since := u.Capture.Mark()
-			verdict.Engine(u.Client().Ask(f.DVA1), "ask for DVA1")
-			verdict.Engine(u.Client().Ask(f.Outside(1)), "ask for %s", u.Stack)
-			return u.Capture.On(u.OutsideLink).Sent().After(since).As(role).NoneBefore(u.Soon(), answersFor(f.DVA1), answered(f.Outside(1)))
-		}
-		Eventually(silent).WithArguments(capture.Attempt).Should(Succeed())
-		Consistently(silent).WithArguments(capture.Role("")).WithTimeout(followed).Should(Succeed())
+		u := lonely(func(u *trial.UnitTrial) { u.Rival(f.DVA1) }, 2, 3)
+		Eventually(silent(u, f.DVA1)).WithArguments(capture.Attempt).Should(Succeed())
+		Consistently(silent(u, f.DVA1)).WithArguments(capture.Role("")).WithTimeout(followed).Should(Succeed())
+	})
+
+	// Of two neither can tell by number whether the other one is frozen, gone with its machine, or parted from it.
+	It("takes over from its only partner what nobody answers for", requirements.Covers("I39", "T44"), func() {
+		u := lonely(func(*trial.UnitTrial) {}, 2)
+		Eventually(func() (string, error) { return u.Owner(u.Client(), f.DVB1) }).WithTimeout(askedOut).
+			Should(Equal(u.Stack), "who answers for %s", f.DVB1)
+	})
+
+	It("leaves to its only partner what another station answers for", requirements.Covers("I39"), func() {
+		u := lonely(func(u *trial.UnitTrial) { u.Rival(f.DVB1) }, 2)
+		since := u.Capture.Mark()
+		Consistently(silent(u, f.DVB1)).WithArguments(capture.Role("")).WithTimeout(followed).Should(Succeed())
+		Expect(u.Capture.On(u.OutsideLink).Sent().After(since).Matching(asksFor(f.DVB1))).NotTo(BeEmpty(), "what %s asks for %s", u.Stack, f.DVB1)
 	})
 })
+
+// askedOut is the most that a stack may ask the network until it takes over what nobody answers for.
+const askedOut = 3 * time.Second
 
 // followed is for how long an owner that has lost all partners is watched that has been followed.
 const followed = 2 * time.Second

@@ -23,8 +23,15 @@ var _ = trial.DescribeFamilies("a plex with a routing protocol", func(f trial.Fa
 		s := f.System("figure9-ospf.yaml", func(t *topo.Topology) { t.Advertising.Method = method })
 		service := netip.AddrPortFrom(s.Plan.Symbols["DVA1"], 60)
 		s.EventuallyTargets("MVS1", service, "MVS1", "MVS2", "MVS4")
-		s.EventuallyRoute("ROUTER", service.Addr(), "MVS1")
+		s.EventuallyRoute("ROUTER", hostRoute(service.Addr()), "MVS1")
 		return s, service
+	}
+	// follows waits until ROUTER has the host route of DVA1 by a stack, and the prefix of its mask, which is that of DVB1
+	// too, by the one of the newest epoch (T14).
+	follows := func(s *trial.SystemTrial, service netip.AddrPort, stack string) {
+		GinkgoHelper()
+		s.EventuallyRoute("ROUTER", hostRoute(service.Addr()), stack)
+		s.EventuallyRoute("ROUTER", f.OnNetwork44(service.Addr()).Masked(), stack)
 	}
 
 	DescribeTable("the table of the router follows takeover and takeback, and inside stacks have a way out",
@@ -33,14 +40,14 @@ var _ = trial.DescribeFamilies("a plex with a routing protocol", func(f trial.Fa
 			held := s.HoldOne("MVS1", service, "MVS2")
 
 			Expect(s.Lab.Kill(s.Context(), "MVS1")).To(Succeed())
-			s.EventuallyRoute("ROUTER", service.Addr(), "MVS5")
+			follows(s, service, "MVS5")
 			s.EventuallyTargets("MVS5", service, "MVS2", "MVS4")
 			// MVS2 and MVS4 have no link to the outside: what they answer leaves by MVS5.
 			Expect(s.Answers(service, 4)).To(Equal(map[string]int{"MVS2": 2, "MVS4": 2}))
 			s.ExpectAlive(held)
 
 			Expect(s.Lab.StartStack(s.Context(), "MVS1")).To(Succeed())
-			s.EventuallyRoute("ROUTER", service.Addr(), "MVS1")
+			follows(s, service, "MVS1")
 			s.EventuallyTargets("MVS1", service, "MVS1", "MVS2", "MVS4")
 			Expect(s.Answers(service, 6)).To(Equal(map[string]int{"MVS1": 2, "MVS2": 2, "MVS4": 2}))
 			s.ExpectAlive(held)
@@ -55,13 +62,32 @@ var _ = trial.DescribeFamilies("a plex with a routing protocol", func(f trial.Fa
 		Entry("RIP", requirements.Covers("fig10/102->104", "T14", "T57"), topo.ByRIP),
 	)
 
+	// The daemon beside a frozen stack keeps its neighbours, and goes on to tell them of DVA1: the newer epoch costs less.
+	DescribeTable("the table of the router follows the newer owner while an older one is frozen, and back when it thaws", func(method string) {
+		s, service := routed(method)
+		held := s.HoldOne("MVS1", service, "MVS2")
+		s.Signal("MVS1", "STOP")
+		follows(s, service, "MVS5")
+		s.EventuallyTargets("MVS5", service, "MVS2", "MVS4")
+		Expect(s.Answers(service, 4)).To(Equal(map[string]int{"MVS2": 2, "MVS4": 2}))
+		s.ExpectAlive(held)
+
+		s.Signal("MVS1", "CONT")
+		follows(s, service, "MVS1")
+		s.EventuallyTargets("MVS1", service, "MVS1", "MVS2", "MVS4")
+		s.ExpectAlive(held)
+	},
+		Entry("OSPF", requirements.Covers("fig10/102->104", "T14", "T57"), topo.ByOSPF),
+		Entry("RIP", requirements.Covers("fig10/102->104", "T14", "T57"), topo.ByRIP),
+	)
+
 	// MVS5 leads out as well as MVS1, and is the owner of nothing that is asked for here.
 	DescribeTable("inside stacks leave by another routing stack when one is gone", func(method string) {
 		s, service := routed(method)
 		held := s.HoldOne("MVS1", service, "MVS2")
 		Expect(s.Lab.Kill(s.Context(), "MVS5")).To(Succeed())
 		s.EventuallyWithout("MVS2", "MVS5")
-		s.EventuallyRoute("ROUTER", service.Addr(), "MVS1")
+		s.EventuallyRoute("ROUTER", hostRoute(service.Addr()), "MVS1")
 		Expect(whoAnswered(s.Answers(service, 6))).To(Equal([]string{"MVS1", "MVS2", "MVS4"}))
 		s.ExpectAlive(held)
 	},
@@ -69,3 +95,6 @@ var _ = trial.DescribeFamilies("a plex with a routing protocol", func(f trial.Fa
 		Entry("RIP", requirements.Covers("T57"), topo.ByRIP),
 	)
 }, SpecPriority(2))
+
+// hostRoute is the prefix of one.
+func hostRoute(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }

@@ -86,6 +86,10 @@ var _ = trial.DescribeFamilies("200 random faults", func(f trial.Family) {
 				verdict.Mismatch(fmt.Sprintf("packets that pass XCF links %d times at most", mostPasses),
 					fmt.Sprintf("%s\n%s", capture.Listing(found), told()))
 			}
+			if found := detours(s, service); len(found) > 0 {
+				verdict.Mismatch("no packet that a stack sends on to the network it came from",
+					fmt.Sprintf("%s\n%s", capture.Listing(found), told()))
+			}
 		})
 }, SpecPriority(2), Label("watch"))
 

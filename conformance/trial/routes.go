@@ -14,20 +14,20 @@ import (
 // a calculation of routes, each of which waits for others.
 const RoutingLimit = 15 * time.Second
 
-// EventuallyRoute waits until the table of a node sends packets to an address by a stack. With IPv6 routers name one
-// another by link-local addresses (RFC 5340, section 4.1.1; RFC 2080, section 2.1.1).
-func (t *Trial) EventuallyRoute(node string, to netip.Addr, stack string) {
+// EventuallyRoute waits until the table of a node has a route to just that prefix, by a stack and no other. With IPv6
+// routers name one another by link-local addresses (RFC 5340, section 4.1.1; RFC 2080, section 2.1.1).
+func (t *Trial) EventuallyRoute(node string, to netip.Prefix, stack string) {
 	ginkgo.GinkgoHelper()
 	hop := func() (string, error) {
-		output, err := t.output(t.ctx, node, []string{"ip", "-oneline", ipFamily(to), "route", "show", "table", "all", to.String()})
-		return wordAfter("via", string(output)), err
+		output, err := t.output(t.ctx, node, []string{"ip", "-oneline", ipFamily(to.Addr()), "route", "show", "table", "all", "exact", to.String()})
+		return onlyAfter("via", string(output)), err
 	}
 	gomega.Eventually(func() (bool, error) {
 		gateway, err := hop()
 		if err != nil || gateway == "" {
 			return false, err
 		}
-		own, err := t.output(t.ctx, stack, []string{"ip", "-oneline", ipFamily(to), "address", "show", "to", gateway})
+		own, err := t.output(t.ctx, stack, []string{"ip", "-oneline", ipFamily(to.Addr()), "address", "show", "to", gateway})
 		return len(own) > 0, err
 	}).WithTimeout(RoutingLimit).WithPolling(Quiet()).Should(gomega.BeTrue(), "%s is the next hop of %s on the way to %s", stack, node, to)
 }
@@ -40,11 +40,12 @@ func ipFamily(a netip.Addr) string {
 	return "-4"
 }
 
-// wordAfter is the word behind another one in a text; "" without.
-func wordAfter(word, text string) string {
+// onlyAfter is the word behind another one in a text; "" without, or where that stands there again.
+func onlyAfter(word, text string) string {
 	words := strings.Fields(text)
-	if i := slices.Index(words, word); i >= 0 && i+1 < len(words) {
-		return words[i+1]
+	i := slices.Index(words, word)
+	if i < 0 || i+1 >= len(words) || slices.Contains(words[i+1:], word) {
+		return ""
 	}
-	return ""
+	return words[i+1]
 }

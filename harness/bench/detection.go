@@ -52,10 +52,8 @@ func idle(ctx context.Context, config Config, stacks int) (percent float64, err 
 		return 0, err
 	}
 	began := time.Now()
-	select {
-	case <-ctx.Done():
-		return 0, context.Cause(ctx)
-	case <-time.After(idleFor):
+	if err := pause(ctx, idleFor); err != nil {
+		return 0, err
 	}
 	after, err := processorTime(ctx, l)
 	if err != nil {

@@ -31,7 +31,7 @@ var (
 // What is done for one round of the configuration: of the faults, the ones that take seconds once.
 const (
 	deathsARound   = 2 // with keepalived at its fastest; one more with its defaults
-	silencesARound = 2 // of each kind
+	silencesARound = 3 // of each kind
 )
 
 // takeover measures for how long nobody answers when the owner of a DVIPA fails and when it comes back, and what
@@ -309,8 +309,9 @@ const (
 	// conversing connections stay open, and openings a second are opened besides.
 	conversing = 1000
 	openings   = 200
-	// undisturbed is how long they talk before anything happens.
-	undisturbed = time.Second
+	// undisturbed is how long they talk before anything happens, and recovering after one event until the next: what is
+	// sent again because of a death is not to meet the takeback.
+	undisturbed, recovering = time.Second, time.Second
 	// timerSteps is what a retransmission may be late: two of the steps in which the kernel keeps time.
 	timerSteps = 8.0 // ms, CONFIG_HZ 250
 	// leastRTO is what no retransmission time-out is below, in ns (TCP_RTO_MIN, include/net/tcp.h).
@@ -335,8 +336,14 @@ func (t *takeoverPlex) conversations(ctx context.Context, results *Results) erro
 		if err != nil {
 			return err
 		}
+		if err := pause(ctx, recovering); err != nil {
+			return err
+		}
 		takeback, err := gap(t.pulse, t.service, t.back(ctx, t.restart(ctx)))
 		if err != nil {
+			return err
+		}
+		if err := pause(ctx, recovering); err != nil {
 			return err
 		}
 		ended, err := talker.command("end")
@@ -380,13 +387,21 @@ func converse(ctx context.Context, talker *program, service netip.AddrPort) erro
 	if _, err := talker.command(fmt.Sprintf("talk %s %d %d", service, conversing, openings)); err != nil {
 		return err
 	}
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(undisturbed):
+	if err := pause(ctx, undisturbed); err != nil {
+		return err
 	}
 	_, err := talker.command("mark")
 	return err
+}
+
+// pause waits.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(d):
+		return nil
+	}
 }
 
 // lost is how many connections were, and the longest wait of those that did not fail, in milliseconds.

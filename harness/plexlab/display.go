@@ -118,6 +118,8 @@ func askStack[Answer any](ctx context.Context, l *lab.Lab, stack lab.StatusNode,
 		return none, errors.New("its implementation does not offer it")
 	case stack.State == lab.StateFrozen && errors.Is(err, context.DeadlineExceeded):
 		return none, fmt.Errorf("no answer within %v: the stack is frozen", limit)
+	case errors.Is(err, context.DeadlineExceeded):
+		return none, fmt.Errorf("no answer within %v: its process is stopped or busy; plexlab logs %s", limit, stack.Name)
 	}
 	return answer, err
 }

@@ -52,6 +52,10 @@ func stack(socket string) error {
 			obeyed(w, r)
 			return
 		}
+		if r.URL.Path == "/v1/vcrt" { // as while somebody has stopped it
+			<-r.Context().Done()
+			return
+		}
 		if r.Method == http.MethodPost && r.URL.Path == "/v1/vary" {
 			varied(w, r)
 			return
@@ -177,6 +181,7 @@ func TestALaboratory(t *testing.T) {
 		{[]string{"display", "ports", "--json"}, exitDone, []string{`"state": "degraded"`}, nil},
 		{[]string{"display", "home"}, exitFailed, nil, []string{"home of stack MVS1: its implementation does not offer it"}},
 		{[]string{"display", "vdpt", "CLIENT"}, exitNotFound, nil, []string{"no stack CLIENT"}},
+		{[]string{"display", "vcrt"}, exitFailed, nil, []string{"vcrt of stack MVS1: no answer within 3s: its process is stopped or busy; plexlab logs MVS1\n"}},
 		{[]string{"fault", "kill", "MVS1"}, exitDone, nil, nil},
 		{[]string{"fault", "kill", "MVS1"}, exitFailed, nil, []string{"MVS1 does not run"}},
 		{[]string{"list", name}, exitDone, []string{"failed: killed by signal 9"}, nil},

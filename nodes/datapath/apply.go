@@ -10,7 +10,8 @@ import (
 )
 
 // Wanted is what a list of actions asks of the data path: the last word on each address and
-// service, and the changes of connections in turn.
+// service, and the changes of connections in turn. A DVIPA that this stack has owned stays known when it has it no
+// more: the kernel would forward as a router what a neighbour sends that has not heard of the next owner.
 type wanted struct {
 	known, owned map[netip.Addr]bool
 	// settling begin to, and settled do no more once the connections are changed. One may be both.
@@ -38,7 +39,7 @@ func (p *Path) sort(actions []vipa.Action) (wanted, error) {
 		case vipa.Activate:
 			w.known[a.DVIPA] = true
 		case vipa.Deactivate:
-			w.known[a.DVIPA] = false
+			w.known[a.DVIPA] = p.state.answered[a.DVIPA]
 		case vipa.Advertise:
 			w.owned[a.Prefix.Addr()] = true
 		case vipa.Withdraw:

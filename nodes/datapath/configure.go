@@ -14,8 +14,10 @@ import (
 // State is what the tables hold besides connections, as committed.
 type state struct {
 	known, owned, settling map[netip.Addr]bool
-	services               map[netip.AddrPort]*selector
-	unique                 map[netip.AddrPort]netip.Addr
+	// answered are the DVIPAs that were owned at any time; they stay known.
+	answered map[netip.Addr]bool
+	services map[netip.AddrPort]*selector
+	unique   map[netip.AddrPort]netip.Addr
 	// users counts the services and unique ports that go to a target's chain; a chain is
 	// there as long as it has an entry.
 	users map[string]int
@@ -27,6 +29,7 @@ type state struct {
 func newState() state {
 	return state{
 		known: make(map[netip.Addr]bool), owned: make(map[netip.Addr]bool), settling: make(map[netip.Addr]bool),
+		answered: make(map[netip.Addr]bool),
 		services: make(map[netip.AddrPort]*selector),
 		unique:   make(map[netip.AddrPort]netip.Addr),
 		users:    make(map[string]int),
@@ -167,7 +170,7 @@ func (c *change) disown(want map[netip.Addr]bool) []func() error {
 func (p *Path) own(want map[netip.Addr]bool) {
 	for dvipa, owned := range want {
 		if owned {
-			p.state.owned[dvipa] = true
+			p.state.owned[dvipa], p.state.answered[dvipa] = true, true
 			p.lease.add(dvipa)
 		}
 	}

@@ -51,6 +51,9 @@ type Config struct {
 	// Lease is how long the kernel goes on acting for the owner of a DVIPA after a Renew, MinLease or more; 0 is
 	// DefaultLease. With what LeaseMargin adds it must not outlast what other stacks wait for (portfile.Lapse).
 	Lease time.Duration
+	// Formerly are DVIPAs that an earlier process of this stack may have owned: what comes for them is dropped like what
+	// comes for those that this one has owned. Those of a family that is not served are passed over.
+	Formerly []netip.Addr
 }
 
 // A Path is the data path of one stack. Its methods may be called at the same time.
@@ -150,7 +153,21 @@ func (p *Path) install(c Config) error {
 	}
 	renews, err := p.probeRenewal()
 	p.renews = renews
-	return err
+	if err != nil {
+		return err
+	}
+	return p.remember(c.Formerly)
+}
+
+// remember takes DVIPAs for such as were owned.
+func (p *Path) remember(dvipas []netip.Addr) error {
+	w := wanted{known: make(map[netip.Addr]bool)}
+	for _, dvipa := range dvipas {
+		if p.of(dvipa) != nil {
+			w.known[dvipa], p.state.answered[dvipa] = true, true
+		}
+	}
+	return p.configure(w)
 }
 
 // skeleton adds the table with everything that is always there.

@@ -179,6 +179,37 @@ func TestOwnerAlone(t *testing.T) {
 		in.send(l.packet(4000, 80, syn))
 		eventually(t, patience, "the former owner drops the packet", func() bool { return count(t, p, "not-owner") == 2 })
 		want(t, "requests at the former owner", uint64(0), count(t, p, "fig12/142-yes->143"))
+
+		// Nor does it as a router, when it has nothing to do with the DVIPA any more.
+		l.owner().sysctl("net/ipv4/conf/all/forwarding", "1")
+		l.owner().sysctl("net/ipv6/conf/all/forwarding", "1")
+		apply(t, p, vipa.Deactivate{DVIPA: l.dvipa})
+		in.send(l.packet(4001, 80, syn))
+		eventually(t, patience, "the former owner drops the packet still", func() bool { return count(t, p, "not-owner") == 3 })
+		apply(t, p, l.own()...)
+		in.send(l.packet(4002, 80, syn))
+		eventually(t, patience, "it takes packets when it is the owner again", func() bool { return count(t, p, "fig12/142-yes->143") == 1 })
+	})
+}
+
+// A stack that starts again does not know of its DVIPAs at first, and neighbours go on to send to it.
+func TestOwnerOfAnEarlierProcess(t *testing.T) {
+	eachFamily(t, func(t *testing.T, a addresses) {
+		l := newLab(t, a, 1)
+		other := everyFamily["IPv6"].dvipa
+		if a.dvipa.Is6() {
+			other = of4.dvipa // not served where XCF is of IPv6
+		}
+		p := l.open(Config{Formerly: []netip.Addr{l.dvipa, other}})
+		l.owner().sysctl("net/ipv4/conf/all/forwarding", "1")
+		l.owner().sysctl("net/ipv6/conf/all/forwarding", "1")
+		l.client.believe(l.dvipa, l.owner().station())
+		in := l.injector()
+		in.send(l.packet(4000, 80, syn))
+		eventually(t, patience, "the packet is dropped", func() bool { return count(t, p, pathNotOwner) == 1 })
+		apply(t, p, l.own()...)
+		in.send(l.packet(4001, 80, syn))
+		eventually(t, patience, "it takes packets when it is the owner again", func() bool { return count(t, p, "fig12/142-yes->143") == 1 })
 	})
 }
 

@@ -13,7 +13,7 @@ const localExcess = 20 * time.Millisecond
 
 // Tables are the sets and maps of one family that rules ask and elements live in.
 type tables struct {
-	// known are the DVIPAs that this stack has.
+	// known are the DVIPAs that this stack has, and those that it has owned: neighbours may go on to send to it.
 	known set
 	// owned are those that it acts for as their owner, each as long as its lease runs.
 	owned set

@@ -62,6 +62,18 @@ func definition(p *profile.Profile) vipa.Definition {
 	return def
 }
 
+// dvipasOf are the DVIPAs that a profile defines or backs up.
+func dvipasOf(p *profile.Profile) (dvipas []netip.Addr) {
+	def := definition(p)
+	for _, d := range def.Defines {
+		dvipas = append(dvipas, d.Prefix.Addr())
+	}
+	for _, b := range def.Backups {
+		dvipas = append(dvipas, b.DVIPA)
+	}
+	return dvipas
+}
+
 func distribution(d profile.Distribute) contract.Distribution {
 	out := contract.Distribution{All: d.All}
 	for _, p := range d.Ports {

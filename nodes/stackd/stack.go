@@ -162,7 +162,7 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 	lapse := portfile.Lapse(cmp.Or(checked.dead, xcf.DefaultDead))
 	if s.path, err = datapath.Open(datapath.Config{
 		Self: s.self.XCF, XCFInterface: o.xcfInterface, LoopInterface: home.LoopInterface, Outside: o.outside, Ended: ended,
-		Lease: lapse - datapath.LeaseMargin,
+		Lease: lapse - datapath.LeaseMargin, Formerly: dvipasOf(s.profile.Load()),
 	}); err != nil {
 		return nil, err
 	}
