@@ -63,6 +63,9 @@ func (m *Monitor) due() time.Time {
 	if ask, some := m.askAt(); some {
 		sooner(ask)
 	}
+	if len(m.returning) > 0 {
+		sooner(m.nextReturn)
+	}
 	return due
 }
 
@@ -93,6 +96,9 @@ func (m *Monitor) work() error {
 	}
 	if asks {
 		m.askForRemnants()
+	}
+	if len(m.returning) > 0 && !now.Before(m.nextReturn) {
+		m.takeReturned()
 	}
 	switch now := time.Now(); {
 	case !now.Before(m.nextLook):
@@ -129,6 +135,7 @@ func (m *Monitor) announce(a announcement) {
 // open counts a connection as held from the beginning.
 func (m *Monitor) open(o opening) {
 	delete(m.reportedAlive, o.socket.cookie) // of an earlier connection of the socket
+	delete(m.returning, o.socket.cookie)
 	m.holdings.add(o.socket.connection, holding{cookie: o.socket.cookie, held: true})
 	m.remnants.open(o.socket, time.Now().Add(firstBackoff), o.attempt)
 	close(o.done)
@@ -195,6 +202,7 @@ func (m *Monitor) takeBacklog(q *backlog, now time.Time) {
 }
 
 func (m *Monitor) closed(socket gone) {
+	delete(m.returning, socket.cookie)
 	if local, known := m.bound.end(socket.cookie); known {
 		m.c.Deliver(SocketClosed{socket.cookie, local, socket.neverConnected})
 	}
@@ -206,12 +214,10 @@ func (m *Monitor) compareBound() {
 		return
 	}
 	awaited := m.bound.cookies() // before the looks: what is bound later need not be seen by them
-	there := map[uint64]struct{}{}
-	for range 2 { // a look may miss one that changes its state
-		if err := m.diag.dump(anySocket, func(s diagSocket) { there[s.cookie] = struct{}{} }); err != nil {
-			m.c.Log.Error("no look at bound sockets", "error", err)
-			return
-		}
+	there, err := m.diag.cookies(anySocket)
+	if err != nil {
+		m.c.Log.Error("no look at bound sockets", "error", err)
+		return
 	}
 	for _, cookie := range awaited {
 		if _, still := there[cookie]; !still {
@@ -391,6 +397,7 @@ func (m *Monitor) ended(r *remnant) {
 	if r.suspected {
 		m.reportedAlive[r.cookie] = struct{}{}
 	}
+	m.mayReturn(r.closed)
 	m.holdings.forget(r.connection)
 	m.remnants.forget(r)
 }
