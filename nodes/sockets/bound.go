@@ -49,6 +49,14 @@ func (b *bound) borrower(cookie uint64, local netip.AddrPort) *borrower {
 	return nil
 }
 
+// is says whether a socket is still the one that it was.
+func (b *bound) is(cookie uint64, s boundSocket) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now, known := b.byCookie[cookie]
+	return known && now == s
+}
+
 func (b *bound) has(cookie uint64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

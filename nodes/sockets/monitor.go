@@ -59,6 +59,7 @@ type Monitor struct {
 	remainder *remainder
 	announced chan announcement
 	opened    chan opening
+	settlings chan settling
 	kicked    chan struct{}
 	stopped   chan struct{}
 
@@ -76,6 +77,7 @@ type Monitor struct {
 	// asked whether they have their port still.
 	returning  map[uint64]*borrower
 	nextReturn time.Time
+	settling   []settling
 	// resting: events are drained at nextDrain; else the alarm is set.
 	resting   bool
 	breath    breath
@@ -120,6 +122,7 @@ func NewMonitor(c MonitorConfig) (_ *Monitor, err error) {
 		c:             c,
 		announced:     make(chan announcement),
 		opened:        make(chan opening),
+		settlings:     make(chan settling),
 		kicked:        make(chan struct{}, 1),
 		stopped:       make(chan struct{}),
 		bound:         newBound(),

@@ -30,6 +30,8 @@ func (m *Monitor) run(ctx context.Context) error {
 			m.open(o)
 		case <-m.destroyed.wake:
 			err = m.takeDestroyed()
+		case s := <-m.settlings:
+			err = m.settle(s)
 		case <-m.requests.wake:
 			m.watchRequests()
 		case <-m.kicked:
@@ -66,6 +68,9 @@ func (m *Monitor) due() time.Time {
 	if len(m.returning) > 0 {
 		sooner(m.nextReturn)
 	}
+	if len(m.settling) > 0 {
+		sooner(time.Now().Add(settlePause))
+	}
 	return due
 }
 
@@ -88,7 +93,7 @@ func (m *Monitor) watches() bool { return m.listeners.anyAt(m.c.Relevant) }
 func (m *Monitor) work() error {
 	now := time.Now()
 	asks := m.asksNow(now)
-	if asks || m.resting && !now.Before(m.nextDrain) {
+	if asks || len(m.settling) > 0 || m.resting && !now.Before(m.nextDrain) {
 		if err := m.takeDestroyed(); err != nil {
 			return err
 		}
@@ -199,6 +204,7 @@ func (m *Monitor) takeBacklog(q *backlog, now time.Time) {
 		m.nextLook, m.nextSweep = time.Time{}, time.Time{}
 		m.compareBound()
 	}
+	m.settled()
 }
 
 func (m *Monitor) closed(socket gone) {

@@ -36,6 +36,7 @@ type clerk struct {
 	mu    sync.Mutex
 	asked []vipa.Action
 	wake  chan struct{} // of capacity 1
+	flush chan chan struct{}
 
 	// What is left to be done, of run alone.
 	marks  map[netip.Addr]vipa.MarkPorts
@@ -71,7 +72,7 @@ type kernel interface {
 
 func newClerk(c clerkConfig) *clerk {
 	return &clerk{
-		clerkConfig: c, wake: make(chan struct{}, 1),
+		clerkConfig: c, wake: make(chan struct{}, 1), flush: make(chan chan struct{}),
 		marks: map[netip.Addr]vipa.MarkPorts{}, unused: map[netip.Addr]map[uint16]bool{},
 		gone: map[netip.Addr]contract.Member{}, told: map[string]bool{}, behalf: behalf{},
 	}
@@ -90,6 +91,21 @@ func (c *clerk) nudge() {
 	select {
 	case c.wake <- struct{}{}:
 	default:
+	}
+}
+
+// settle returns when what was asked so far has been done, as far as it can be: ports that nothing uses are given
+// back. It ends with ctx.
+func (c *clerk) settle(ctx context.Context) {
+	done := make(chan struct{})
+	select {
+	case c.flush <- done:
+	case <-ctx.Done():
+		return
+	}
+	select {
+	case <-done:
+	case <-ctx.Done():
 	}
 }
 
@@ -113,6 +129,10 @@ func (c *clerk) run(ctx context.Context) {
 		case <-gathered:
 			gathered = nil
 			c.giveBack(ctx)
+		case done := <-c.flush:
+			c.takeAsked()
+			c.giveBack(ctx)
+			close(done)
 		case <-c.replaced:
 			c.behalf.lost()
 			c.work(ctx)

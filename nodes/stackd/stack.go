@@ -62,6 +62,7 @@ type stack struct {
 	addresses atomic.Pointer[vipa.Addresses]
 	binds     sync.RWMutex // see ranges
 	connects  connects
+	settlings shared
 	// activations are binds that wait for a DVIPA of a VIPARange.
 	activations activations
 	// varies are commands that wait for the core as connect() calls do.
