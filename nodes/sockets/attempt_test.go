@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os/exec"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -214,13 +215,13 @@ func TestConnectRefusedBeforeItBegins(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			enterNetNS(t)
-			refuse := true
+			var let atomic.Bool
 			source, to, nowhere := outboundFrom, outboundTo, "198.51.100.1:7001"
 			if kind == "tcp6" {
 				source, to, nowhere = netip.MustParseAddrPort("[::1]:40009"), netip.MustParseAddrPort("[::1]:7001"), "[2001:db8::1]:7001"
 			}
 			b := startBroker(t, &recorder{connect: func(_ context.Context, r ConnectRequest, bind func(netip.AddrPort) error) error {
-				if err := bind(source); err != nil || !refuse {
+				if err := bind(source); err != nil || let.Load() {
 					return err
 				}
 				return unix.EADDRNOTAVAIL
@@ -241,7 +242,7 @@ func TestConnectRefusedBeforeItBegins(t *testing.T) {
 			if got := app.ok("pending s"); got != "" {
 				t.Errorf("error that waits at the socket: %s, want none", got)
 			}
-			refuse = false
+			let.Store(true)
 			app.ok("connect s %v", to)
 			if got := app.ok("name s"); got != source.String() {
 				t.Errorf("connected from %s, want %v", got, source)
