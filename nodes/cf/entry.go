@@ -139,14 +139,17 @@ func (e entry) mark(slot int, held Held) []int {
 
 // reclaim takes all ports from a slot whose stack is gone and returns how many there were. Unique
 // ones rest until the time given: a peer of a connection that such a port opened may be in
-// TIME_WAIT, and nobody is left who knows.
-func (e entry) reclaim(slot int, rest portfile.Rest) int {
+// TIME_WAIT, and nobody is left who knows. Those to be kept stay.
+func (e entry) reclaim(slot int, rest portfile.Rest, keep ...uint16) int {
 	if !portfile.Prepared(e, slot) {
 		return 0
 	}
 	n := 0
 	unique := portfile.Unique(e)
 	for port := range portfile.Usage(e, slot).Ports {
+		if slices.Contains(keep, port) {
+			continue
+		}
 		until := rest
 		if !unique.Has(port) {
 			until = 0

@@ -53,6 +53,8 @@ type clerkConfig struct {
 	kernel   kernel
 	ranges   ranges
 	self     netip.Addr // XCF address
+	// inherited are ports that became the stack's because they were in use before it was started, each told once.
+	inherited func() map[netip.Addr][]uint16
 	// replaced tells that a coupling facility that was damaged has been replaced (cf.File.Replaced); nil: it
 	// never is.
 	replaced <-chan struct{}
@@ -138,6 +140,7 @@ func (c *clerk) run(ctx context.Context) {
 			c.work(ctx)
 		case <-retry.timer.C:
 			fired = true
+			c.takeInherited()
 			c.work(ctx)
 			c.giveBack(ctx)
 		}
@@ -174,6 +177,17 @@ func (c *clerk) take(action vipa.Action) {
 		for _, r := range a.Ports {
 			ports[r.Port] = r.Rest
 		}
+	}
+}
+
+// takeInherited sees to it that ports are given back of which nobody is told when they are not used any more.
+func (c *clerk) takeInherited() {
+	for dvipa, ports := range c.inherited() {
+		release := vipa.ReleasePorts{DVIPA: dvipa}
+		for _, port := range ports {
+			release.Ports = append(release.Ports, vipa.Release{Port: port, Rest: true})
+		}
+		c.take(release)
 	}
 }
 
