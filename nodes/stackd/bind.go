@@ -14,14 +14,16 @@ import (
 
 // Bind is Figure 15 for an application's bind().
 func (s *stack) Bind(ctx context.Context, request sockets.BindRequest, perform func(netip.AddrPort) error) error {
-	return s.claimed(ctx, func() error {
+	var bind *vipa.Bind
+	err := s.claimed(ctx, func() error {
 		s.binds.RLock()
 		defer s.binds.RUnlock()
-		bind := s.addresses.Load().Bind(request.Address)
+		bind = s.addresses.Load().Bind(request.Address)
 		_, err := s.carryOut(ctx, bind, past{request.Cookie, request.NeverConnected}, perform)
-		s.trace.add("bind "+request.Address.String(), bind.Trace())
 		return err
 	})
+	s.trace.add("bind "+request.Address.String(), bind.Trace())
+	return err
 }
 
 // past is a socket with what lies behind it.

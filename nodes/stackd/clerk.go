@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/plexlab-dev/plexlab/nodes/cf"
@@ -32,6 +33,7 @@ type clerk struct {
 	clerkConfig
 
 	claims claims
+	given  atomic.Uint64 // ports given back so far
 
 	mu    sync.Mutex
 	asked []vipa.Action
@@ -252,6 +254,7 @@ func (c *clerk) release(ctx context.Context, dvipa netip.Addr) error {
 			return c.claims.has(netip.AddrPortFrom(dvipa, port))
 		}), nil
 	})
+	c.given.Add(uint64(len(freed)))
 	if err == nil {
 		// What the coupling facility does not have as this stack's needs no release.
 		freed = append(freed, slices.DeleteFunc(ports, func(port uint16) bool { return slices.Contains(held, port) })...)

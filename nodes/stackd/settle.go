@@ -13,9 +13,10 @@ import (
 const exhaustedLimit = 200 * time.Millisecond
 
 // claimed runs a bind. Where no port is left, there may be one that a program here has just let go of: that becomes
-// known some time after, and is gathered. So the bind is run once more when all that is taken in. The caller must not
-// hold s.binds.
+// known some time after, and is gathered. So the bind is run once more when all that is taken in, if a port was given
+// back since it began. The caller must not hold s.binds.
 func (s *stack) claimed(ctx context.Context, bind func() error) error {
+	before := s.clerk.given.Load()
 	err := bind()
 	if !errors.As(err, new(*cf.ExhaustedError)) {
 		return err
@@ -23,6 +24,9 @@ func (s *stack) claimed(ctx context.Context, bind func() error) error {
 	limited, cancel := context.WithTimeout(ctx, exhaustedLimit)
 	defer cancel()
 	s.settlings.do(limited, s.settle)
+	if s.clerk.given.Load() == before {
+		return err
+	}
 	return bind()
 }
 
