@@ -109,6 +109,7 @@ var _ = trial.DescribeFamilies("a port file that is damaged", func(f trial.Famil
 			}
 			return states
 		}).Should(Equal(map[string]string{f.DVA1.String(): control.PortsDegraded, f.DVB1.String(): control.PortsOK}))
+		Expect(t.Ports(t.Stack).Findings).To(BeEmpty(), "what the audit finds of what is not damaged")
 		t.goesOn()
 		ports.Unlink()
 		t.recovers()

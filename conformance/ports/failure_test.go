@@ -10,6 +10,7 @@ import (
 	"github.com/plexlab-dev/plexlab/conformance/requirements"
 	"github.com/plexlab-dev/plexlab/conformance/trial"
 	"github.com/plexlab-dev/plexlab/harness/verdict"
+	"github.com/plexlab-dev/plexlab/nodes/contract/control"
 	"github.com/plexlab-dev/plexlab/topo"
 )
 
@@ -105,6 +106,37 @@ func takes(f trial.Family, p *trial.Program, names ...string) []netip.AddrPort {
 }
 
 var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family) {
+	// Without common storage a stack that is frozen cannot be told from one that is gone: its ports are given back, and
+	// another stack may have been given one of them when it goes on. Then two have it, which is not hidden: the owner of
+	// the DVIPA and both holders say so, and nobody else gets the port until both have let go.
+	It("a port that a frozen stack lost to another is known to have two holders", requirements.Covers("I30", "T35"), func() {
+		s := plex(f, topo.SharingDistributor)
+		mvs2, mvs3 := s.Program("MVS2", "APPC"), s.Program("MVS3", "APPC")
+		held := takes(f, mvs2, "a")[0]
+		verdict.Engine(s.Lab.Freeze(s.Context(), "MVS2"), "freeze MVS2")
+		s.EventuallyWithout("MVS5", "MVS2")
+		s.EventuallyBinds(mvs3, "a", held)
+		verdict.Engine(s.Lab.Thaw(s.Context(), "MVS2"), "thaw MVS2")
+
+		twice := func() []string {
+			for _, found := range s.Ports("MVS5").Findings {
+				if found.DVIPA == held.Addr() && found.Port == held.Port() && found.Kind == control.FindingSeveralHolders {
+					return found.Stacks
+				}
+			}
+			return nil
+		}
+		Eventually(twice).Should(ConsistOf("MVS2", "MVS3"), "who has port %d as MVS5 sees it", held.Port())
+		for _, stack := range []string{"MVS2", "MVS5"} {
+			s.EventuallyLogged(stack, "two stacks hold a port of a DVIPA")
+		}
+		mvs3.Do("close a")
+		Eventually(twice).Should(BeEmpty(), "who has port %d as MVS5 sees it", held.Port())
+		mvs3.Refused(unix.EADDRINUSE, held)
+		mvs2.Do("close a")
+		s.EventuallyBinds(mvs3, "b", held)
+	})
+
 	both(func(sharing string) {
 		// All survivors notice at once, and the ports are given back once: each can then be had by one
 		// stack again, and by one alone.

@@ -108,6 +108,39 @@ var _ = trial.DescribeFamilies("a connection that an application opens", func(f 
 		Entry("given up", requirements.Covers("T41", "I18", "I22"), func(s *stack, _ segment.Segment) { s.program.Kill() }),
 	)
 
+	// The program may keep the socket all the same, and try again with it: from a port that is then its own, and that
+	// nobody else is given.
+	It("that fails returns its port while the program keeps the socket", requirements.Covers("T41", "I18", "I22"), func() {
+		s := newTarget(f, trial.UnitConfig{})
+		s.program.Do(trial.SocketOrder("a", s.server))
+		since := s.Capture.Mark()
+		s.program.Begin("connect a " + s.server.String())
+		failed := s.acknowledge().Local
+		s.reply(s.outgoing(since).Answer(segment.RST, 0))
+		Expect(s.program.Answer().Errno).To(Equal(unix.ECONNREFUSED))
+		s.PortFile().Eventually(failed, "available")
+		s.Tenant(2).Take(f.DVA1, true, failed.Port())
+
+		c := s.connect("a")
+		Expect(c.local).NotTo(Equal(failed))
+		s.PortFile().Expect(c.local, "unique MVS1")
+		s.PortFile().Expect(failed, "unique MVS2")
+		s.reset(c)
+		s.PortFile().Eventually(c.local, "resting")
+	})
+
+	// Where the routing stack does not say that it has entered the connection, no SYN leaves, and the port goes back from a
+	// socket that has not begun to connect: the next attempt gets it, the only one of the pool.
+	It("that does not begin returns its port", requirements.Covers("T41", "I18", "I25"), func() {
+		s := newTarget(f, trial.UnitConfig{ClusterPorts: topo.ClusterPorts{First: 5000, Last: 5000}})
+		s.program.Do(trial.SocketOrder("a", s.server))
+		s.program.Begin("connect a " + s.server.String())
+		unanswered := s.mvs2.ExpectMessage(newconn(s.server)).(contract.NEWCONN).Connections[0].Local
+		Expect(s.program.Answer().Errno).To(Equal(unix.EADDRNOTAVAIL))
+		s.PortFile().Eventually(unanswered, "available")
+		Expect(s.connect("a").local).To(Equal(unanswered))
+	})
+
 	// Where nothing is left connect fails, as it does where the ephemeral ports of one machine are used
 	// up, with "address not available" (I27); no SYN leaves.
 	It("is refused when no port is left", requirements.Covers("I27"), func() {

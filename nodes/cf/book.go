@@ -15,6 +15,8 @@ import (
 type book struct {
 	mu     sync.Mutex
 	dvipas map[netip.Addr]*holding
+	// inherited are ports that sockets had before the stack was started, see Config.InUse.
+	inherited map[netip.Addr][]uint16
 }
 
 // holding is what this stack holds of a DVIPA, a bit a port as in portfile.Bitmap. None of its
@@ -34,6 +36,23 @@ func (b *book) of(dvipa netip.Addr) *holding {
 		b.dvipas[dvipa] = h
 	}
 	return h
+}
+
+func (b *book) inherit(dvipa netip.Addr, port uint16) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.inherited == nil {
+		b.inherited = map[netip.Addr][]uint16{}
+	}
+	b.inherited[dvipa] = append(b.inherited[dvipa], port)
+}
+
+func (b *book) takeInherited() map[netip.Addr][]uint16 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	inherited := b.inherited
+	b.inherited = nil
+	return inherited
 }
 
 func (h *holding) add(port uint16, use Use) {

@@ -65,15 +65,14 @@ func (c *fileClaim) decide(i int, r Request) error {
 			return &ExhaustedError{r.DVIPA}
 		}
 		c.port = port
-		return nil
 	}
-	switch v := e.ask(r.Port, m.slot, r.Use); v.outcome {
+	switch v := e.ask(c.port, m.slot, r.Use); v.outcome {
 	case refused:
-		return &InUseError{r.DVIPA, r.Port, m.stacks(v.holders)}
+		return &InUseError{r.DVIPA, c.port, m.stacks(v.holders)}
 	case inconsistent:
-		return m.damagedEntry(i, fmt.Errorf("port %d is unavailable, and no stack holds it", r.Port))
+		return m.damagedEntry(i, fmt.Errorf("port %d is unavailable and no stack holds it, or available and one does", c.port))
 	case kept:
-		c.keep, c.use = true, useOf(e, r.Port)
+		c.keep, c.use = true, useOf(e, c.port)
 	}
 	return nil
 }

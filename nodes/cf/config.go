@@ -3,6 +3,7 @@ package cf
 import (
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/plexlab-dev/plexlab/nodes/contract"
@@ -38,6 +39,10 @@ type Config struct {
 	// Rest is how long ports rest that are released to rest, and the unique ones of a stack
 	// that is gone: 0, not at all, to portfile.MaxRest; DefaultRest is the usual.
 	Rest time.Duration
+	// InUse are the ports of a DVIPA that sockets of this system have since before the stack was started. They are the
+	// stack's from the beginning: as its incarnation before had them, else shared until Mark says otherwise, so that
+	// nobody gets one as unique. Inherited tells which; nil: there are none. It is asked once at most for each DVIPA.
+	InUse func(dvipa netip.Addr) []uint16
 	// LockTimeout is how long a lock is waited for; 0 is DefaultLockTimeout.
 	LockTimeout time.Duration
 	// Check is the time between two checks of the file and of the stacks that have slots in it;
@@ -61,6 +66,9 @@ func (c *Config) complete() error {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.InUse == nil {
+		c.InUse = func(netip.Addr) []uint16 { return nil }
 	}
 	switch {
 	case c.Path == "":

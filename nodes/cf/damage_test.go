@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/plexlab-dev/plexlab/nodes/contract"
 	"github.com/plexlab-dev/plexlab/nodes/contract/portfile"
 )
 
@@ -556,5 +557,51 @@ func TestPagesThatAreGone(t *testing.T) {
 	}
 	if _, err := m.member(0); !errors.Is(err, unix.EIO) {
 		t.Errorf("member: %v, want EIO", err)
+	}
+}
+
+// An entry whose parts contradict one another about a port gives that one to nobody.
+func TestAnEntryThatContradictsItself(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name   string
+		taken  bool   // port 2000 is held
+		damage uint64 // of the availability bits of ports 1984 to 2047
+	}{
+		{"available though held", true, ^uint64(0)},
+		{"unavailable though not held", false, ^uint64(1 << (2000 % 64))},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			path := portFilePath(t)
+			c := config(path, 1)
+			c.Pool = contract.PortRange{First: 2000, Last: 2001}
+			one, two := open(t, c), open(t, config(path, 2))
+			if err := one.Activate(dvipa4); err != nil {
+				t.Fatal(err)
+			}
+			if test.taken {
+				mustBind(t, one, dvipa4, 2000, Unique)
+			}
+			m := one.current.Load()
+			i, err := m.lockDVIPA(t.Context(), dvipa4, one.pool(), func(i int) error {
+				m.entry(i).store(portfile.Store{Offset: portfile.AvailableOffset + 2000/64*8, Value: test.damage})
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.unlockEntry(i)
+			var damaged *DamagedError
+			if port, err := bind(two, dvipa4, 2000, Unique); !errors.As(err, &damaged) {
+				t.Errorf("claim of port 2000: %d, error %v, want that the entry is damaged", port, err)
+			}
+			if port := mustBind(t, two, dvipa4, 2001, Unique); port != 2001 {
+				t.Errorf("port %d, want 2001", port)
+			}
+			if port, err := bind(two, dvipa4, 0, Unique); err == nil {
+				t.Errorf("port 0 is answered by %d", port)
+			}
+		})
 	}
 }

@@ -36,6 +36,8 @@ type Distributor struct {
 	members map[netip.Addr]*partner // of the group, without the stack itself, by XCF address
 	slots   [contract.MaxMembers]bool
 	lists   uint64 // announced so far
+	// inherited are ports of shares that sockets had before the stack was started, see Inherited.
+	inherited map[netip.Addr][]uint16
 
 	claims map[uint64]*asking // by ID
 	lastID uint64
@@ -50,6 +52,8 @@ type DistributorConfig struct {
 	// Rest is how long ports rest that are released to rest, and the unique ones of a stack that is
 	// gone: 0, not at all, to portfile.MaxRest; DefaultRest is the usual.
 	Rest time.Duration
+	// InUse is as in Config.
+	InUse func(dvipa netip.Addr) []uint16
 	// Timeout is how long the owner's answer is waited for; 0 is DefaultLockTimeout.
 	Timeout time.Duration
 	// Send queues a message for a member, in order, and neither waits nor calls the Distributor.
@@ -110,6 +114,9 @@ func NewDistributor(config DistributorConfig) (*Distributor, error) {
 	if config.Logger == nil {
 		config.Logger = slog.New(slog.DiscardHandler)
 	}
+	if config.InUse == nil {
+		config.InUse = func(netip.Addr) []uint16 { return nil }
+	}
 	switch {
 	case config.Pool.First < 1 || config.Pool.First > config.Pool.Last:
 		return nil, fmt.Errorf("pool %d to %d, want 1 <= first <= last", config.Pool.First, config.Pool.Last)
@@ -120,6 +127,7 @@ func NewDistributor(config DistributorConfig) (*Distributor, error) {
 	}
 	d := &Distributor{
 		config: config, shares: make(map[netip.Addr]*share), members: make(map[netip.Addr]*partner), claims: make(map[uint64]*asking),
+		inherited: make(map[netip.Addr][]uint16),
 	}
 	d.slots[ownSlot] = true
 	return d, nil
@@ -133,8 +141,23 @@ func (d *Distributor) share(dvipa netip.Addr) *share {
 			dvipa: dvipa, granted: make(map[uint16]grant), releasing: make(map[uint16]bool), rested: make(map[uint16]portfile.Rest),
 		}
 		d.shares[dvipa] = s
+		if ports := d.config.InUse(dvipa); len(ports) > 0 {
+			for _, port := range ports {
+				s.held.add(port, Shared)
+			}
+			d.inherited[dvipa] = ports
+		}
 	}
 	return s
+}
+
+// Inherited is as that of File.
+func (d *Distributor) Inherited() map[netip.Addr][]uint16 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	inherited := d.inherited
+	d.inherited = make(map[netip.Addr][]uint16)
+	return inherited
 }
 
 // pool is that of the tables that this stack keeps.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -404,6 +405,55 @@ func TestNotToldAgain(t *testing.T) {
 	s.receive(t, contract.PortsHeld{DVIPA: dvipa4, XCF: other.XCF, Unique: []uint16{5000}, Epoch: 3}, contract.EndOfList{}, contract.EndOfList{})
 	if got := ports(); !slices.Equal(got, []string{"5000 unique MVS2", "5001 rests", "5002 rests"}) {
 		t.Errorf("after the second: %q", got)
+	}
+}
+
+// mark has the stack itself hold a unique port.
+func (s *scripted) mark(t *testing.T, dvipa netip.Addr, port uint16) {
+	t.Helper()
+	if _, err := s.d.Mark(t.Context(), dvipa, xcf(1), []Held{{port, Unique}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Of a unique port that two stacks have each is told, and the log says so.
+func TestTwoHoldersAreTold(t *testing.T) {
+	t.Parallel()
+	s := newScripted(t)
+	third := contract.Member{Stack: "MVS3", XCF: xcf(3), Incarnation: 9}
+	s.d.Joined(third)
+	s.d.Receive(third, contract.PortsHeld{DVIPA: dvipa4, XCF: third.XCF, Unique: []uint16{5001, 5000, 5004}, Epoch: 3})
+	s.mark(t, dvipa4, 5002)
+	to := make(map[netip.Addr][]contract.Message)
+	s.d.config.Send = func(xcf netip.Addr, m contract.Message) { to[xcf] = append(to[xcf], m) }
+	s.receive(t, contract.PortsHeld{DVIPA: dvipa4, XCF: other.XCF, Unique: []uint16{5001, 5000, 5002, 5003}, Epoch: 3})
+	twice := func(holder int, ports ...uint16) contract.Message {
+		return contract.PortsHeld{DVIPA: dvipa4, XCF: xcf(holder), Unique: ports, Epoch: 3}
+	}
+	want := map[netip.Addr][]contract.Message{xcf(2): {twice(1, 5002), twice(3, 5000, 5001)}, xcf(3): {twice(2, 5000, 5001)}}
+	if !reflect.DeepEqual(to, want) {
+		t.Errorf("told %v, want %v", to, want)
+	}
+}
+
+// A holder says what its owner tells it, of what it holds.
+func TestAHolderIsToldOfAnother(t *testing.T) {
+	t.Parallel()
+	var log syncBuffer
+	s := newScripted(t)
+	s.d.config.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	s.d.Follow(dvipa6, other, 1)
+	s.mark(t, dvipa6, 5000)
+	s.d.Joined(contract.Member{Stack: "MVS3", XCF: xcf(3), Incarnation: 9})
+	tell := func(holder int) {
+		s.d.Receive(other, contract.PortsHeld{DVIPA: dvipa6, XCF: xcf(holder), Unique: []uint16{5000, 5001}, Epoch: 1})
+	}
+	if tell(1); log.String() != "" {
+		t.Errorf("said %q, want nothing: nobody else holds a port", log.String())
+	}
+	tell(3)
+	if said := log.String(); !strings.Contains(said, "port=5000") || !strings.Contains(said, "MVS3") || strings.Contains(said, "5001") {
+		t.Errorf("said %q, want that MVS3 holds port 5000 too", said)
 	}
 }
 

@@ -200,8 +200,33 @@ func (m *mapping) begin(i int) error {
 		return m.damagedEntry(i, err)
 	}
 	if shared.stale.Load() {
-		e.reclaim(m.slot, portfile.RestUntil(bootTime(), m.rest))
+		if err := m.inherit(i); err != nil {
+			return err
+		}
 		shared.stale.Store(false)
+	}
+	return nil
+}
+
+// inherit takes back what the incarnation before this one had of an entry, apart from what sockets still use.
+func (m *mapping) inherit(i int) error {
+	e, shared := m.entry(i), &m.entries[i]
+	left := m.inUse[shared.record.DVIPA]
+	if len(left) > 0 {
+		if err := m.prepare(i, m.slot); err != nil {
+			return err
+		}
+	}
+	e.reclaim(m.slot, portfile.RestUntil(bootTime(), m.rest), left...)
+	for _, port := range left {
+		if portfile.Available(e).Has(port) {
+			shared.held.interrupted.note(e, port)
+			e.take(port, m.slot, Shared)
+		}
+		if portfile.HeldBy(e, port, m.slot) {
+			shared.held.add(port, useOf(e, port))
+			m.book.inherit(shared.record.DVIPA, port)
+		}
 	}
 	return nil
 }

@@ -55,20 +55,20 @@ const (
 	kept
 	// refused: others hold it (Figure 15, 204-no).
 	refused
-	// inconsistent: the port is unavailable and nobody holds it. The entry is damaged.
+	// inconsistent: the port is unavailable and nobody holds it, or available and somebody does. The entry is
+	// damaged.
 	inconsistent
 )
 
 // ask says whether the stack of a slot may hold a port (block 204, read with I15 and I18).
 func (e entry) ask(port uint16, slot int, use Use) verdict {
-	if portfile.Available(e).Has(port) {
-		return verdict{outcome: granted}
-	}
 	mine, others := portfile.HeldBy(e, port, slot), portfile.HeldByOther(e, port, slot)
-	unique := portfile.Unique(e).Has(port)
+	available, unique := portfile.Available(e).Has(port), portfile.Unique(e).Has(port)
 	switch {
-	case !mine && !others:
+	case available == (mine || others):
 		return verdict{outcome: inconsistent}
+	case available:
+		return verdict{outcome: granted}
 	case mine && (unique || use == Shared):
 		return verdict{outcome: kept}
 	case unique || use == Unique && others:
@@ -139,14 +139,17 @@ func (e entry) mark(slot int, held Held) []int {
 
 // reclaim takes all ports from a slot whose stack is gone and returns how many there were. Unique
 // ones rest until the time given: a peer of a connection that such a port opened may be in
-// TIME_WAIT, and nobody is left who knows.
-func (e entry) reclaim(slot int, rest portfile.Rest) int {
+// TIME_WAIT, and nobody is left who knows. Those to be kept stay.
+func (e entry) reclaim(slot int, rest portfile.Rest, keep ...uint16) int {
 	if !portfile.Prepared(e, slot) {
 		return 0
 	}
 	n := 0
 	unique := portfile.Unique(e)
 	for port := range portfile.Usage(e, slot).Ports {
+		if slices.Contains(keep, port) {
+			continue
+		}
 		until := rest
 		if !unique.Has(port) {
 			until = 0

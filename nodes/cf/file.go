@@ -273,7 +273,7 @@ func (f *File) join(ctx context.Context) (*mapping, error) {
 	}
 	f.registering.Lock()
 	defer f.registering.Unlock()
-	if err = m.join(ctx, f.self, f.book.any()); err == nil {
+	if err = m.join(ctx, f.self, f.book.any(), f.config.InUse); err == nil {
 		err = f.register(ctx, m)
 	}
 	if err != nil {
@@ -450,6 +450,10 @@ func (f *File) explain(err error) error {
 	}
 	return err
 }
+
+// Inherited are the ports of Config.InUse that became this stack's since the last call: they are to be released once
+// nothing uses them.
+func (f *File) Inherited() map[netip.Addr][]uint16 { return f.book.takeInherited() }
 
 // recheck has the watcher check the file now.
 func (f *File) recheck() { signal(f.kick) }

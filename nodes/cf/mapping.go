@@ -32,6 +32,8 @@ type mapping struct {
 
 	// slot is this stack's, once it has joined.
 	slot int
+	// inUse are ports that sockets had before the stack was started, of the entries that there were when it joined.
+	inUse map[netip.Addr][]uint16
 
 	// The locks of the file belong to fd, so among goroutines these come first.
 	directory  mutex
@@ -78,7 +80,7 @@ func newMapping(c *Config, b *book) (*mapping, error) {
 	if err != nil {
 		return nil, &os.PathError{Op: "open port file", Path: c.Path, Err: err}
 	}
-	m := &mapping{path: c.Path, fd: fd, timeout: c.LockTimeout, rest: c.Rest, pid: uint32(os.Getpid()), book: b, opened: time.Now(), directory: newMutex(), reclaiming: newMutex(), slot: -1}
+	m := &mapping{path: c.Path, fd: fd, timeout: c.LockTimeout, rest: c.Rest, pid: uint32(os.Getpid()), book: b, inUse: map[netip.Addr][]uint16{}, opened: time.Now(), directory: newMutex(), reclaiming: newMutex(), slot: -1}
 	// A description of its own, so that the slot is given back even while one is waited for.
 	locks, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", fd), unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {

@@ -93,8 +93,8 @@ func (m *mapping) slotOf(xcf netip.Addr) (int, portfile.Member, bool) {
 
 // join gives this stack a slot as self says, with its lock, which it has until the mapping is
 // closed. What an incarnation before it left there is to be taken back then (leftOver). If the stack
-// is holding ports already, nobody gets one until it has registered them.
-func (m *mapping) join(ctx context.Context, self portfile.Member, holding bool) error {
+// is holding ports already, nobody gets one until it has registered them. inUse is that of the configuration.
+func (m *mapping) join(ctx context.Context, self portfile.Member, holding bool, inUse func(netip.Addr) []uint16) error {
 	return m.withDirectory(ctx, func() error {
 		slot, err := m.lockSlot(ctx, self)
 		if err != nil {
@@ -109,7 +109,12 @@ func (m *mapping) join(ctx context.Context, self portfile.Member, holding bool) 
 			return nil // the file was made anew, and whoever made it expects this very process
 		}
 		for i := range m.entries {
-			if _, live, err := m.record(i); err == nil && live && portfile.Prepared(m.entry(i), slot) {
+			record, live, err := m.record(i)
+			if err != nil || !live {
+				continue
+			}
+			m.inUse[record.DVIPA] = inUse(record.DVIPA)
+			if portfile.Prepared(m.entry(i), slot) || len(m.inUse[record.DVIPA]) > 0 {
 				m.entries[i].stale.Store(true)
 			}
 		}

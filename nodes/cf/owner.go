@@ -2,10 +2,12 @@ package cf
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 
 	"github.com/plexlab-dev/plexlab/nodes/contract"
+	"github.com/plexlab-dev/plexlab/nodes/contract/portfile"
 )
 
 // Joined takes in a new member of the group. An earlier incarnation at its address is lost first.
@@ -181,8 +183,8 @@ func (d *Distributor) receive(p *partner, message contract.Message) {
 			}
 		}
 	case contract.PortsHeld:
-		if s := d.shares[m.DVIPA]; s != nil && m.XCF == p.XCF && s.keeper == (keeper{p.Member, m.Epoch}) {
-			d.remember(s, m.Resting)
+		if s := d.shares[m.DVIPA]; s != nil && s.keeper == (keeper{p.Member, m.Epoch}) {
+			d.toldByKeeper(s, m)
 		} else if t := d.addressed(p, m, m.DVIPA, m.XCF, m.Epoch); t != nil {
 			d.note(t, p, m)
 		}
@@ -243,9 +245,55 @@ func (d *Distributor) note(t *table, from *partner, m contract.PortsHeld) {
 	if len(from.lists) > 0 {
 		answers = from.lists[0].number
 	}
+	twice := make(map[netip.Addr][]uint16) // by the XCF address of the other holder
 	for port, others := range t.mark(from.slot, ports, answers) {
-		d.config.Logger.Warn("two stacks hold a port of a DVIPA: end the socket of one", "dvipa", t.dvipa, "port", port,
-			"stack", from.Stack, "holder", d.stacks(others))
+		for _, slot := range others {
+			holder := d.member(slot)
+			d.twice(t.dvipa, port, from.Member, holder)
+			twice[holder.XCF] = append(twice[holder.XCF], port)
+		}
+	}
+	for _, holder := range slices.SortedFunc(maps.Keys(twice), netip.Addr.Compare) {
+		slices.Sort(twice[holder])
+		d.tellTwice(t, from.XCF, holder, twice[holder])
+		d.tellTwice(t, holder, from.XCF, twice[holder])
+	}
+}
+
+// twice tells a person of a port with two holders. A stack that was out of reach so long that its ports were given
+// back may find that another stack has one when it is back.
+func (d *Distributor) twice(dvipa netip.Addr, port uint16, stack, holder contract.Member) {
+	d.config.Logger.Warn("two stacks hold a port of a DVIPA: end the socket of one", "dvipa", dvipa, "port", port,
+		"stack", stack.Stack, "holder", describe(portfile.Member{Stack: holder.Stack, XCF: holder.XCF}))
+}
+
+// tellTwice tells a holder, if that is not this stack, which of its ports another one has too.
+func (d *Distributor) tellTwice(t *table, to, holder netip.Addr, ports []uint16) {
+	if to == d.config.Self.XCF {
+		return
+	}
+	for some := range slices.Chunk(ports, contract.MaxPorts) {
+		d.config.Send(to, contract.PortsHeld{DVIPA: t.dvipa, XCF: holder, Unique: some, Epoch: t.epoch})
+	}
+}
+
+// toldByKeeper takes in what the owner tells of ports: which rest in its table, and which of this stack's another one has
+// too.
+func (d *Distributor) toldByKeeper(s *share, m contract.PortsHeld) {
+	if m.XCF == s.keeper.XCF {
+		d.remember(s, m.Resting)
+	}
+	if m.XCF == d.config.Self.XCF {
+		return
+	}
+	holder := contract.Member{Stack: m.XCF.String(), XCF: m.XCF}
+	if p := d.members[m.XCF]; p != nil {
+		holder = p.Member
+	}
+	for _, port := range m.Unique {
+		if s.held.has(port) {
+			d.twice(s.dvipa, port, d.config.Self, holder)
+		}
 	}
 }
 

@@ -176,10 +176,16 @@ type puppet struct {
 	output *bufio.Scanner
 }
 
+// plainConfig is a Config as text; a puppet has the zero value of what hides a field of it.
+type plainConfig struct {
+	Config
+	InUse struct{} `json:",omitzero"`
+}
+
 // newPuppet starts a stack that ends with the test, and waits until it has joined.
 func newPuppet(t testing.TB, c Config) *puppet {
 	t.Helper()
-	text, err := json.Marshal(c)
+	text, err := json.Marshal(plainConfig{Config: c})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -172,10 +172,12 @@ type PortRelease struct {
 }
 
 // PortsHeld tells a new owner ports that the sender holds, those of claims under way included; and an
-// owner tells every member the ports that begin to rest. Several of one sender add up.
+// owner tells every member the ports that begin to rest, and one which of its ports another holds too. Several of one
+// sender add up.
 type PortsHeld struct {
 	DVIPA netip.Addr
-	XCF   netip.Addr
+	// XCF is the stack that holds the ports: the sender, unless an owner tells of another holder.
+	XCF netip.Addr
 	// Shared and Unique, and Resting of an owner: together at least one port, none twice.
 	Shared, Unique, Resting []uint16
 	Epoch                   uint64

@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"net/netip"
 	"os/exec"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 var (
@@ -125,10 +128,11 @@ func TestConnectionFailed(t *testing.T) {
 		inUse   bool // by the socket, still
 	}{
 		{"refused", outboundFrom, nil, "127.9.0.1:7001", "ECONNREFUSED", nil, false},
+		{"refused, shared with a child", outboundFrom, []string{"bequeath s"}, "127.9.0.1:7001", "ECONNREFUSED", nil, false},
 		{"refused, non-blocking", outboundFrom, []string{"nonblocking s"}, "127.9.0.1:7001", "EINPROGRESS", []string{"writable s"}, false},
 		{"refused, non-blocking, told by the socket", outboundFrom, []string{"nonblocking s"}, "127.9.0.1:7001", "EINPROGRESS", []string{"writable s", "pending s"}, false},
 		{"refused, port that the kernel does not choose", netip.AddrPortFrom(serverAt.Addr(), 2009), nil, "127.9.0.1:7001", "ECONNREFUSED", nil, true},
-		{"no route", outboundFrom, nil, "198.51.100.1:7001", "ENETUNREACH", nil, true},
+		{"bound by the program", outboundFrom, []string{"bind s " + outboundFrom.String()}, "127.9.0.1:7001", "ECONNREFUSED", nil, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -152,11 +156,96 @@ func TestConnectionFailed(t *testing.T) {
 				t.Errorf("port in use: %v, want %v", inUse, test.inUse)
 			}
 			cookie := app.cookie("s")
+			if !test.inUse {
+				eventually(t, "the kernel has its port back is told", func() bool { return m.closings()[cookie] == 1 })
+				if told := m.closed(cookie); !told.NeverConnected || told.Local != test.source {
+					t.Errorf("told %+v, want that %v never carried a connection", told, test.source)
+				}
+			}
+			m.looks()
+			if told := m.closings()[cookie]; test.inUse && told != 0 {
+				t.Errorf("socket that has its port is told to be closed %d times", told)
+			}
 			app.ok("close s")
 			eventually(t, "end of the socket is told", func() bool { return m.closings()[cookie] == 1 })
 			m.looks()
 			if held, ended := m.times(c); held != 0 || ended != 1 {
 				t.Errorf("told as held %d and as ended %d times, want never and once", held, ended)
+			}
+			if told := m.closings()[cookie]; told != 1 {
+				t.Errorf("end of the socket told %d times, want once", told)
+			}
+		})
+	}
+}
+
+// closed is what was told of the end of a socket.
+func (m *testMonitor) closed(cookie uint64) (told SocketClosed) {
+	for _, e := range m.all() {
+		if closed, ok := e.(SocketClosed); ok && closed.Cookie == cookie {
+			told = closed
+		}
+	}
+	return told
+}
+
+// A connection that was established takes its port along when the peer resets it, though the socket lives on; but
+// somebody may remember it.
+func TestConnectionResetReturnsItsPort(t *testing.T) {
+	t.Parallel()
+	m, app := startOutbound(t, outboundFrom, nil)
+	server := startPuppet(t, nil, nil)
+	server.serve("s", "tcp4", outboundTo.String())
+	app.ok("connect s %v", outboundTo)
+	server.ok("accept s c")
+	cookie := app.cookie("s")
+	m.looks()
+	server.ok("reset c")
+	eventually(t, "the kernel has its port back is told", func() bool { return m.closings()[cookie] == 1 })
+	if told := m.closed(cookie); told.NeverConnected || told.Local != outboundFrom {
+		t.Errorf("told %+v, want that %v carried a connection", told, outboundFrom)
+	}
+}
+
+// Where there is no way to the peer, no port is taken; where the handler refuses after it had one, the kernel has it
+// back, and the socket may try again.
+func TestConnectRefusedBeforeItBegins(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"tcp4", "tcp6"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			enterNetNS(t)
+			var let atomic.Bool
+			source, to, nowhere := outboundFrom, outboundTo, "198.51.100.1:7001"
+			if kind == "tcp6" {
+				source, to, nowhere = netip.MustParseAddrPort("[::1]:40009"), netip.MustParseAddrPort("[::1]:7001"), "[2001:db8::1]:7001"
+			}
+			b := startBroker(t, &recorder{connect: func(_ context.Context, r ConnectRequest, bind func(netip.AddrPort) error) error {
+				if err := bind(source); err != nil || let.Load() {
+					return err
+				}
+				return unix.EADDRNOTAVAIL
+			}})
+			app, other := startPuppet(t, b, nil), startPuppet(t, nil, nil)
+			other.serve("l", kind, to.String())
+			app.ok("socket s %s", kind)
+			for _, attempt := range []struct{ to, want string }{{nowhere, "ENETUNREACH"}, {to.String(), "EADDRNOTAVAIL"}} {
+				if got := app.do("connect s %s", attempt.to); got != attempt.want {
+					t.Fatalf("connect to %s: got %s, want %s", attempt.to, got, attempt.want)
+				}
+				other.ok("socket o %s", kind)
+				if got := other.do("bind o %v", source); got != "ok" {
+					t.Errorf("bind to the port after %s: %s, want that it is free", attempt.want, got)
+				}
+				other.ok("close o")
+			}
+			if got := app.ok("pending s"); got != "" {
+				t.Errorf("error that waits at the socket: %s, want none", got)
+			}
+			let.Store(true)
+			app.ok("connect s %v", to)
+			if got := app.ok("name s"); got != source.String() {
+				t.Errorf("connected from %s, want %v", got, source)
 			}
 		})
 	}

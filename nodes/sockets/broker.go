@@ -36,9 +36,10 @@ type Handler interface {
 	//
 	// bind gives the socket its source first, port 0 for one that the kernel chooses, and returns
 	// where it is bound. It fails with EINVAL for a socket that has a port
-	// already. The port is bound so that the kernel takes it back when the connection ends or
-	// fails, though the socket may live on; the address stays. Only a port outside of
-	// net.ipv4.ip_local_port_range, and every port before Linux 6.3, stays with the socket until
+	// already, and with the routing's error where no way leads from there to Remote. The port is bound so
+	// that the kernel takes it back when the connection ends or
+	// fails, or Connect does, though the socket may live on (see Monitor.Connecting); the address stays. Only a
+	// port outside of net.ipv4.ip_local_port_range, and every port before Linux 6.3, stays with the socket until
 	// it is closed.
 	Connect(ctx context.Context, request ConnectRequest, bind func(netip.AddrPort) (netip.AddrPort, error)) error
 
@@ -88,8 +89,8 @@ type ConnectRequest struct {
 	// Application is the name that the launcher was given.
 	Application string
 	// PID and TID are the calling process and its thread, as the broker's PID namespace numbers
-	// them.
-	PID, TID int
+	// them; FD is the thread's descriptor of the socket.
+	PID, TID, FD int
 }
 
 // BrokerConfig is what a Broker needs; Path and Handler have no default.
@@ -116,6 +117,7 @@ type Broker struct {
 	listener   *net.UnixListener
 	privileges *privileges
 	ephemeral  *ephemeral
+	routes     *routes
 	// netns is the cookie of the network namespace that the broker was made in; sockets of
 	// others are none of its business.
 	netns    uint64
@@ -152,15 +154,22 @@ func NewBroker(c BrokerConfig) (*Broker, error) {
 		privileges.close()
 		return nil, fmt.Errorf("new broker: %w", err)
 	}
-	listener, err := listenUnix(c.Path)
+	routes, err := openRoutes()
 	if err != nil {
 		privileges.close()
 		ephemeral.close()
 		return nil, fmt.Errorf("new broker: %w", err)
 	}
+	listener, err := listenUnix(c.Path)
+	if err != nil {
+		privileges.close()
+		ephemeral.close()
+		routes.close()
+		return nil, fmt.Errorf("new broker: %w", err)
+	}
 	return &Broker{
 		handler: c.Handler, log: c.Log, listener: listener,
-		privileges: privileges, ephemeral: ephemeral, netns: netns,
+		privileges: privileges, ephemeral: ephemeral, routes: routes, netns: netns,
 	}, nil
 }
 
@@ -205,6 +214,7 @@ func (b *Broker) Serve(ctx context.Context) error {
 		b.sessions.Wait()
 		b.privileges.close()
 		b.ephemeral.close()
+		b.routes.close()
 	}()
 	for {
 		conn, err := b.listener.AcceptUnix()

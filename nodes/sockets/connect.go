@@ -39,17 +39,25 @@ func (s *session) connect(ctx context.Context, c *caller, fd, domain int) error 
 	request := ConnectRequest{
 		Cookie: cookie, Remote: remote, Local: local, Device: uint32(device),
 		NeverConnected: past.neverConnected,
-		Application:    s.application, PID: c.pid, TID: c.tid,
+		Application:    s.application, PID: c.pid, TID: c.tid, FD: int(int32(c.Data.Args[0])),
 	}
-	return orConventional(s.handler.Connect(ctx, request, func(source netip.AddrPort) (netip.AddrPort, error) {
+	chosen := false
+	err = s.handler.Connect(ctx, request, func(source netip.AddrPort) (local netip.AddrPort, err error) {
 		if err := s.privileges.check(c.tid, source.Port()); err != nil {
 			return netip.AddrPort{}, err
 		}
-		if err := s.ephemeral.bind(fd, domain, source); err != nil {
+		if err := s.routes.check(fd, source.Addr(), remote.Addr()); err != nil {
+			return netip.AddrPort{}, err
+		}
+		if chosen, err = s.ephemeral.bind(fd, domain, source); err != nil {
 			return netip.AddrPort{}, err
 		}
 		return localAddress(fd)
-	}))
+	})
+	if err != nil && chosen {
+		unbind(fd)
+	}
+	return orConventional(err)
 }
 
 func orConventional(err error) error {

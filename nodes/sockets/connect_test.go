@@ -55,8 +55,12 @@ func TestConnectRequest(t *testing.T) {
 				t.Fatalf("connect: got %s", answer)
 			}
 			app.ok("writable %s", s)
+			fd, err := strconv.Atoi(app.ok("number %s", s))
+			if err != nil {
+				t.Fatal(err)
+			}
 			test.want.Cookie, test.want.NeverConnected = app.cookie(s), true
-			test.want.Application, test.want.PID, test.want.TID = "APPA", app.cmd.Process.Pid, app.cmd.Process.Pid
+			test.want.FD, test.want.Application, test.want.PID, test.want.TID = fd, "APPA", app.cmd.Process.Pid, app.cmd.Process.Pid
 			if diff := cmp.Diff([]ConnectRequest{test.want}, b.asked(), compareAddresses); diff != "" {
 				t.Errorf("requests (-want +got):\n%s", diff)
 			}

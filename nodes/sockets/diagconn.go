@@ -54,6 +54,17 @@ func (d *diagConn) dump(in states, visit func(diagSocket)) error {
 	return nil
 }
 
+// cookies are those of all TCP sockets in one of the states.
+func (d *diagConn) cookies(in states) (map[uint64]struct{}, error) {
+	there := map[uint64]struct{}{}
+	for range 2 { // a look may miss one that changes its state
+		if err := d.dump(in, func(s diagSocket) { there[s.cookie] = struct{}{} }); err != nil {
+			return nil, err
+		}
+	}
+	return there, nil
+}
+
 func (d *diagConn) receiveDump(visit func(diagSocket)) error {
 	for done := false; !done; {
 		datagram, err := d.socket.receive(d.dumped)

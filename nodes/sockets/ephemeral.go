@@ -1,9 +1,11 @@
 package sockets
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -28,21 +30,34 @@ func openEphemeral() (*ephemeral, error) {
 
 func (e *ephemeral) close() { e.choice.close() }
 
-// bind binds the socket so where the kernel can, and else as bind() does. Port 0 is any that the
-// kernel chooses, now and not with connect().
-func (e *ephemeral) bind(fd, domain int, to netip.AddrPort) error {
+// bind binds the socket so where the kernel can, which chosen tells, and else as bind() does. Port 0 is any
+// that the kernel chooses, now and not with connect().
+func (e *ephemeral) bind(fd, domain int, to netip.AddrPort) (chosen bool, err error) {
 	if to.Port() == 0 {
 		restore, err := exchange(fd, unix.IP_BIND_ADDRESS_NO_PORT, 0)
 		if err != nil {
-			return err
+			return false, err
 		}
-		return errors.Join(bindTo(fd, domain, to), restore())
+		err = errors.Join(bindTo(fd, domain, to), restore())
+		return err == nil, err
 	}
-	chosen, err := e.chosen(fd, domain, to)
+	chosen, err = e.chosen(fd, domain, to)
 	if chosen || err != nil {
-		return err
+		return chosen, err
 	}
-	return bindTo(fd, domain, to)
+	return false, bindTo(fd, domain, to)
+}
+
+// unbind takes the port that the kernel chose from a socket that has not begun to connect. The kernel itself
+// does so only where a state ends that is not TCP_CLOSE (tcp_disconnect in net/ipv4/tcp.c), so the socket listens
+// for a moment, without a backlog. Where that does not succeed the socket keeps the port.
+func unbind(fd int) {
+	if unix.Listen(fd, 0) != nil {
+		return
+	}
+	unspecified := binary.NativeEndian.AppendUint16(nil, unix.AF_UNSPEC)
+	unspecified = append(unspecified, make([]byte, unix.SizeofSockaddrInet4-len(unspecified))...)
+	_, _, _ = unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&unspecified[0])), uintptr(len(unspecified)))
 }
 
 // chosen reports whether the kernel, left with no choice, chose the port.

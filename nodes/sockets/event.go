@@ -23,17 +23,16 @@ type ConnectionsHeld struct{ Connections []Connection }
 // the time its connection ended is reported once, when its last use ended.
 type ConnectionsEnded struct{ Connections []Connection }
 
-// SocketClosed: the last reference to a socket is gone that Monitor.Bound or
-// Monitor.Connecting named, by whatever descriptors and processes it was held. Its port may
+// SocketClosed: a socket that Monitor.Bound or Monitor.Connecting named does not have its port any more. The last
+// reference to it is gone, by whatever descriptors and processes it was held; or it is open, and the
+// kernel took the port back that it had for a connection. The port may
 // still be in use (Monitor.PortsInUse): by another socket, or by what is left of its connection.
-//
-// After events were lost it may also come for a socket that is open and has no port, as after
-// a connect() that failed.
 type SocketClosed struct {
 	Cookie uint64
 	Local  netip.AddrPort // as it was named
 	// NeverConnected: no connection of the socket was ever established, so that no peer can remember one. It
-	// is false where that is not known: after events were lost, and before Linux 4.6.
+	// is false where that is not known: after events were lost, before Linux 4.6, and of a socket that is open in
+	// another process than the one that connected.
 	NeverConnected bool
 }
 

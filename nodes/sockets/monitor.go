@@ -59,6 +59,7 @@ type Monitor struct {
 	remainder *remainder
 	announced chan announcement
 	opened    chan opening
+	settlings chan settling
 	kicked    chan struct{}
 	stopped   chan struct{}
 
@@ -72,6 +73,11 @@ type Monitor struct {
 	// reportedAlive are the cookies of sockets whose connection was reported as ended while
 	// their process has not closed them (a reset); their own end is not reported again.
 	reportedAlive map[uint64]struct{}
+	// returning are sockets by their cookie whose connection has ended, and who has them; at nextReturn the kernel is
+	// asked whether they have their port still.
+	returning  map[uint64]*borrower
+	nextReturn time.Time
+	settling   []settling
 	// resting: events are drained at nextDrain; else the alarm is set.
 	resting   bool
 	breath    breath
@@ -119,6 +125,7 @@ func NewMonitor(c MonitorConfig) (_ *Monitor, err error) {
 		c:             c,
 		announced:     make(chan announcement),
 		opened:        make(chan opening),
+		settlings:     make(chan settling),
 		kicked:        make(chan struct{}, 1),
 		stopped:       make(chan struct{}),
 		bound:         newBound(),
@@ -127,6 +134,7 @@ func NewMonitor(c MonitorConfig) (_ *Monitor, err error) {
 		remnants:      newRemnants(),
 		requests:      newRequests(),
 		reportedAlive: map[uint64]struct{}{},
+		returning:     map[uint64]*borrower{},
 		walkable:      hasOwnTable(),
 	}
 	defer func() {
@@ -241,15 +249,15 @@ func (m *Monitor) Bound(cookie uint64, local netip.AddrPort) { m.bound.add(cooki
 // Connecting names a connection that an application is about to open from a source that matters,
 // for a Handler to call from its own Connect once the socket is bound. The connection counts as
 // held and as reported so: nothing more is told until one ConnectionsEnded, when it has ended or
-// was not established, although its socket may live on. The socket is Bound by this too, since a
-// port that bind() named is not free before it is closed. Connecting must not be called from
-// within Deliver.
+// was not established, although its socket may live on. The socket is Bound by this too: SocketClosed tells that it is
+// closed or, where it had no port when its application called connect() and the kernel sees to it
+// (Linux 6.8), that it has none again. Connecting must not be called from within Deliver.
 func (m *Monitor) Connecting(ctx context.Context, request ConnectRequest, source netip.AddrPort) error {
 	a, err := beginAttempt(request.TID)
 	if err != nil {
 		return err
 	}
-	m.Bound(request.Cookie, source)
+	m.bound.lend(request.Cookie, source, &borrower{request.PID, request.FD}, request.Local.Port() == 0)
 	o := opening{
 		socket: closed{
 			probe:  probe{Connection{Local: source, Remote: request.Remote}, request.Device},

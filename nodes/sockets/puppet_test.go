@@ -170,6 +170,8 @@ func (p *puppet) do(words []string) (string, error) {
 	case "cookie":
 		cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_COOKIE)
 		return fmt.Sprint(cookie), err
+	case "number":
+		return strconv.Itoa(fd), nil
 	case "name":
 		return nameOf(fd)
 	case "option":

@@ -81,6 +81,16 @@ func (r *remnants) open(c closed, due time.Time, a *attempt) {
 	x.opening, x.attempt = true, a
 }
 
+// hasten has those looked up now that are being opened.
+func (r *remnants) hasten(now time.Time) {
+	for _, x := range r.byConnection {
+		if x.opening && x.index >= 0 {
+			x.due = now
+			r.place(x)
+		}
+	}
+}
+
 // take takes in a connection that is looked up at once; it must go to keep or forget. It
 // returns nil for one that is being looked up already.
 func (r *remnants) take(c closed) *remnant {

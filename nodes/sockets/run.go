@@ -30,6 +30,8 @@ func (m *Monitor) run(ctx context.Context) error {
 			m.open(o)
 		case <-m.destroyed.wake:
 			err = m.takeDestroyed()
+		case s := <-m.settlings:
+			err = m.settle(s)
 		case <-m.requests.wake:
 			m.watchRequests()
 		case <-m.kicked:
@@ -63,6 +65,12 @@ func (m *Monitor) due() time.Time {
 	if ask, some := m.askAt(); some {
 		sooner(ask)
 	}
+	if len(m.returning) > 0 {
+		sooner(m.nextReturn)
+	}
+	if len(m.settling) > 0 {
+		sooner(time.Now().Add(settlePause))
+	}
 	return due
 }
 
@@ -85,7 +93,7 @@ func (m *Monitor) watches() bool { return m.listeners.anyAt(m.c.Relevant) }
 func (m *Monitor) work() error {
 	now := time.Now()
 	asks := m.asksNow(now)
-	if asks || m.resting && !now.Before(m.nextDrain) {
+	if asks || len(m.settling) > 0 || m.resting && !now.Before(m.nextDrain) {
 		if err := m.takeDestroyed(); err != nil {
 			return err
 		}
@@ -93,6 +101,9 @@ func (m *Monitor) work() error {
 	}
 	if asks {
 		m.askForRemnants()
+	}
+	if len(m.returning) > 0 && !now.Before(m.nextReturn) {
+		m.takeReturned()
 	}
 	switch now := time.Now(); {
 	case !now.Before(m.nextLook):
@@ -129,6 +140,7 @@ func (m *Monitor) announce(a announcement) {
 // open counts a connection as held from the beginning.
 func (m *Monitor) open(o opening) {
 	delete(m.reportedAlive, o.socket.cookie) // of an earlier connection of the socket
+	delete(m.returning, o.socket.cookie)
 	m.holdings.add(o.socket.connection, holding{cookie: o.socket.cookie, held: true})
 	m.remnants.open(o.socket, time.Now().Add(firstBackoff), o.attempt)
 	close(o.done)
@@ -192,9 +204,11 @@ func (m *Monitor) takeBacklog(q *backlog, now time.Time) {
 		m.nextLook, m.nextSweep = time.Time{}, time.Time{}
 		m.compareBound()
 	}
+	m.settled()
 }
 
 func (m *Monitor) closed(socket gone) {
+	delete(m.returning, socket.cookie)
 	if local, known := m.bound.end(socket.cookie); known {
 		m.c.Deliver(SocketClosed{socket.cookie, local, socket.neverConnected})
 	}
@@ -206,12 +220,10 @@ func (m *Monitor) compareBound() {
 		return
 	}
 	awaited := m.bound.cookies() // before the looks: what is bound later need not be seen by them
-	there := map[uint64]struct{}{}
-	for range 2 { // a look may miss one that changes its state
-		if err := m.diag.dump(anySocket, func(s diagSocket) { there[s.cookie] = struct{}{} }); err != nil {
-			m.c.Log.Error("no look at bound sockets", "error", err)
-			return
-		}
+	there, err := m.diag.cookies(anySocket)
+	if err != nil {
+		m.c.Log.Error("no look at bound sockets", "error", err)
+		return
 	}
 	for _, cookie := range awaited {
 		if _, still := there[cookie]; !still {
@@ -402,6 +414,7 @@ func (m *Monitor) ended(r *remnant) {
 	if r.suspected {
 		m.reportedAlive[r.cookie] = struct{}{}
 	}
+	m.mayReturn(r.closed)
 	m.holdings.forget(r.connection)
 	m.remnants.forget(r)
 }

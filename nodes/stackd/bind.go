@@ -14,10 +14,14 @@ import (
 
 // Bind is Figure 15 for an application's bind().
 func (s *stack) Bind(ctx context.Context, request sockets.BindRequest, perform func(netip.AddrPort) error) error {
-	s.binds.RLock()
-	defer s.binds.RUnlock()
-	bind := s.addresses.Load().Bind(request.Address)
-	_, err := s.carryOut(ctx, bind, past{request.Cookie, request.NeverConnected}, perform)
+	var bind *vipa.Bind
+	err := s.claimed(ctx, func() error {
+		s.binds.RLock()
+		defer s.binds.RUnlock()
+		bind = s.addresses.Load().Bind(request.Address)
+		_, err := s.carryOut(ctx, bind, past{request.Cookie, request.NeverConnected}, perform)
+		return err
+	})
 	s.trace.add("bind "+request.Address.String(), bind.Trace())
 	return err
 }
@@ -118,11 +122,14 @@ func outcome(err error) vipa.Answer {
 	return vipa.Answer{Outcome: vipa.OutcomeFailed}
 }
 
-// rejection is what the application gets. What the coupling facility could not do is for a
-// person to know too.
+// rejection is what the application gets, a *cf.ExhaustedError where no port was left. What the coupling facility
+// could not do is for a person to know too.
 func (s *stack) rejection(step vipa.Reject, err error) error {
 	switch step.Because {
 	case vipa.OutcomeInUse:
+		if errors.As(err, new(*cf.ExhaustedError)) {
+			return err
+		}
 		return unix.EADDRINUSE
 	case vipa.OutcomeNoAddress:
 		return unix.EADDRNOTAVAIL

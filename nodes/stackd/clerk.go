@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/plexlab-dev/plexlab/nodes/cf"
@@ -32,10 +33,12 @@ type clerk struct {
 	clerkConfig
 
 	claims claims
+	given  atomic.Uint64 // ports given back so far
 
 	mu    sync.Mutex
 	asked []vipa.Action
 	wake  chan struct{} // of capacity 1
+	flush chan chan struct{}
 
 	// What is left to be done, of run alone.
 	marks  map[netip.Addr]vipa.MarkPorts
@@ -52,6 +55,8 @@ type clerkConfig struct {
 	kernel   kernel
 	ranges   ranges
 	self     netip.Addr // XCF address
+	// inherited are ports that became the stack's because they were in use before it was started, each told once.
+	inherited func() map[netip.Addr][]uint16
 	// replaced tells that a coupling facility that was damaged has been replaced (cf.File.Replaced); nil: it
 	// never is.
 	replaced <-chan struct{}
@@ -71,7 +76,7 @@ type kernel interface {
 
 func newClerk(c clerkConfig) *clerk {
 	return &clerk{
-		clerkConfig: c, wake: make(chan struct{}, 1),
+		clerkConfig: c, wake: make(chan struct{}, 1), flush: make(chan chan struct{}),
 		marks: map[netip.Addr]vipa.MarkPorts{}, unused: map[netip.Addr]map[uint16]bool{},
 		gone: map[netip.Addr]contract.Member{}, told: map[string]bool{}, behalf: behalf{},
 	}
@@ -90,6 +95,21 @@ func (c *clerk) nudge() {
 	select {
 	case c.wake <- struct{}{}:
 	default:
+	}
+}
+
+// settle returns when what was asked so far has been done, as far as it can be: ports that nothing uses are given
+// back. It ends with ctx.
+func (c *clerk) settle(ctx context.Context) {
+	done := make(chan struct{})
+	select {
+	case c.flush <- done:
+	case <-ctx.Done():
+		return
+	}
+	select {
+	case <-done:
+	case <-ctx.Done():
 	}
 }
 
@@ -113,11 +133,16 @@ func (c *clerk) run(ctx context.Context) {
 		case <-gathered:
 			gathered = nil
 			c.giveBack(ctx)
+		case done := <-c.flush:
+			c.takeAsked()
+			c.giveBack(ctx)
+			close(done)
 		case <-c.replaced:
 			c.behalf.lost()
 			c.work(ctx)
 		case <-retry.timer.C:
 			fired = true
+			c.takeInherited()
 			c.work(ctx)
 			c.giveBack(ctx)
 		}
@@ -154,6 +179,17 @@ func (c *clerk) take(action vipa.Action) {
 		for _, r := range a.Ports {
 			ports[r.Port] = r.Rest
 		}
+	}
+}
+
+// takeInherited sees to it that ports are given back of which nobody is told when they are not used any more.
+func (c *clerk) takeInherited() {
+	for dvipa, ports := range c.inherited() {
+		release := vipa.ReleasePorts{DVIPA: dvipa}
+		for _, port := range ports {
+			release.Ports = append(release.Ports, vipa.Release{Port: port, Rest: true})
+		}
+		c.take(release)
 	}
 }
 
@@ -218,6 +254,7 @@ func (c *clerk) release(ctx context.Context, dvipa netip.Addr) error {
 			return c.claims.has(netip.AddrPortFrom(dvipa, port))
 		}), nil
 	})
+	c.given.Add(uint64(len(freed)))
 	if err == nil {
 		// What the coupling facility does not have as this stack's needs no release.
 		freed = append(freed, slices.DeleteFunc(ports, func(port uint16) bool { return slices.Contains(held, port) })...)

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -111,6 +112,15 @@ type office struct {
 	kernel   *ports
 	replaced chan struct{}
 	events   chan vipa.Event
+	// inherited are ports of the DVIPA that the coupling facility tells once to be inherited.
+	inherited atomic.Pointer[[]uint16]
+}
+
+func (o *office) takeInherited() map[netip.Addr][]uint16 {
+	if ports := o.inherited.Swap(nil); ports != nil {
+		return map[netip.Addr][]uint16{dvipa.Addr(): *ports}
+	}
+	return nil
 }
 
 func newOffice(t *testing.T) *office {
@@ -123,6 +133,7 @@ func newOffice(t *testing.T) *office {
 	o.clerk = newClerk(clerkConfig{
 		facility: o.facility, replaced: o.replaced, kernel: o.kernel, self: self.XCF, log: slog.New(slog.DiscardHandler),
 		post:         func(e vipa.Event) { o.events <- e },
+		inherited:    o.takeInherited,
 		clusterPorts: func(netip.Addr) bool { return true },
 		ranges:       ranges{activated: func() []netip.Addr { return nil }},
 	})
@@ -155,6 +166,18 @@ func TestPortsAreGivenBackOnceNothingUsesThem(t *testing.T) {
 	o.ask(vipa.ReleasePorts{DVIPA: dvipa.Addr(), Ports: []vipa.Release{{Port: 5000}, {Port: 5001, Rest: true}}})
 	o.expect(t, vipa.PortsReleased{DVIPA: dvipa.Addr(), Ports: []uint16{5000}})
 	o.kernel.close(5001) // nobody says so: a remnant ends without an event
+	o.expect(t, vipa.PortsReleased{DVIPA: dvipa.Addr(), Ports: []uint16{5001}})
+}
+
+// What an earlier incarnation of the stack left is given back when nothing uses it any more.
+func TestInheritedPortsAreGivenBack(t *testing.T) {
+	o := newOffice(t)
+	o.kernel.mu.Lock()
+	o.kernel.used[5001] = true
+	o.kernel.mu.Unlock()
+	o.inherited.Store(&[]uint16{5000, 5001})
+	o.expect(t, vipa.PortsReleased{DVIPA: dvipa.Addr(), Ports: []uint16{5000}})
+	o.kernel.close(5001)
 	o.expect(t, vipa.PortsReleased{DVIPA: dvipa.Addr(), Ports: []uint16{5001}})
 }
 

@@ -24,8 +24,14 @@ const acknowledgeLimit = time.Second
 func (s *stack) Connect(ctx context.Context, request sockets.ConnectRequest, bind func(netip.AddrPort) (netip.AddrPort, error)) error {
 	local := request.Local
 	if local.Port() == 0 {
-		var err error
-		if local, err = s.bindSource(ctx, request, bind); err != nil {
+		err := s.claimed(ctx, func() (err error) {
+			local, err = s.bindSource(ctx, request, bind)
+			return err
+		})
+		if errors.Is(err, unix.EADDRINUSE) { // as connect() says that no port is left
+			return unix.EADDRNOTAVAIL
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -39,8 +45,7 @@ func (s *stack) Connect(ctx context.Context, request sockets.ConnectRequest, bin
 }
 
 // bindSource binds a socket without a port to the DVIPA that its connection is to come from, and
-// returns where it is bound then; as before where no DVIPA is chosen. Where no port is left it is
-// EADDRNOTAVAIL, as connect() says it.
+// returns where it is bound then; as before where no DVIPA is chosen.
 func (s *stack) bindSource(ctx context.Context, request sockets.ConnectRequest, bind func(netip.AddrPort) (netip.AddrPort, error)) (netip.AddrPort, error) {
 	s.binds.RLock()
 	defer s.binds.RUnlock()
@@ -62,9 +67,6 @@ func (s *stack) bindSource(ctx context.Context, request sockets.ConnectRequest, 
 		return err
 	})
 	s.trace.add("source "+dvipa.String(), source.Trace())
-	if errors.Is(err, unix.EADDRINUSE) {
-		return local, unix.EADDRNOTAVAIL
-	}
 	return local, err
 }
 

@@ -48,6 +48,9 @@ func (s *stack) ports(r *http.Request) (control.Ports, error) {
 				DVIPA: dvipa.DVIPA, Port: f.Port, Kind: findingKinds[f.Kind], Stacks: holders(dvipa, f.Port), Text: f.String(),
 			})
 		}
+		if dvipa.Problem != "" {
+			continue // what it holds is not known
+		}
 		found, err := s.auditSockets(r.Context(), dvipa)
 		if err != nil {
 			return view, err

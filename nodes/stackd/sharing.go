@@ -1,6 +1,9 @@
 package main
 
 import (
+	"maps"
+	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/plexlab-dev/plexlab/nodes/cf"
@@ -10,23 +13,35 @@ import (
 	"github.com/plexlab-dev/plexlab/nodes/xcf"
 )
 
-// openFacility takes part in the coupling facility by the technique of the plex.
-func (s *stack) openFacility(o portOptions, lapse time.Duration) (err error) {
+// openFacility takes part in the coupling facility by the technique of the plex. left are the addresses that sockets or
+// remnants have already.
+func (s *stack) openFacility(o portOptions, lapse time.Duration, left []netip.Addr) (err error) {
+	inUse := func(dvipa netip.Addr) []uint16 {
+		if !slices.Contains(left, dvipa) {
+			return nil
+		}
+		used, err := sight{s.monitor, s.path}.portsInUse(dvipa)
+		if err != nil {
+			s.log.Error("ports in use not found", "dvipa", dvipa, "error", err)
+		}
+		return slices.Sorted(maps.Keys(used))
+	}
 	pool := contract.PortRange{First: o.first, Last: o.last}
 	if o.sharing == control.SharingDistributor {
 		s.distributor, err = cf.NewDistributor(cf.DistributorConfig{
-			Self: s.self, Pool: pool, Rest: o.rest, Send: s.send, Logger: s.log,
+			Self: s.self, Pool: pool, Rest: o.rest, InUse: inUse, Send: s.send, Logger: s.log,
 		})
 		if err == nil {
-			s.facility, s.beat, s.owners = s.distributor, func(int, bool) {}, cf.NewHeard(lapse)
+			s.facility, s.inherited, s.beat, s.owners = s.distributor, s.distributor.Inherited, func(int, bool) {}, cf.NewHeard(lapse)
 		}
 		return err
 	}
 	file, err := cf.Open(cf.Config{
-		Path: s.options.portFile, Plex: s.options.plex, Self: s.self, Pool: pool, Rest: o.rest, Pulse: s.pulse, Logger: s.log,
+		Path: s.options.portFile, Plex: s.options.plex, Self: s.self, Pool: pool, Rest: o.rest, InUse: inUse,
+		Pulse: s.pulse, Logger: s.log,
 	})
 	if err == nil {
-		s.facility, s.replaced, s.beat, s.peers = file, file.Replaced(), file.Beat, file.Peers
+		s.facility, s.inherited, s.replaced, s.beat, s.peers = file, file.Inherited, file.Replaced(), file.Beat, file.Peers
 		claims := cf.OpenClaims(s.options.portFile, s.self, lapse, file.Peers)
 		s.owners = claims
 		s.opened = append(s.opened, claims.Close)

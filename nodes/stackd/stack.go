@@ -62,6 +62,7 @@ type stack struct {
 	addresses atomic.Pointer[vipa.Addresses]
 	binds     sync.RWMutex // see ranges
 	connects  connects
+	settlings shared
 	// activations are binds that wait for a DVIPA of a VIPARange.
 	activations activations
 	// varies are commands that wait for the core as connect() calls do.
@@ -86,6 +87,9 @@ type stack struct {
 	control net.Listener
 
 	facility cf.Facility
+	// inherited are ports that the facility has as this stack's because they were in use before it was started
+	// (cf.File.Inherited).
+	inherited func() map[netip.Addr][]uint16
 	// replaced tells that the facility had been damaged and is another one now; nil: it never is.
 	replaced <-chan struct{}
 	// portsServed: the facility has given out ports, or could have.
@@ -187,7 +191,7 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 		return nil, err
 	}
 	core.Inherit(left)
-	if err = s.openFacility(checked.ports, lapse); err != nil {
+	if err = s.openFacility(checked.ports, lapse, left); err != nil {
 		return nil, err
 	}
 	s.opened = append(s.opened, s.facility.Close)
@@ -201,7 +205,7 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 	})
 	sight := sight{s.monitor, s.path}
 	s.clerk = newClerk(clerkConfig{
-		facility: s.facility, replaced: s.replaced, kernel: sight, self: s.self.XCF, post: s.loop.post, log: log,
+		facility: s.facility, inherited: s.inherited, replaced: s.replaced, kernel: sight, self: s.self.XCF, post: s.loop.post, log: log,
 		clusterPorts: func(dvipa netip.Addr) bool { return s.addresses.Load().ClusterPorts(dvipa) },
 		ranges: ranges{
 			kernel: sight, binds: &s.binds,

@@ -182,9 +182,10 @@ type PortBound struct {
 }
 
 // SocketClosed: a socket bound to a DVIPA is closed (Figure 6), by whatever means, in every
-// process that had it. ListenEnded comes before it.
+// process that had it, or is open and has lost the port that it had for a connection. ListenEnded comes before it.
 type SocketClosed struct {
-	ID    uint64
+	ID uint64
+	// Local is where the socket was bound. It means nothing if the socket is bound elsewhere by now.
 	Local netip.AddrPort
 	// NeverConnected: no connection of the socket was ever established; false where that is not known.
 	NeverConnected bool

@@ -172,6 +172,9 @@ func (s *Stack) mark(d *dvipa) {
 func (s *Stack) socketClosed(ev SocketClosed) {
 	local := unmapped(ev.Local)
 	known := s.sockets[ev.ID]
+	if known != nil && local.IsValid() && local != known.local {
+		return
+	}
 	if known != nil {
 		local = known.local
 		delete(s.sockets, ev.ID)
