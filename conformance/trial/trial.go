@@ -175,9 +175,10 @@ func (t *Trial) Soon() context.Context { return t.within(Limit()) }
 // Shortly is a context to watch for what must not happen.
 func (t *Trial) Shortly() context.Context { return t.within(Quiet()) }
 
+// within leaves nothing to clean up: Ginkgo copies all clean-ups of a spec for each of them, and some specs wait hundreds of times.
 func (t *Trial) within(limit time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(t.ctx, limit)
-	ginkgo.DeferCleanup(cancel)
+	context.AfterFunc(ctx, cancel)
 	return ctx
 }
 
