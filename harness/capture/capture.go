@@ -61,6 +61,9 @@ type Capture struct {
 type source struct {
 	name string
 	ring *ring
+	// arrived are the packets that the kernel has put into the ring since it counts them, recorded those of them that were taken from
+	// it at least; due is how many arrived until Stop. The lock of the capture guards them.
+	arrived, recorded, due uint64
 }
 
 // Start begins to record, each source as soon as it is open: to make all rings takes longer, on a busy
@@ -139,6 +142,9 @@ func (c *Capture) read(s *source) {
 	err := s.ring.wait()
 	for err == nil {
 		if err = c.record(s); err == nil {
+			if c.complete(s) {
+				return
+			}
 			err = s.ring.wait()
 		}
 	}
@@ -159,10 +165,15 @@ func (c *Capture) read(s *source) {
 // while some of it is unknown.
 func (c *Capture) record(s *source) error {
 	var block []Packet
+	var counted uint64
 	s.ring.take(func(h *unix.Tpacket3Hdr, outgoing bool, data []byte) {
+		at := time.Unix(int64(h.Sec), int64(h.Nsec))
+		if !at.Before(s.ring.counts) {
+			counted++
+		}
 		block = append(block, Packet{
 			Interface: s.name,
-			Time:      time.Unix(int64(h.Sec), int64(h.Nsec)),
+			Time:      at,
 			Outgoing:  outgoing,
 			Unsummed:  h.Status&unix.TP_STATUS_CSUMNOTREADY != 0,
 			Oversized: h.Status&unix.TP_STATUS_GSO_TCP != 0,
@@ -170,12 +181,26 @@ func (c *Capture) record(s *source) error {
 			Data:      slices.Clone(data),
 		})
 	})
-	lost, err := s.ring.drops()
+	arrived, lost, err := s.ring.count()
 	c.change(func() {
 		c.packets = append(c.packets, block...)
-		c.lost[s.name] += lost
+		s.recorded += counted
+		c.counted(s, arrived, lost)
 	})
 	return err
+}
+
+// counted takes in what a ring has counted. The caller holds mu.
+func (c *Capture) counted(s *source, arrived, lost uint64) {
+	s.arrived += arrived
+	c.lost[s.name] += lost
+}
+
+// complete: the capture is to end, and what arrived until then is recorded.
+func (c *Capture) complete(s *source) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stopping && s.recorded >= s.due
 }
 
 // write follows the record with the file, on a goroutine of its own: a disk that is slow must not
@@ -205,7 +230,7 @@ func (c *Capture) change(how func()) {
 	c.recorded = make(chan struct{})
 }
 
-// drain times Source.Late is how long Stop waits for blocks that the kernel has not handed over yet.
+// drain times Source.Late is how long Stop waits at most for a block that the kernel has not handed over yet.
 const drain = 10
 
 // Stop records what arrived until now, ends the capture and completes the file. What was recorded
@@ -213,22 +238,15 @@ const drain = 10
 // could not be read any more and of a file that could not be written; evidence is incomplete then.
 // Stopping again returns nil.
 func (c *Capture) Stop() error {
-	c.mu.Lock()
-	again := c.stopping
-	c.stopping = true
-	c.mu.Unlock()
+	failures, again := c.endReaders()
 	if again {
 		return nil
-	}
-	var failures []error
-	for _, s := range c.sources {
-		failures = append(failures, s.ring.file.SetReadDeadline(time.Now().Add(drain*s.ring.late)))
 	}
 	c.readers.Wait()
 	c.change(func() {
 		for _, s := range c.sources {
-			lost, err := s.ring.drops()
-			c.lost[s.name] += lost
+			arrived, lost, err := s.ring.count()
+			c.counted(s, arrived, lost)
 			failures = append(failures, err, s.ring.close())
 		}
 		failures = append(failures, c.failure, c.loss())
@@ -239,4 +257,25 @@ func (c *Capture) Stop() error {
 		failures = append(failures, c.unwritten, c.file.finish(c.lost))
 	}
 	return errors.Join(failures...)
+}
+
+// endReaders has each reader end once what arrived until now is recorded.
+func (c *Capture) endReaders() (failures []error, again bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopping {
+		return nil, true
+	}
+	c.stopping = true
+	for _, s := range c.sources {
+		arrived, lost, err := s.ring.count()
+		c.counted(s, arrived, lost)
+		s.due = s.arrived
+		end := time.Now()
+		if s.recorded < s.due {
+			end = end.Add(drain * s.ring.late)
+		}
+		failures = append(failures, err, s.ring.file.SetReadDeadline(end))
+	}
+	return failures, false
 }
