@@ -45,6 +45,7 @@ func Suite(t *testing.T, name string, needs ...impl.Capability) {
 			report.WriteSuite(resultsPath(), name, r),
 		)).To(gomega.Succeed())
 	})
+	ginkgo.BeforeEach(takeTurn)
 	ginkgo.BeforeEach(func() { Needs(needs...) })
 	ginkgo.ReportAfterEach(tellProgress)
 	suite = name

@@ -108,11 +108,11 @@ func implementation() *impl.Manifest {
 }
 
 // The rings of a capture: the kernel clears all of one before its first packet, which for the ten of Figure 9 was a tenth of what a spec
-// took. Half the default in memory and twice in time leave a reader the same 0.5 s in which it need not run.
+// took. Half the default in memory and four times in lateness leave a reader 1 s in which it need not run.
 const (
-	late     = 8 * time.Millisecond
+	late     = 16 * time.Millisecond
 	ringSize = 8 << 20
-	// fewPackets is the ring of a capture around one stack, which nobody sends a load: 0.2 s.
+	// fewPackets is the ring of a capture around one stack, which nobody sends a load: 0.4 s.
 	fewPackets = 3 << 20
 )
 
@@ -187,8 +187,8 @@ func (t *Trial) Context() context.Context { return t.ctx }
 // Soon is a context for one wait: it ends after Limit, or with the spec.
 func (t *Trial) Soon() context.Context { return t.within(Limit()) }
 
-// Shortly is a context to watch for what must not happen.
-func (t *Trial) Shortly() context.Context { return t.within(Quiet()) }
+// Shortly is a context to watch for what must not happen: for Quiet, and until that has been recorded.
+func (t *Trial) Shortly() context.Context { return t.within(Quiet() + late) }
 
 // within leaves nothing to clean up: Ginkgo copies all clean-ups of a spec for each of them, and some specs wait hundreds of times.
 func (t *Trial) within(limit time.Duration) context.Context {
