@@ -29,7 +29,7 @@ const connectionBuckets = 16384
 func hubSettings() []setting {
 	return []setting{
 		{"net/ipv4/tcp_child_ehash_entries", strconv.Itoa(connectionBuckets), true}, // from Linux 6.1
-		{"net/ipv6/conf/all/disable_ipv6", "1", true},
+		// Of what is made from now on. That of "all" takes the lock of all network configuration (apply).
 		{"net/ipv6/conf/default/disable_ipv6", "1", true},
 		// There only where br_netfilter is loaded: bridged packets are no business of the hub's IP rules.
 		{"net/bridge/bridge-nf-call-iptables", "0", true},
