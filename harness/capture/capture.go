@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"github.com/plexlab-dev/plexlab/harness/segment"
@@ -190,10 +191,12 @@ func (c *Capture) record(s *source) error {
 	return err
 }
 
-// counted takes in what a ring has counted. The caller holds mu.
+// counted takes in what a ring has counted. What it lost after Stop is no loss: nobody asks for it. The caller holds mu.
 func (c *Capture) counted(s *source, arrived, lost uint64) {
 	s.arrived += arrived
-	c.lost[s.name] += lost
+	if !c.stopping {
+		c.lost[s.name] += lost
+	}
 }
 
 // complete: the capture is to end, and what arrived until then is recorded.
@@ -243,12 +246,8 @@ func (c *Capture) Stop() error {
 		return nil
 	}
 	c.readers.Wait()
+	failures = append(failures, c.closeRings())
 	c.change(func() {
-		for _, s := range c.sources {
-			arrived, lost, err := s.ring.count()
-			c.counted(s, arrived, lost)
-			failures = append(failures, err, s.ring.close())
-		}
 		failures = append(failures, c.failure, c.loss())
 		c.stopped = true
 	})
@@ -259,6 +258,15 @@ func (c *Capture) Stop() error {
 	return errors.Join(failures...)
 }
 
+// closeRings closes all at once: for each the kernel waits until no processor uses it any more.
+func (c *Capture) closeRings() error {
+	var closing errgroup.Group
+	for _, s := range c.sources {
+		closing.Go(s.ring.close)
+	}
+	return closing.Wait()
+}
+
 // endReaders has each reader end once what arrived until now is recorded.
 func (c *Capture) endReaders() (failures []error, again bool) {
 	c.mu.Lock()
@@ -266,7 +274,6 @@ func (c *Capture) endReaders() (failures []error, again bool) {
 	if c.stopping {
 		return nil, true
 	}
-	c.stopping = true
 	for _, s := range c.sources {
 		arrived, lost, err := s.ring.count()
 		c.counted(s, arrived, lost)
@@ -277,5 +284,6 @@ func (c *Capture) endReaders() (failures []error, again bool) {
 		}
 		failures = append(failures, err, s.ring.file.SetReadDeadline(end))
 	}
+	c.stopping = true
 	return failures, false
 }
