@@ -221,7 +221,7 @@ func newEvidenceDirectory() string {
 		words = words[:100]
 	}
 	suite := filepath.Base(filepath.Dir(spec.LeafNodeLocation.FileName))
-	parent := filepath.Join(resultsPath(), "evidence", suite)
+	parent := filepath.Join(evidencePath(), suite)
 	verdict.Engine(os.MkdirAll(parent, 0o755), "make the directory of evidence")
 	dir, err := os.MkdirTemp(parent, words+"-")
 	verdict.Engine(err, "make the directory of evidence")
