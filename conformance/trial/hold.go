@@ -56,19 +56,24 @@ func (s *SystemTrial) ExpectEnded(conn net.Conn) {
 	}
 }
 
-// request is what the fixtures' web servers answer and then keep the connection.
-const request = "GET / HTTP/1.1\r\nHost: plex\r\n\r\n"
+// request asks a web server on a connection that stays open, and returns what it answers.
+func request(conn net.Conn) ([]byte, error) {
+	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: plex\r\n\r\n"); err != nil {
+		return nil, err
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	return io.ReadAll(answer.Body)
+}
 
 // ExpectAlive asks a web server on a connection that is open and expects an answer.
 func (s *SystemTrial) ExpectAlive(conn net.Conn) {
 	ginkgo.GinkgoHelper()
 	gomega.Expect(conn.SetDeadline(time.Now().Add(Limit()))).To(gomega.Succeed())
-	_, err := io.WriteString(conn, request)
-	gomega.Expect(err).NotTo(gomega.HaveOccurred())
-	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	gomega.Expect(err).NotTo(gomega.HaveOccurred())
-	defer answer.Body.Close()
-	_, err = io.Copy(io.Discard, answer.Body)
+	_, err := request(conn)
 	gomega.Expect(err).NotTo(gomega.HaveOccurred())
 }
 

@@ -43,6 +43,8 @@ func programPath() string { return setting("PLEXLAB", "out", "bin", "plexlab") }
 // resultsPath is the directory of reports and evidence: PLEXLAB_RESULTS, or out/conformance.
 func resultsPath() string { return setting("PLEXLAB_RESULTS", "out", "conformance") }
 
+func evidencePath() string { return filepath.Join(resultsPath(), "evidence") }
+
 // profiles are the capabilities that the run is about: PLEXLAB_PROFILES, separated by commas; empty for
 // all.
 func profiles() []string {

@@ -3,6 +3,8 @@ package trial
 import (
 	"context"
 	"errors"
+	"math"
+	"runtime/debug"
 	"testing"
 	"time"
 
@@ -16,10 +18,15 @@ import (
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 )
 
+// collectLess is how much the heap grows, in percent, until what a spec has left is collected. It is small, and the processors are for
+// the laboratory.
+const collectLess = 400
+
 // Suite runs the specs of one suite and leaves their results for the report of the run. Of an
 // implementation that does not declare what the suite needs every spec ends as UNIMPLEMENTED. Specs
 // of a suite without needs say themselves what they need.
 func Suite(t *testing.T, name string, needs ...impl.Capability) {
+	debug.SetGCPercent(collectLess)
 	gomega.RegisterFailHandler(ginkgo.Fail)
 	gomega.SetDefaultEventuallyTimeout(Limit())
 	gomega.SetDefaultEventuallyPollingInterval(tryEvery)
@@ -38,6 +45,7 @@ func Suite(t *testing.T, name string, needs ...impl.Capability) {
 			report.WriteSuite(resultsPath(), name, r),
 		)).To(gomega.Succeed())
 	})
+	ginkgo.BeforeEach(takeTurn)
 	ginkgo.BeforeEach(func() { Needs(needs...) })
 	ginkgo.ReportAfterEach(tellProgress)
 	suite = name
@@ -60,13 +68,16 @@ func (t *Trial) reportCoverage(ctx context.Context) {
 	}
 }
 
+// noSteps asks a trace for what comes after its last possible step: for the count of edges alone.
+const noSteps = math.MaxUint64
+
 // Edges is how often a stack passed each edge, as it tells itself.
 func (t *Trial) Edges(ctx context.Context, stack string) (map[string]uint64, error) {
 	client := t.Lab.Control(stack)
 	defer client.Close()
 	asking, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	trace, err := client.Trace(asking, 0)
+	trace, err := client.Trace(asking, noSteps)
 	return trace.Edges, err
 }
 

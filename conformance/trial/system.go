@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"net/netip"
 	"path/filepath"
@@ -62,13 +61,23 @@ func (f Family) topology(file string, change func(*topo.Topology)) *topo.Topolog
 	return topology
 }
 
-// Get asks a web server from the client, with curl, and returns its answer; the fixtures'
-// servers name themselves and their stack in it ("APPA on MVS2").
+// Get asks a web server from the client, on a connection of its own that the client closes, and returns its answer; the
+// fixtures' servers name themselves and their stack in it ("APPA on MVS2").
 func (s *SystemTrial) Get(ctx context.Context, service netip.AddrPort) (string, error) {
-	answer, err := s.output(ctx, s.Client, []string{
-		"curl", "--silent", "--show-error", "--max-time", fmt.Sprint(Limit().Seconds()), fmt.Sprintf("http://%s/", service),
-	})
-	return string(bytes.TrimSpace(answer)), err
+	limit, cancel := context.WithTimeout(ctx, Limit())
+	defer cancel()
+	conn, err := s.Lab.Dial(limit, s.Client, "tcp", netip.AddrPort{}, service)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	if end, ok := limit.Deadline(); ok {
+		if err := conn.SetDeadline(end); err != nil {
+			return "", err
+		}
+	}
+	text, err := request(conn)
+	return string(bytes.TrimSpace(text)), err
 }
 
 // ExpectAnswer asks a web server from the client and expects an answer.

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -88,30 +89,43 @@ func planned(topology *topo.Topology) topo.Plan {
 	return plan
 }
 
-// implementation is the manifest of what is certified.
+// readImplementation reads the manifest once: it stays the same for a run, and each spec asks it what is declared.
+var readImplementation = sync.OnceValues(func() (impl.Manifest, error) {
+	manifest, err := impl.Read(implementationPath())
+	if err != nil {
+		return impl.Manifest{}, err
+	}
+	manifest.Traces = manifest.Traces && !blackBox()
+	return *manifest, nil
+})
+
+// implementation is the manifest of what is certified, the caller's own.
 func implementation() *impl.Manifest {
 	ginkgo.GinkgoHelper()
-	manifest, err := impl.Read(implementationPath())
+	manifest, err := readImplementation()
 	verdict.Engine(err, "read the manifest of the implementation")
-	manifest.Traces = manifest.Traces && !blackBox()
-	return manifest
+	return &manifest
 }
 
-// fewPackets is the ring, in bytes, of a capture around one stack, which nobody sends a load: 0.2 s in which its reader
-// need not run.
-const fewPackets = 6 << 20
+// The rings of a capture: the kernel clears all of one before its first packet, which for the ten of Figure 9 was a tenth of what a spec
+// took. Half the default in memory and four times in lateness leave a reader 1 s in which it need not run.
+const (
+	late     = 16 * time.Millisecond
+	ringSize = 8 << 20
+	// fewPackets is the ring of a capture around one stack, which nobody sends a load: 0.4 s.
+	fewPackets = 3 << 20
+)
 
 // watch starts the capture.
 func (t *Trial) watch(filter []unix.SockFilter) {
 	ginkgo.GinkgoHelper()
 	var sources []capture.Source
-	var late time.Duration
-	var ring int
+	recorded := capture.Source{Late: late, Ring: ringSize}
 	switch {
 	case len(filter) > 0:
-		late = busyLate
+		recorded = capture.Source{Late: busyLate}
 	case len(t.Stacks()) == 1 && t.others == nil:
-		ring = fewPackets
+		recorded.Ring = fewPackets
 	}
 	for _, node := range t.Plan.Nodes {
 		for _, link := range node.Links {
@@ -121,7 +135,8 @@ func (t *Trial) watch(filter []unix.SockFilter) {
 			socket, err := t.Lab.Packet(t.ctx, node.Name, link.Name)
 			verdict.Engine(err, "open packet socket on %s/%s", node.Name, link.Name)
 			verdict.Engine(attach(socket, filter), "filter what is recorded on %s/%s", node.Name, link.Name)
-			sources = append(sources, capture.Source{Name: node.Name + "/" + link.Name, Socket: socket, Late: late, Ring: ring})
+			recorded.Name, recorded.Socket = node.Name+"/"+link.Name, socket
+			sources = append(sources, recorded)
 		}
 	}
 	var err error
@@ -172,12 +187,13 @@ func (t *Trial) Context() context.Context { return t.ctx }
 // Soon is a context for one wait: it ends after Limit, or with the spec.
 func (t *Trial) Soon() context.Context { return t.within(Limit()) }
 
-// Shortly is a context to watch for what must not happen.
-func (t *Trial) Shortly() context.Context { return t.within(Quiet()) }
+// Shortly is a context to watch for what must not happen: for Quiet, and until that has been recorded.
+func (t *Trial) Shortly() context.Context { return t.within(Quiet() + late) }
 
+// within leaves nothing to clean up: Ginkgo copies all clean-ups of a spec for each of them, and some specs wait hundreds of times.
 func (t *Trial) within(limit time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(t.ctx, limit)
-	ginkgo.DeferCleanup(cancel)
+	context.AfterFunc(ctx, cancel)
 	return ctx
 }
 
@@ -205,7 +221,7 @@ func newEvidenceDirectory() string {
 		words = words[:100]
 	}
 	suite := filepath.Base(filepath.Dir(spec.LeafNodeLocation.FileName))
-	parent := filepath.Join(resultsPath(), "evidence", suite)
+	parent := filepath.Join(evidencePath(), suite)
 	verdict.Engine(os.MkdirAll(parent, 0o755), "make the directory of evidence")
 	dir, err := os.MkdirTemp(parent, words+"-")
 	verdict.Engine(err, "make the directory of evidence")

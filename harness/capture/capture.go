@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"github.com/plexlab-dev/plexlab/harness/segment"
@@ -61,6 +62,9 @@ type Capture struct {
 type source struct {
 	name string
 	ring *ring
+	// arrived are the packets that the kernel has put into the ring since it counts them, recorded those of them that were taken from
+	// it at least; due is how many arrived until Stop. The lock of the capture guards them.
+	arrived, recorded, due uint64
 }
 
 // Start begins to record, each source as soon as it is open: to make all rings takes longer, on a busy
@@ -139,6 +143,9 @@ func (c *Capture) read(s *source) {
 	err := s.ring.wait()
 	for err == nil {
 		if err = c.record(s); err == nil {
+			if c.complete(s) {
+				return
+			}
 			err = s.ring.wait()
 		}
 	}
@@ -159,10 +166,15 @@ func (c *Capture) read(s *source) {
 // while some of it is unknown.
 func (c *Capture) record(s *source) error {
 	var block []Packet
+	var counted uint64
 	s.ring.take(func(h *unix.Tpacket3Hdr, outgoing bool, data []byte) {
+		at := time.Unix(int64(h.Sec), int64(h.Nsec))
+		if !at.Before(s.ring.counts) {
+			counted++
+		}
 		block = append(block, Packet{
 			Interface: s.name,
-			Time:      time.Unix(int64(h.Sec), int64(h.Nsec)),
+			Time:      at,
 			Outgoing:  outgoing,
 			Unsummed:  h.Status&unix.TP_STATUS_CSUMNOTREADY != 0,
 			Oversized: h.Status&unix.TP_STATUS_GSO_TCP != 0,
@@ -170,12 +182,28 @@ func (c *Capture) record(s *source) error {
 			Data:      slices.Clone(data),
 		})
 	})
-	lost, err := s.ring.drops()
+	arrived, lost, err := s.ring.count()
 	c.change(func() {
 		c.packets = append(c.packets, block...)
-		c.lost[s.name] += lost
+		s.recorded += counted
+		c.counted(s, arrived, lost)
 	})
 	return err
+}
+
+// counted takes in what a ring has counted. What it lost after Stop is no loss: nobody asks for it. The caller holds mu.
+func (c *Capture) counted(s *source, arrived, lost uint64) {
+	s.arrived += arrived
+	if !c.stopping {
+		c.lost[s.name] += lost
+	}
+}
+
+// complete: the capture is to end, and what arrived until then is recorded.
+func (c *Capture) complete(s *source) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stopping && s.recorded >= s.due
 }
 
 // write follows the record with the file, on a goroutine of its own: a disk that is slow must not
@@ -205,7 +233,7 @@ func (c *Capture) change(how func()) {
 	c.recorded = make(chan struct{})
 }
 
-// drain times Source.Late is how long Stop waits for blocks that the kernel has not handed over yet.
+// drain times Source.Late is how long Stop waits at most for a block that the kernel has not handed over yet.
 const drain = 10
 
 // Stop records what arrived until now, ends the capture and completes the file. What was recorded
@@ -213,24 +241,13 @@ const drain = 10
 // could not be read any more and of a file that could not be written; evidence is incomplete then.
 // Stopping again returns nil.
 func (c *Capture) Stop() error {
-	c.mu.Lock()
-	again := c.stopping
-	c.stopping = true
-	c.mu.Unlock()
+	failures, again := c.endReaders()
 	if again {
 		return nil
 	}
-	var failures []error
-	for _, s := range c.sources {
-		failures = append(failures, s.ring.file.SetReadDeadline(time.Now().Add(drain*s.ring.late)))
-	}
 	c.readers.Wait()
+	failures = append(failures, c.closeRings())
 	c.change(func() {
-		for _, s := range c.sources {
-			lost, err := s.ring.drops()
-			c.lost[s.name] += lost
-			failures = append(failures, err, s.ring.close())
-		}
 		failures = append(failures, c.failure, c.loss())
 		c.stopped = true
 	})
@@ -239,4 +256,34 @@ func (c *Capture) Stop() error {
 		failures = append(failures, c.unwritten, c.file.finish(c.lost))
 	}
 	return errors.Join(failures...)
+}
+
+// closeRings closes all at once: for each the kernel waits until no processor uses it any more.
+func (c *Capture) closeRings() error {
+	var closing errgroup.Group
+	for _, s := range c.sources {
+		closing.Go(s.ring.close)
+	}
+	return closing.Wait()
+}
+
+// endReaders has each reader end once what arrived until now is recorded.
+func (c *Capture) endReaders() (failures []error, again bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stopping {
+		return nil, true
+	}
+	for _, s := range c.sources {
+		arrived, lost, err := s.ring.count()
+		c.counted(s, arrived, lost)
+		s.due = s.arrived
+		end := time.Now()
+		if s.recorded < s.due {
+			end = end.Add(drain * s.ring.late)
+		}
+		failures = append(failures, err, s.ring.file.SetReadDeadline(end))
+	}
+	c.stopping = true
+	return failures, false
 }

@@ -33,6 +33,8 @@ type ring struct {
 	raw    syscall.RawConn
 	memory []byte
 	late   time.Duration
+	// counts is when the kernel had begun to count packets: those from then on are counted, some that came just before may be.
+	counts time.Time
 	// blocks is how many the ring has, next the one that is handed over next.
 	blocks, next int
 }
@@ -70,6 +72,7 @@ func newRing(file *os.File, size, snap int, late time.Duration) (*ring, error) {
 		if _, err := unix.GetsockoptTpacketStatsV3(fd, unix.SOL_PACKET, unix.PACKET_STATISTICS); err != nil {
 			return fmt.Errorf("reset the count of lost packets: %w", err)
 		}
+		r.counts = time.Now()
 		r.memory, err = unix.Mmap(fd, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 		if err != nil {
 			return fmt.Errorf("map packet ring: %w", err)
@@ -121,17 +124,19 @@ func (r *ring) take(packet func(header *unix.Tpacket3Hdr, outgoing bool, data []
 	r.next = (r.next + 1) % r.blocks
 }
 
-// drops is the number of packets that found the ring full since the last call.
-func (r *ring) drops() (uint64, error) {
+// count is how many packets the kernel has put into the ring since the last call, whether they were taken or not, and how many
+// found it full.
+func (r *ring) count() (arrived, lost uint64, err error) {
 	var stats *unix.TpacketStatsV3
-	err := r.control(func(fd int) (err error) {
+	err = r.control(func(fd int) (err error) {
 		stats, err = unix.GetsockoptTpacketStatsV3(fd, unix.SOL_PACKET, unix.PACKET_STATISTICS)
 		return err
 	})
 	if err != nil {
-		return 0, fmt.Errorf("ask for lost packets: %w", err)
+		return 0, 0, fmt.Errorf("ask for lost packets: %w", err)
 	}
-	return uint64(stats.Drops), nil
+	// The kernel counts those that were lost among all (packet_getsockopt).
+	return uint64(stats.Packets - stats.Drops), uint64(stats.Drops), nil
 }
 
 // close gives socket and memory back. No wait may be under way.

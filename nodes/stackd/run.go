@@ -29,12 +29,6 @@ It is ready when GET /v1/ready on its control socket answers 200, and ends on SI
 			defer stop()
 			tune()
 			log := slog.New(slog.NewTextHandler(os.Stderr, nil)).With("stack", o.stack)
-			if err := bePrompt(); err != nil {
-				log.Warn("on a busy machine this stack may be late", "error", err)
-			}
-			if err := calmMonitor(); err != nil {
-				log.Warn("this stack uses more of the processors than it needs", "error", err)
-			}
 			if err := run(ctx, o, log); err != nil {
 				return fmt.Errorf("stack %s: %w", o.stack, err)
 			}
@@ -79,6 +73,16 @@ const processors = 2
 func tune() {
 	runtime.GOMAXPROCS(processors)
 	debug.SetGCPercent(400)
+}
+
+// schedule says to the scheduler what kind of process this is. Without that the stack works too.
+func schedule(log *slog.Logger) {
+	if err := bePrompt(); err != nil {
+		log.Warn("on a busy machine this stack may be late", "error", err)
+	}
+	if err := calmMonitor(); err != nil {
+		log.Warn("this stack uses more of the processors than it needs", "error", err)
+	}
 }
 
 // run lives from the first file opened to the last one closed.

@@ -163,6 +163,9 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 		return nil, err
 	}
 	s.opened = append(s.opened, s.home.Close)
+	// Not before: some of the settings of home are written under the lock of all network configuration of the machine, for which the
+	// kernel asks again and again. A thread that is real-time would not let run whoever has it.
+	schedule(log)
 	lapse := portfile.Lapse(cmp.Or(checked.dead, xcf.DefaultDead))
 	if s.path, err = datapath.Open(datapath.Config{
 		Self: s.self.XCF, XCFInterface: o.xcfInterface, LoopInterface: home.LoopInterface, Outside: o.outside, Ended: ended,

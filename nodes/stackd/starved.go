@@ -34,12 +34,14 @@ func (s *stack) excused(m contract.Member) bool {
 // starved says whether a thread of the process runs or waits for a processor (state R, proc_pid_stat(5)). A process
 // that is not in /proc is not.
 func starved(pid int) bool {
-	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/[0-9]*/stat", pid))
+	// Not a pattern of the files, for which the directory of each thread would be listed too: that is most of the time.
+	tasks := fmt.Sprintf("/proc/%d/task", pid)
+	threads, err := os.ReadDir(tasks)
 	if err != nil {
 		return false
 	}
 	for _, thread := range threads {
-		stat, err := os.ReadFile(thread)
+		stat, err := os.ReadFile(filepath.Join(tasks, thread.Name(), "stat"))
 		if err != nil {
 			continue // it has ended
 		}

@@ -37,11 +37,12 @@ type Fabric struct {
 	nodes map[string]*node
 }
 
-// node is a namespace and the handle that works in it.
+// node is a namespace and the handles that work in it.
 type node struct {
 	plan      topo.PlanNode
 	namespace *netns.Namespace
 	links     *netlink.Handle
+	sockets   socketTable
 	ports     map[string]int // index of the port in the hub, by the link's name
 }
 
@@ -152,6 +153,9 @@ func (f *Fabric) Close() error {
 	for _, n := range f.nodes {
 		if n.links != nil {
 			n.links.Close()
+		}
+		if n.sockets.conn != nil {
+			errs = append(errs, n.sockets.conn.Close())
 		}
 		if n.namespace != nil {
 			errs = append(errs, n.namespace.Close())

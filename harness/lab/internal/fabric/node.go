@@ -25,7 +25,8 @@ func (f *Fabric) buildNode(n *node, bridges map[string]*bridge) error {
 		if n.links, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
 			return fmt.Errorf("open rtnetlink: %w", err)
 		}
-		return nil
+		n.sockets, err = openSocketTable()
+		return err
 	})
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -28,7 +29,7 @@ const connectionBuckets = 16384
 func hubSettings() []setting {
 	return []setting{
 		{"net/ipv4/tcp_child_ehash_entries", strconv.Itoa(connectionBuckets), true}, // from Linux 6.1
-		{"net/ipv6/conf/all/disable_ipv6", "1", true},
+		// Of what is made from now on. That of "all" takes the lock of all network configuration (apply).
 		{"net/ipv6/conf/default/disable_ipv6", "1", true},
 		// There only where br_netfilter is loaded: bridged packets are no business of the hub's IP rules.
 		{"net/bridge/bridge-nf-call-iptables", "0", true},
@@ -86,7 +87,7 @@ func usesIPv6(plan topo.PlanNode) bool {
 // setAll applies settings in their order to the namespace of the calling thread.
 func setAll(settings []setting) error {
 	for _, s := range settings {
-		err := os.WriteFile(filepath.Join("/proc/sys", s.key), []byte(s.value), 0)
+		err := s.apply()
 		switch {
 		case err == nil, s.optional && errors.Is(err, os.ErrNotExist):
 		case errors.Is(err, os.ErrNotExist):
@@ -98,4 +99,15 @@ func setAll(settings []setting) error {
 		}
 	}
 	return nil
+}
+
+// apply leaves a setting alone that has its value already, as most have in a new namespace. Writing some (net/ipv6/addrconf.c) takes
+// the lock of all network configuration, on which the kernel waits by trying again and again: with nodes that are built side by side, that took
+// more time than everything else about them.
+func (s setting) apply() error {
+	path := filepath.Join("/proc/sys", s.key)
+	if old, err := os.ReadFile(path); err == nil && strings.TrimSpace(string(old)) == s.value {
+		return nil
+	}
+	return os.WriteFile(path, []byte(s.value), 0)
 }

@@ -1,7 +1,6 @@
 package supervisor
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -69,7 +68,7 @@ func (n *node) startApplication(ctx context.Context, a *application) (detail str
 	if argv, err = n.launched(a.plan.Name, argv); err != nil {
 		return "", err
 	}
-	before, err := n.listening()
+	before, err := n.lab.fabric.Listening(n.plan.Name)
 	if err != nil {
 		return "", err
 	}
@@ -85,7 +84,7 @@ func (n *node) startApplication(ctx context.Context, a *application) (detail str
 	next := newPace()
 	ended := process.Ended()
 	for {
-		now, err := n.listening()
+		now, err := n.lab.fabric.Listening(n.plan.Name)
 		if err != nil {
 			return "", err
 		}
@@ -176,40 +175,6 @@ func writeFiles(dir string, files map[string]string) error {
 	return nil
 }
 
-// listening counts the listening TCP sockets of the node.
-func (n *node) listening() (int, error) {
-	count := 0
-	err := n.namespace.Do(func() error {
-		for _, table := range []string{"tcp", "tcp6"} {
-			found, err := countListening("/proc/thread-self/net/" + table)
-			if err != nil && !errors.Is(err, os.ErrNotExist) { // no IPv6
-				return fmt.Errorf("look for listening sockets: %w", err)
-			}
-			count += found
-		}
-		return nil
-	})
-	return count, err
-}
-
-// countListening counts the lines of a socket table that are in state LISTEN, 0A.
-func countListening(path string) (int, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return 0, err
-	}
-	defer file.Close()
-	count := 0
-	lines := bufio.NewScanner(file)
-	for lines.Scan() {
-		// sl local_address rem_address st ...
-		if fields := strings.Fields(lines.Text()); len(fields) > 3 && fields[3] == "0A" {
-			count++
-		}
-	}
-	return count, lines.Err()
-}
-
 // begin notes a new process.
 func (a *application) begin(process *reaper.Process) {
 	a.mu.Lock()
@@ -222,7 +187,7 @@ func (a *application) begin(process *reaper.Process) {
 // node listened.
 func (n *node) watch(a *application, process *reaper.Process, before int) {
 	exited := process.Exited()
-	now, err := n.listening()
+	now, err := n.lab.fabric.Listening(n.plan.Name)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.process == process && a.state == wire.StateRunning {

@@ -173,9 +173,10 @@ func awaitStopped(pid int) error {
 		if err != nil || len(found) == 0 {
 			return len(found) == 0, err
 		}
-		threads, err := filepath.Glob(found[0].dir + "/task/*/stat")
+		tasks := filepath.Join(found[0].dir, "task")
+		threads, err := os.ReadDir(tasks)
 		for _, thread := range threads {
-			if state, err := threadState(thread); err == nil && state != 'T' && state != 'Z' && state != 'X' {
+			if state, err := threadState(filepath.Join(tasks, thread.Name(), "stat")); err == nil && state != 'T' && state != 'Z' && state != 'X' {
 				return false, nil
 			}
 		}
