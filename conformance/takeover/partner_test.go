@@ -83,7 +83,7 @@ func answersFor(dvipa netip.Addr) capture.Match {
 // asksFor is a question for who has an address.
 func asksFor(address netip.Addr) capture.Match {
 	return capture.Where("a question for "+address.String(), func(d segment.Decoded) bool {
-		return d.Kind == segment.ARPKind && !d.ARP.Reply && d.ARP.TargetIP == address ||
+		return d.Kind == segment.ARPKind && !d.ARP.Reply && d.ARP.TargetIP == address && d.ARP.SenderIP != address ||
 			d.Kind == segment.NDPKind && !d.NDP.Advertisement && d.NDP.Target == address
 	})
 }
