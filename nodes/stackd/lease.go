@@ -15,6 +15,7 @@ func (s *stack) keepLeases(ctx context.Context) {
 	failed := false
 	defer s.pulse.Add(func(now time.Time) time.Time {
 		s.around.runs()
+		s.processors.follow(now)
 		err := s.renewLeases()
 		if err != nil && !failed {
 			s.log.Warn("leases of DVIPAs not renewed in time", "error", err)

@@ -64,14 +64,11 @@ It is ready when GET /v1/ready on its control socket answers 200, and ends on SI
 	return cmd
 }
 
-// processors are so many Go threads at a time: one for the loop, through which all events go, so that more would only
-// wake one another, and one for the pulse, which must not wait for a change of tables in the kernel to end.
-const processors = 2
-
 // tune fits the runtime to a process that wakes often, does little and sleeps again, beside the
-// applications that the processors are for: a heap of a few MiB is not worth a collection for each.
+// applications that the processors are for: events go through a single loop, so further threads
+// would only wake one another (see processors for when not), and a heap of a few MiB is not worth a collection for each.
 func tune() {
-	runtime.GOMAXPROCS(processors)
+	runtime.GOMAXPROCS(1)
 	debug.SetGCPercent(400)
 }
 

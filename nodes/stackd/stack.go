@@ -66,12 +66,13 @@ type stack struct {
 	// activations are binds that wait for a DVIPA of a VIPARange.
 	activations activations
 	// varies are commands that wait for the core as connect() calls do.
-	varies    connects
-	varying   sync.Mutex
-	before    int        // partners, when it left the group; guarded by varying
-	selection *selection // nil with round robin
-	pulse     *pulse.Pulse
-	obeying   sync.Mutex
+	varies     connects
+	varying    sync.Mutex
+	before     int        // partners, when it left the group; guarded by varying
+	selection  *selection // nil with round robin
+	pulse      *pulse.Pulse
+	processors processors
+	obeying    sync.Mutex
 	// parted holds the XCF addresses of members that reset their connection, left in order, or were the last to be
 	// heard, and were not taken out of the CRT yet; their entries have grace left then.
 	parted sync.Map
@@ -457,6 +458,7 @@ func (s *stack) published(addresses *vipa.Addresses) {
 // apply is part of edges. An address leaves the stack before the data path forgets it, and
 // comes after the data path knows it: no ARP request is answered in between.
 func (s *stack) apply(actions []vipa.Action) error {
+	s.processors.changing(actions)
 	var failed []error
 	do := func(what func(vipa.Action) error) {
 		for _, a := range actions {
