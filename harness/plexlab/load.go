@@ -113,7 +113,7 @@ func newProbe(io streams) *cobra.Command {
 			RunE: func(_ *cobra.Command, args []string) error {
 				// As a stack, whose claims it is compared with: on a machine with much else to do,
 				// a process that moves between two processors gets more of them.
-				runtime.GOMAXPROCS(2)
+				runtime.GOMAXPROCS(1)
 				return named("locker", probe.Locker(args[0], io.in, io.out))
 			},
 		},
