@@ -80,9 +80,9 @@ var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family
 				default:
 				}
 			}
-			const reset = "connect: connection reset by peer"
-			closed := result.Failures[reset]
-			delete(result.Failures, reset)
+			const byPeer = "connect: connection reset by peer"
+			closed := result.Failures[byPeer]
+			delete(result.Failures, byPeer)
 			Expect(result.Failures).To(BeEmpty())
 			Expect(closed).To(BeNumerically("<=", changes), "connections that listeners reset which closed")
 			Expect(result.Connections).To(Equal(connections - closed))
@@ -90,9 +90,16 @@ var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family
 				verdict.IsVacuous("the targets changed %d times during the run", changes)
 			}
 			verdict.Engine(s.Capture.Stop(), "capture packets")
+			byMVS4 := 0
 			for _, r := range resets(s, appA) {
 				Expect(r.stack).NotTo(Equal("MVS1"), "who answered %s with RST %d", r.client, r.seq)
+				// Where nobody listens a SYN is answered with sequence number 0 (RFC 9293, section 3.10.7.1).
+				Expect(r.seq).NotTo(BeZero(), "sequence number of the RST of %s", r.stack)
+				if r.stack == "MVS4" {
+					byMVS4++
+				}
 			}
+			Expect(byMVS4).To(BeNumerically(">=", closed), "RSTs of MVS4, whose listener closed")
 		})
 }, SpecPriority(2))
 

@@ -94,14 +94,21 @@ func TestConnectionOpened(t *testing.T) {
 	}
 }
 
-// The remnant of an outbound connection keeps it, as that of another does.
-func TestRemnantOfAConnectionOpened(t *testing.T) {
-	t.Parallel()
-	m, app := startOutbound(t, outboundFrom, nil)
-	server := startPuppet(t, nil, nil)
+// established is startOutbound with one connection, s of the application, that a server has accepted as c.
+func established(t *testing.T) (m *testMonitor, app, server *process) {
+	t.Helper()
+	m, app = startOutbound(t, outboundFrom, nil)
+	server = startPuppet(t, nil, nil)
 	server.serve("s", "tcp4", outboundTo.String())
 	app.ok("connect s %v", outboundTo)
 	server.ok("accept s c")
+	return m, app, server
+}
+
+// The remnant of an outbound connection keeps it, as that of another does.
+func TestRemnantOfAConnectionOpened(t *testing.T) {
+	t.Parallel()
+	m, app, server := established(t)
 	app.ok("close s")
 	server.ok("readend c")
 	server.ok("close c")
@@ -193,11 +200,7 @@ func (m *testMonitor) closed(cookie uint64) (told SocketClosed) {
 // somebody may remember it.
 func TestConnectionResetReturnsItsPort(t *testing.T) {
 	t.Parallel()
-	m, app := startOutbound(t, outboundFrom, nil)
-	server := startPuppet(t, nil, nil)
-	server.serve("s", "tcp4", outboundTo.String())
-	app.ok("connect s %v", outboundTo)
-	server.ok("accept s c")
+	m, app, server := established(t)
 	cookie := app.cookie("s")
 	m.looks()
 	server.ok("reset c")
