@@ -28,6 +28,9 @@ type address struct {
 	activates    bool // block 222
 	distribution *contract.Distribution
 	owner        netip.Addr // XCF address of the living owner
+	// left: it stays an address of this stack for what is left of connections and sockets alone. No stack owns it, and
+	// none takes it over.
+	left bool
 }
 
 // Addresses returns the present snapshot; it is the same one until something in it changes.
@@ -67,8 +70,9 @@ func (s *Stack) describe(d *dvipa) address {
 	if s.activates(d.address) {
 		return activatedIn(*in)
 	}
-	owner, _ := s.owner(d)
+	owner, lives := s.owner(d)
 	return address{
+		left:         !lives && !s.contended(d),
 		owner:        owner.XCF,
 		dvipa:        true,
 		clusterPorts: d.clusterWide,

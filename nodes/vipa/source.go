@@ -12,8 +12,8 @@ import (
 // its socket has no address yet (SOURCEIPA, T25). Of the rules that name the application the most
 // specific one wins: its name, then the longest beginning before an asterisk, then the asterisk
 // alone; of equal ones that of the own profile, then that of the partner with the lowest XCF
-// address. A rule counts where its DVIPA is active here or lies in an own VIPARange whose
-// DVIPA no living stack owns; BindSource activates that one.
+// address. A rule counts where its DVIPA is active here, and not for what is left of connections
+// alone, or lies in an own VIPARange whose DVIPA no living stack owns; BindSource activates that one.
 //
 // Nothing is chosen for a loopback address, a DVIPA active here and the XCF network. Other
 // addresses of the stack itself are for the caller to leave out: the core does not know them.
@@ -28,7 +28,7 @@ func (a *Addresses) Source(application string, destination netip.Addr) (netip.Ad
 		if specific <= best || rule.Address.Is4() != destination.Is4() {
 			continue
 		}
-		if at := a.at(rule.Address); at.active || at.activates {
+		if at := a.at(rule.Address); at.active && !at.left || at.activates {
 			best, source = specific, rule.Address
 		}
 	}
