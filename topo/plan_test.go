@@ -248,8 +248,8 @@ func TestDefaultTimers(t *testing.T) {
 		given  Timers
 		want   Timers
 	}{
-		{1, Timers{}, Timers{HelloMS: 35, DeadMS: 105}},
-		{22, Timers{}, Timers{HelloMS: 35, DeadMS: 105}},
+		{1, Timers{}, Timers{HelloMS: 40, DeadMS: 120}},
+		{22, Timers{}, Timers{HelloMS: 40, DeadMS: 120}},
 		{64, Timers{}, Timers{HelloMS: 170, DeadMS: 510}},
 		{128, Timers{}, Timers{HelloMS: 682, DeadMS: 2046}},
 		{128, Timers{HelloMS: 50, DeadMS: 200}, Timers{HelloMS: 50, DeadMS: 200}},

@@ -222,7 +222,7 @@ func (p *planner) readTimers() {
 
 // defaultHelloMS lets a machine of two cores bear any plex: every stack hears every other, so that
 // the HELLOs heard grow with the square of their number. There are at most 24 in a millisecond.
-func defaultHelloMS(stacks int) int { return max(35, stacks*stacks/24) }
+func defaultHelloMS(stacks int) int { return max(40, stacks*stacks/24) }
 
 // address reads an address or a symbol.
 func (p *planner) address(at path, text string) (netip.Addr, bool) {

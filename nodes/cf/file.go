@@ -364,10 +364,12 @@ func (f *File) sweep(ctx context.Context, m *mapping) {
 			alive++
 		}
 	}
-	// Where an entry is locked by one that is frozen, the next time will do.
-	soon, cancel := context.WithTimeout(ctx, f.config.Check)
-	defer cancel()
-	_ = m.leftOver(soon)
+	if !m.tidy.Load() {
+		// Where an entry is locked by one that is frozen, the next time will do.
+		soon, cancel := context.WithTimeout(ctx, f.config.Check)
+		_ = m.leftOver(soon)
+		cancel()
+	}
 	gone := map[netip.Addr]bool{}
 	for _, member := range members {
 		if member.State == portfile.SlotExpected && f.gone(member) {

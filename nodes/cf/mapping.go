@@ -41,7 +41,9 @@ type mapping struct {
 	entries    [portfile.MaxEntries]sharedEntry
 
 	// index finds entries; a map is never changed, but replaced.
-	index  atomic.Pointer[map[netip.Addr]int]
+	index atomic.Pointer[map[netip.Addr]int]
+	// tidy: no entry is stale.
+	tidy   atomic.Bool
 	opened time.Time
 	looked atomic.Int64 // when the file was last looked at, since opened
 	// users counts those that may touch the memory.

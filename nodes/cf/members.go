@@ -34,8 +34,17 @@ func (m *mapping) member(slot int) (found portfile.Member, err error) {
 
 // members are the stacks that have slots.
 func (m *mapping) members() map[int]portfile.Member {
-	members := map[int]portfile.Member{}
-	for slot := range portfile.MaxMembers {
+	var taken []int
+	_ = m.safely(func() error {
+		for slot := range portfile.MaxMembers {
+			if m.slotState(slot).Load() != uint64(portfile.SlotFree) {
+				taken = append(taken, slot)
+			}
+		}
+		return nil
+	})
+	members := make(map[int]portfile.Member, len(taken))
+	for _, slot := range taken {
 		if member, err := m.member(slot); err == nil && member.State != portfile.SlotFree {
 			members[slot] = member
 		}
@@ -116,6 +125,7 @@ func (m *mapping) join(ctx context.Context, self portfile.Member, holding bool, 
 			m.inUse[record.DVIPA] = inUse(record.DVIPA)
 			if portfile.Prepared(m.entry(i), slot) || len(m.inUse[record.DVIPA]) > 0 {
 				m.entries[i].stale.Store(true)
+				m.tidy.Store(false)
 			}
 		}
 		return m.setMember(slot, self)
@@ -157,7 +167,9 @@ func (m *mapping) leftOver(ctx context.Context) error {
 		}
 		errs = append(errs, err)
 	}
-	return errors.Join(errs...)
+	err := errors.Join(errs...)
+	m.tidy.Store(err == nil)
+	return err
 }
 
 // errReclaimed: somebody else took it back.

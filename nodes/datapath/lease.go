@@ -28,7 +28,7 @@ import (
 // asked.
 
 const (
-	// MinLease is the shortest lease: a turn of renewals each 35 ms may fail, or come late.
+	// MinLease is the shortest lease: a turn of renewals each 40 ms may fail, or come late.
 	MinLease = 50 * time.Millisecond
 	// window is how long renewals are heeded. The step of a kernel's clock, 10 ms at most
 	// (CONFIG_HZ), may be missing at its end.

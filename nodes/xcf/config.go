@@ -12,8 +12,8 @@ import (
 
 // Defaults of the timers.
 const (
-	DefaultHello = 35 * time.Millisecond
-	DefaultDead  = 105 * time.Millisecond
+	DefaultHello = 40 * time.Millisecond
+	DefaultDead  = 120 * time.Millisecond
 )
 
 // Tuning constants of this implementation; partners need not have the same.

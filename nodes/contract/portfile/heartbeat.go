@@ -15,7 +15,7 @@ const outsideBit = 32
 
 const (
 	// BeatInterval is the time between two beats of a stack.
-	BeatInterval = 35 * time.Millisecond
+	BeatInterval = 40 * time.Millisecond
 	// The bounds of Lapse, and how much it exceeds the silence by which a member is lost.
 	shortestLapse, longestLapse = 110 * time.Millisecond, 510 * time.Millisecond
 	lapseMargin                 = 10 * time.Millisecond
