@@ -287,10 +287,16 @@ func (l *lab) open(c Config) *Path {
 	return l.paths[0]
 }
 
+// config has what each data path of host n needs.
+func (l *lab) config(n int, c Config) Config {
+	c.Self, c.XCFInterface, c.Outside = l.xcf(n), "xcf0", []string{"ext0"}
+	return c
+}
+
 // path opens the data path of host n.
 func (l *lab) path(n int, c Config) *Path {
 	l.t.Helper()
-	c.Self, c.XCFInterface, c.Outside = l.xcf(n), "xcf0", []string{"ext0"}
+	c = l.config(n, c)
 	var p *Path
 	l.target(n).do(func() (err error) {
 		p, err = Open(c)

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/plexlab-dev/plexlab/nodes/vipa"
 )
 
@@ -52,7 +54,8 @@ type Config struct {
 	// DefaultLease. With what LeaseMargin adds it must not outlast what other stacks wait for (portfile.Lapse).
 	Lease time.Duration
 	// Formerly are DVIPAs that an earlier process of this stack may have owned: what comes for them is dropped like what
-	// comes for those that this one has owned. Those of a family that is not served are passed over.
+	// comes for those that this one has owned. Those of a family that is not served are passed over. Those in the table of
+	// a process that did not close its Path are found there.
 	Formerly []netip.Addr
 }
 
@@ -141,6 +144,10 @@ func newPath(c Config) (*Path, error) {
 
 // install puts the table, its sets and the fixed chains there in one transaction.
 func (p *Path) install(c Config) error {
+	earlier, err := p.earlier()
+	if err != nil {
+		return err
+	}
 	var b batch
 	b.addTable() // so that there is one to delete
 	b.deleteTable()
@@ -156,7 +163,23 @@ func (p *Path) install(c Config) error {
 	if err != nil {
 		return err
 	}
-	return p.remember(c.Formerly)
+	return p.remember(slices.Concat(c.Formerly, earlier))
+}
+
+// earlier are the DVIPAs that an earlier process of this stack left in the kernel.
+func (p *Path) earlier() (dvipas []netip.Addr, err error) {
+	for _, g := range p.figures {
+		err := p.read.elements(g.known, func(e element) error {
+			if dvipa, ok := netip.AddrFromSlice(e.key); ok {
+				dvipas = append(dvipas, dvipa)
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, unix.ENOENT) {
+			return nil, fmt.Errorf("find what an earlier process left: %w", err)
+		}
+	}
+	return dvipas, nil
 }
 
 // remember takes DVIPAs for such as were owned.

@@ -1,6 +1,7 @@
 package datapath
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -192,24 +193,48 @@ func TestOwnerAlone(t *testing.T) {
 	})
 }
 
-// A stack that starts again does not know of its DVIPAs at first, and neighbours go on to send to it.
+// A stack that starts again does not know of its DVIPAs at first, and neighbours go on to send to it: what the profile names, and
+// what an earlier process left that was killed.
 func TestOwnerOfAnEarlierProcess(t *testing.T) {
-	eachFamily(t, func(t *testing.T, a addresses) {
-		l := newLab(t, a, 1)
-		other := everyFamily["IPv6"].dvipa
-		if a.dvipa.Is6() {
-			other = of4.dvipa // not served where XCF is of IPv6
+	for name, formerly := range map[string]func(l *lab, c *Config){
+		"named": func(l *lab, c *Config) {
+			other := everyFamily["IPv6"].dvipa
+			if l.dvipa.Is6() {
+				other = of4.dvipa // not served where XCF is of IPv6
+			}
+			c.Formerly = []netip.Addr{l.dvipa, other}
+		},
+		"left in the kernel": func(l *lab, _ *Config) { l.killed(l.own()...) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachFamily(t, func(t *testing.T, a addresses) {
+				l := newLab(t, a, 1)
+				var c Config
+				formerly(l, &c)
+				p := l.open(c)
+				l.owner().sysctl("net/ipv4/conf/all/forwarding", "1")
+				l.owner().sysctl("net/ipv6/conf/all/forwarding", "1")
+				l.client.believe(l.dvipa, l.owner().station())
+				in := l.injector()
+				in.send(l.packet(4000, 80, syn))
+				eventually(t, patience, "the packet is dropped", func() bool { return count(t, p, pathNotOwner) == 1 })
+				apply(t, p, l.own()...)
+				in.send(l.packet(4001, 80, syn))
+				eventually(t, patience, "it takes packets when it is the owner again", func() bool { return count(t, p, "fig12/142-yes->143") == 1 })
+			})
+		})
+	}
+}
+
+// killed leaves what a process of the owner had that did these actions and was killed.
+func (l *lab) killed(actions ...vipa.Action) {
+	l.t.Helper()
+	l.owner().do(func() error {
+		p, err := Open(l.config(1, Config{}))
+		if err != nil {
+			return err
 		}
-		p := l.open(Config{Formerly: []netip.Addr{l.dvipa, other}})
-		l.owner().sysctl("net/ipv4/conf/all/forwarding", "1")
-		l.owner().sysctl("net/ipv6/conf/all/forwarding", "1")
-		l.client.believe(l.dvipa, l.owner().station())
-		in := l.injector()
-		in.send(l.packet(4000, 80, syn))
-		eventually(t, patience, "the packet is dropped", func() bool { return count(t, p, pathNotOwner) == 1 })
-		apply(t, p, l.own()...)
-		in.send(l.packet(4001, 80, syn))
-		eventually(t, patience, "it takes packets when it is the owner again", func() bool { return count(t, p, "fig12/142-yes->143") == 1 })
+		return errors.Join(p.Apply(actions), p.closeSockets())
 	})
 }
 
