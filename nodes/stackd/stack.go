@@ -392,7 +392,10 @@ func (s *stack) partner(event xcf.Event) {
 			s.around.listHeard(e.From)
 		}
 	case xcf.Problem:
-		if e.Text != "" {
+		switch {
+		case e.Asked:
+			s.log.Info("not in the group", "reason", e.Text)
+		case e.Text != "":
 			s.log.Error("not in the group", "problem", e.Text)
 		}
 	}

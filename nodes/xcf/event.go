@@ -21,8 +21,11 @@ type Received struct {
 	Message contract.Message
 }
 
-// Problem says what keeps this stack itself out of the group; the empty text ends it.
-type Problem struct{ Text string }
+// Problem says what keeps this stack itself out of the group; the empty text ends it. Asked: it was taken out by Depart.
+type Problem struct {
+	Text  string
+	Asked bool
+}
 
 func (Joined) event()   {}
 func (Lost) event()     {}

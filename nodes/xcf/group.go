@@ -201,5 +201,5 @@ func (g *Group) tellProblem() {
 		return
 	}
 	g.problem = text
-	g.queue.put(Problem{Text: text})
+	g.queue.put(Problem{Text: text, Asked: g.why != ""})
 }

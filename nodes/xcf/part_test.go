@@ -22,7 +22,7 @@ func departs(t *testing.T, one *stack, others ...*stack) {
 		other.awaitEvent(t, Lost{Member: one.self(), Reason: Left})
 		one.awaitEvent(t, Lost{Member: other.self(), Reason: Left})
 	}
-	one.awaitEvent(t, Problem{Text: byOperator})
+	one.awaitEvent(t, Problem{Text: byOperator, Asked: true})
 	one.awaitMembers(t, 0)
 }
 
