@@ -181,6 +181,25 @@ func TestOwnerTakenOver(t *testing.T) {
 	}
 }
 
+// A table is kept from the list on that says who owns the DVIPA, until one says that nobody does.
+func TestKept(t *testing.T) {
+	t.Parallel()
+	w, stacks := plexOf(t, 2, DistributorConfig{})
+	expect := func(dvipa netip.Addr, want bool) {
+		t.Helper()
+		w.settle()
+		for _, s := range stacks[1:] {
+			if got := s.d.Kept(dvipa); got != want {
+				t.Errorf("at MVS%d a table of %s is kept: %t, want %t", s.n, dvipa, got, want)
+			}
+		}
+	}
+	expect(dvipa4, true)
+	expect(dvipa6, false)
+	w.announce(1, contract.VIPAList{})
+	expect(dvipa4, false)
+}
+
 // An owner that is started again has forgotten what rested in its table, its own ports and those of a stack that is
 // gone among them; the others tell it, also one that joined later.
 func TestOwnerStartedAgain(t *testing.T) {

@@ -152,6 +152,14 @@ func (d *Distributor) Follow(dvipa netip.Addr, owner contract.Member, epoch uint
 	}
 }
 
+// Kept says whether somebody keeps a table of the ports of a DVIPA, this stack included.
+func (d *Distributor) Kept(dvipa netip.Addr) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := d.shares[dvipa]
+	return s != nil && (s.table != nil || s.keeper.valid())
+}
+
 func (d *Distributor) follow(s *share, k keeper) {
 	if s.keeper != k {
 		s.keeper = k

@@ -45,7 +45,7 @@ func (s *stack) carryOut(ctx context.Context, bind *vipa.Bind, of past, perform 
 		switch step := bind.Next(answer).(type) {
 		case vipa.LookUpPort:
 			dvipa = step.DVIPA
-			claim, err = s.facility.Claim(ctx, cf.Request{DVIPA: step.DVIPA, Port: step.Port, Use: cfUse(step.Use), Avoid: step.Avoid})
+			claim, err = s.claim(ctx, step)
 			answer = outcome(err)
 			if err == nil {
 				answer.Port = claim.Port()
@@ -75,6 +75,21 @@ func (s *stack) carryOut(ctx context.Context, bind *vipa.Bind, of past, perform 
 			return bound, nil
 		}
 	}
+}
+
+// claim is blocks 204 and 205. Where owners keep the tables of ports (T35), a DVIPA of a VIPARange that nobody owns has
+// none: what block 226 would do after the claim comes before it. If the bind fails after all, nothing uses the
+// DVIPA, and it is withdrawn (I31).
+func (s *stack) claim(ctx context.Context, step vipa.LookUpPort) (cf.Claim, error) {
+	if s.distributor != nil && s.addresses.Load().Activates(step.DVIPA) && !s.distributor.Kept(step.DVIPA) {
+		switch answer, err := s.activateRange(ctx, step.DVIPA); {
+		case err != nil:
+			return nil, err
+		case answer.Outcome == vipa.OutcomeNoAddress:
+			return nil, unix.EADDRNOTAVAIL
+		}
+	}
+	return s.facility.Claim(ctx, cf.Request{DVIPA: step.DVIPA, Port: step.Port, Use: cfUse(step.Use), Avoid: step.Avoid})
 }
 
 // perform has the kernel bind a socket. A DVIPA that this stack has by now, as the lists say that went out, is an address
