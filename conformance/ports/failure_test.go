@@ -2,6 +2,7 @@ package ports
 
 import (
 	"net/netip"
+	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -185,6 +186,31 @@ var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family
 			s.Program("MVS3", "APPC").Refused(unix.EADDRINUSE, held)
 			mvs2.Do("close a")
 			s.EventuallyBinds(mvs5, "b", held)
+		})
+
+		// A backup has the DVIPA meanwhile. When its owner has taken it back, the ports of the backup are as taken as
+		// those of everybody, and the backup asks like everybody.
+		It("the ports of a DVIPA are kept when its owner takes it back", requirements.Covers("I24", "T35"), func() {
+			s := started(f.System, sharing, func(t *topo.Topology) {
+				t.Stacks[0].Profile = strings.Replace(t.Stacks[0].Profile, "SOURCEIPA", "VIPABackup 100 DVB1\n    SOURCEIPA", 1)
+			})
+			mvs1, mvs3 := s.Program("MVS1", "APPC"), s.Program("MVS3", "APPC")
+			before := takes(f, mvs1, "a")[0]
+			verdict.Engine(s.Lab.Kill(s.Context(), "MVS5"), "kill MVS5")
+			s.EventuallyTellsOwner("MVS1", f.DVB1, "MVS1")
+			s.EventuallyBinds(mvs1, "b", at(f.DVB1, 0))
+			meanwhile := s.EventuallyBinds(mvs1, "c", at(f.DVB1, 0))
+			verdict.Engine(s.Lab.StartStack(s.Context(), "MVS5"), "start MVS5")
+			s.EventuallyTellsOwner("MVS1", f.DVB1, "MVS5")
+			mvs5 := s.Program("MVS5", "APPC")
+			after := s.EventuallyBinds(mvs5, "a", at(f.DVB1, 0))
+			for _, held := range []netip.AddrPort{before, meanwhile} {
+				mvs5.Refused(unix.EADDRINUSE, held)
+				mvs3.Refused(unix.EADDRINUSE, held)
+			}
+			mvs1.Refused(unix.EADDRINUSE, after)
+			mvs1.Do("close c")
+			s.EventuallyBinds(mvs5, "b", meanwhile)
 		})
 	})
 }, SpecPriority(1))

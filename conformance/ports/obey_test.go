@@ -145,6 +145,22 @@ var _ = trial.DescribeFamilies("CLUSTERPORTS added at run time", func(f trial.Fa
 		ports.Eventually(f.At(80), "shared MVS1")
 	})
 
+	// Where every port that is bound by number is distributed, those are shared, and what the stack chose is unique
+	// (I15): nobody else is to get it.
+	It("marks what a target has chosen as unique", requirements.Covers("T21", "I15"), func() {
+		plain := f.Owned(f.DVA1, 1, trial.On(trial.ToAll))
+		s := newTarget(f, trial.UnitConfig{})
+		s.mvs2.TellAll(contract.VIPAList{DVIPAs: []contract.DVIPA{plain}})
+		chosen := s.program.Binds("a", f.At(0))
+		s.program.Binds("b", f.At(7000))
+		s.mvs2.TellAll(contract.VIPAList{DVIPAs: []contract.DVIPA{f.Clustered(f.DVA1, 1, trial.On(trial.ToAll))}})
+		ports := s.PortFile()
+		ports.Eventually(f.At(7000), "shared MVS1")
+		ports.Eventually(chosen, "unique MVS1")
+		s.program.Do("close a")
+		ports.Eventually(chosen, "available")
+	})
+
 	// A dry run says what would change in the plex, and changes nothing (I28): neither the list nor the
 	// coupling facility.
 	It("is only told of by a dry run", requirements.Covers("I28"), func() {

@@ -159,6 +159,47 @@ func TestNewOwner(t *testing.T) {
 	}
 }
 
+// An owner from which another stack takes the DVIPA keeps no table any more, and tells the new one what it holds, and
+// what rests in its table: that was started again, and nobody else may know.
+func TestOwnerTakenOver(t *testing.T) {
+	t.Parallel()
+	c := DistributorConfig{Pool: contract.PortRange{First: 2000, Last: 2003}, Rest: DefaultRest}
+	w, stacks := plexOf(t, 2, c)
+	mustBind(t, stacks[1].d, dvipa4, 2000, Unique)
+	mustBind(t, stacks[1].d, dvipa4, 60, Shared)
+	mustBind(t, stacks[2].d, dvipa4, 2001, Unique)
+	w.end(2)
+	again := w.start(2, c)
+	w.announce(2, owner(dvipa4, 2))
+	again.expect(t, w, "60 shared MVS1", "2000 unique MVS1", "2001 rests")
+	if v := view(t, stacks[1].d); len(v.DVIPAs) != 1 || v.DVIPAs[0].Owner != "MVS2" {
+		t.Errorf("view of the owner before: %+v, want MVS2 as owner", v.DVIPAs)
+	}
+	mustBind(t, again.d, dvipa4, 2002, Unique)
+	if _, err := stacks[1].d.Claim(t.Context(), Request{DVIPA: dvipa4, Port: 2002, Use: Unique}); !errors.Is(err, unix.EADDRINUSE) {
+		t.Errorf("MVS1 claims what MVS2 holds: %v", err)
+	}
+}
+
+// A table is kept from the list on that says who owns the DVIPA, until one says that nobody does.
+func TestKept(t *testing.T) {
+	t.Parallel()
+	w, stacks := plexOf(t, 2, DistributorConfig{})
+	expect := func(dvipa netip.Addr, want bool) {
+		t.Helper()
+		w.settle()
+		for _, s := range stacks[1:] {
+			if got := s.d.Kept(dvipa); got != want {
+				t.Errorf("at MVS%d a table of %s is kept: %t, want %t", s.n, dvipa, got, want)
+			}
+		}
+	}
+	expect(dvipa4, true)
+	expect(dvipa6, false)
+	w.announce(1, contract.VIPAList{})
+	expect(dvipa4, false)
+}
+
 // An owner that is started again has forgotten what rested in its table, its own ports and those of a stack that is
 // gone among them; the others tell it, also one that joined later.
 func TestOwnerStartedAgain(t *testing.T) {

@@ -81,8 +81,7 @@ func (d *Distributor) Announce(to netip.Addr, list contract.VIPAList) {
 	}
 	for dvipa, s := range d.shares {
 		if s.table != nil && !owned[dvipa] {
-			s.table = nil
-			d.nudge(s)
+			d.relinquish(s)
 		}
 	}
 	d.lists = sent.number
@@ -91,6 +90,15 @@ func (d *Distributor) Announce(to netip.Addr, list contract.VIPAList) {
 			p.lists = append(p.lists, sent)
 		}
 	}
+}
+
+// relinquish ends the table of this stack. What rests in it the next owner is to be told.
+func (d *Distributor) relinquish(s *share) {
+	for _, port := range s.table.resting() {
+		s.rested[port] = portfile.RestOf(s.table.entry, port)
+	}
+	s.table = nil
+	d.nudge(s)
 }
 
 // own makes this stack the owner of a DVIPA, or takes in what has changed of it. A new table begins
@@ -123,12 +131,15 @@ func (d *Distributor) untold(t *table) []string {
 }
 
 // Follow takes in what the list of another stack says of a DVIPA, if it is accepted: that the sender
-// is the owner and keeps the table of its ports. The zero owner: nobody keeps one. The owner is told
-// what this stack holds.
+// is the owner and keeps the table of its ports, also where that was this stack until then. The zero
+// owner: nobody keeps one. The owner is told what this stack holds.
 func (d *Distributor) Follow(dvipa netip.Addr, owner contract.Member, epoch uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s := d.share(dvipa)
+	if s.table != nil && owner.XCF.IsValid() {
+		d.relinquish(s)
+	}
 	k := keeper{owner, epoch}
 	if d.partner(owner) == nil {
 		k = keeper{} // it was lost since
@@ -139,6 +150,14 @@ func (d *Distributor) Follow(dvipa netip.Addr, owner contract.Member, epoch uint
 	if another {
 		d.giveBack(s, s.rests(), true)
 	}
+}
+
+// Kept says whether somebody keeps a table of the ports of a DVIPA, this stack included.
+func (d *Distributor) Kept(dvipa netip.Addr) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := d.shares[dvipa]
+	return s != nil && (s.table != nil || s.keeper.valid())
 }
 
 func (d *Distributor) follow(s *share, k keeper) {

@@ -224,6 +224,9 @@ func (w *wire) announce(n int, list contract.VIPAList) {
 	others := slices.Sorted(maps.Keys(w.stations))
 	w.mu.Unlock()
 	s.list = list
+	for _, e := range list.DVIPAs {
+		s.listed[e.Prefix.Addr()] = ownership{n, e.Epoch}
+	}
 	s.d.Announce(netip.Addr{}, list)
 	for _, other := range others {
 		w.send(n, other, list)

@@ -24,10 +24,10 @@ type Handler interface {
 	// one or another, and again where that one failed: whatever must be locked around the
 	// bind or undone when it fails stays in one place. The application gets the errno within
 	// the error returned, or success; an error without an errno is EIO and a log line. A
-	// Handler that decides nothing returns perform(request.Address).
+	// Handler that decides nothing returns the error of perform(request.Address).
 	//
-	// perform binds once: after it succeeded, it fails with EINVAL as bind() does.
-	Bind(ctx context.Context, request BindRequest, perform func(netip.AddrPort) error) error
+	// perform binds once, and returns where: after it succeeded, it fails with EINVAL as bind() does.
+	Bind(ctx context.Context, request BindRequest, perform func(netip.AddrPort) (netip.AddrPort, error)) error
 
 	// Connect decides a connect() of a socket that neither is connected nor connects. An error
 	// is what connect() returns, as with Bind; after nil the kernel carries it out while the

@@ -179,22 +179,33 @@ func TestHandlerDecides(t *testing.T) {
 			}
 			return perform(netip.MustParseAddrPort("127.0.0.3:7009"))
 		}, "ok", "127.0.0.3:7009"},
+		{"any port", "tcp4", "127.0.0.1:0", func(r BindRequest, perform func(netip.AddrPort) error) error {
+			return perform(r.Address)
+		}, "ok", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			enterNetNS(t)
-			b := startBroker(t, &recorder{bind: func(_ context.Context, r BindRequest, perform func(netip.AddrPort) error) error {
+			r := &recorder{bind: func(_ context.Context, r BindRequest, perform func(netip.AddrPort) error) error {
 				return test.decide(r, perform)
-			}})
+			}}
+			b := startBroker(t, r)
 			app := startPuppet(t, b, nil)
 			app.ok("socket s %s", test.socket)
 			if got := app.do("bind s %s", test.ask); got != test.answer {
 				t.Fatalf("bind: got %s, want %s", got, test.answer)
 			}
-			if test.local != "" {
-				if got := app.ok("name s"); got != test.local {
-					t.Errorf("bound to %s, want %s", got, test.local)
-				}
+			if test.answer != "ok" {
+				return
+			}
+			got := app.ok("name s")
+			if test.local != "" && got != test.local {
+				t.Errorf("bound to %s, want %s", got, test.local)
+			}
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			if len(r.bound) != 1 || r.bound[0].String() != got {
+				t.Errorf("the handler is told of %v, want %s", r.bound, got)
 			}
 		})
 	}

@@ -104,14 +104,19 @@ func (s *session) decideBind(ctx context.Context, c *caller, fd, domain int, ask
 		Application:    s.application,
 		PID:            c.pid,
 	}
-	return s.handler.Bind(ctx, request, func(to netip.AddrPort) error {
+	return s.handler.Bind(ctx, request, func(to netip.AddrPort) (netip.AddrPort, error) {
 		if err := s.privileges.check(c.tid, to.Port()); err != nil {
-			return err
+			return netip.AddrPort{}, err
 		}
 		if to == asked {
-			return unchanged()
+			err = unchanged()
+		} else {
+			err = bindTo(fd, domain, to)
 		}
-		return bindTo(fd, domain, to)
+		if err != nil || to.Port() != 0 {
+			return to, err
+		}
+		return localAddress(fd) // with the port that the kernel chose
 	})
 }
 

@@ -201,18 +201,30 @@ type recorder struct {
 
 	mu       sync.Mutex
 	binds    []BindRequest
+	bound    []netip.AddrPort
 	connects []ConnectRequest
 	listens  []Socket
 }
 
-func (r *recorder) Bind(ctx context.Context, request BindRequest, perform func(netip.AddrPort) error) error {
+func (r *recorder) Bind(ctx context.Context, request BindRequest, perform func(netip.AddrPort) (netip.AddrPort, error)) error {
 	r.mu.Lock()
 	r.binds = append(r.binds, request)
 	r.mu.Unlock()
-	if r.bind != nil {
-		return r.bind(ctx, request, perform)
+	decide := r.bind
+	if decide == nil {
+		decide = func(_ context.Context, request BindRequest, perform func(netip.AddrPort) error) error {
+			return perform(request.Address)
+		}
 	}
-	return perform(request.Address)
+	return decide(ctx, request, func(to netip.AddrPort) error {
+		local, err := perform(to)
+		if err == nil {
+			r.mu.Lock()
+			r.bound = append(r.bound, local)
+			r.mu.Unlock()
+		}
+		return err
+	})
 }
 
 func (r *recorder) Connect(ctx context.Context, request ConnectRequest, bind func(netip.AddrPort) (netip.AddrPort, error)) error {

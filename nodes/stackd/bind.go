@@ -13,7 +13,7 @@ import (
 )
 
 // Bind is Figure 15 for an application's bind().
-func (s *stack) Bind(ctx context.Context, request sockets.BindRequest, perform func(netip.AddrPort) error) error {
+func (s *stack) Bind(ctx context.Context, request sockets.BindRequest, perform func(netip.AddrPort) (netip.AddrPort, error)) error {
 	var bind *vipa.Bind
 	err := s.claimed(ctx, func() error {
 		s.binds.RLock()
@@ -36,7 +36,7 @@ type past struct {
 // DVIPA. The entry of the coupling facility stays locked from the first look until the kernel
 // has bound the socket or refused (T33). The core is told before the application goes on. The
 // caller holds s.binds since before it looked at the addresses.
-func (s *stack) carryOut(ctx context.Context, bind *vipa.Bind, of past, perform func(netip.AddrPort) error) (vipa.PortBound, error) {
+func (s *stack) carryOut(ctx context.Context, bind *vipa.Bind, of past, perform func(netip.AddrPort) (netip.AddrPort, error)) (vipa.PortBound, error) {
 	var claim cf.Claim
 	var dvipa netip.Addr // of the claim
 	var answer vipa.Answer
@@ -45,7 +45,7 @@ func (s *stack) carryOut(ctx context.Context, bind *vipa.Bind, of past, perform 
 		switch step := bind.Next(answer).(type) {
 		case vipa.LookUpPort:
 			dvipa = step.DVIPA
-			claim, err = s.facility.Claim(ctx, cf.Request{DVIPA: step.DVIPA, Port: step.Port, Use: cfUse(step.Use), Avoid: step.Avoid})
+			claim, err = s.claim(ctx, step)
 			answer = outcome(err)
 			if err == nil {
 				answer.Port = claim.Port()
@@ -53,9 +53,10 @@ func (s *stack) carryOut(ctx context.Context, bind *vipa.Bind, of past, perform 
 		case vipa.ActivateRange:
 			answer, err = s.activateRange(ctx, step.DVIPA)
 		case vipa.Perform:
-			err = s.perform(step.Address, perform)
+			var local netip.AddrPort
+			local, err = s.perform(step.Address, perform)
 			answer = outcome(err)
-			answer.Port = step.Address.Port()
+			answer.Port = local.Port()
 		case vipa.Commit:
 			s.clerk.claims.note(netip.AddrPortFrom(dvipa, claim.Port()))
 			err = claim.Commit()
@@ -77,15 +78,30 @@ func (s *stack) carryOut(ctx context.Context, bind *vipa.Bind, of past, perform 
 	}
 }
 
-// perform has the kernel bind a socket. A DVIPA that this stack has by now, as the lists say that went out, is an address
+// claim is blocks 204 and 205. Where owners keep the tables of ports (T35), a DVIPA of a VIPARange that nobody owns has
+// none: what block 226 would do after the claim comes before it. If the bind fails after all, nothing uses the
+// DVIPA, and it is withdrawn (I31).
+func (s *stack) claim(ctx context.Context, step vipa.LookUpPort) (cf.Claim, error) {
+	if s.distributor != nil && s.addresses.Load().Activates(step.DVIPA) && !s.distributor.Kept(step.DVIPA) {
+		switch answer, err := s.activateRange(ctx, step.DVIPA); {
+		case err != nil:
+			return nil, err
+		case answer.Outcome == vipa.OutcomeNoAddress:
+			return nil, unix.EADDRNOTAVAIL
+		}
+	}
+	return s.facility.Claim(ctx, cf.Request{DVIPA: step.DVIPA, Port: step.Port, Use: cfUse(step.Use), Avoid: step.Avoid})
+}
+
+// perform has the kernel bind a socket, and returns where. A DVIPA that this stack has by now, as the lists say that went out, is an address
 // of the kernel's when the loop has done all that it decided: where it is none yet, that is waited for.
-func (s *stack) perform(to netip.AddrPort, bind func(netip.AddrPort) error) error {
-	err := bind(to)
+func (s *stack) perform(to netip.AddrPort, bind func(netip.AddrPort) (netip.AddrPort, error)) (netip.AddrPort, error) {
+	local, err := bind(to)
 	if !errors.Is(err, unix.EADDRNOTAVAIL) || !s.addresses.Load().Active(to.Addr()) {
-		return err
+		return local, err
 	}
 	if s.loop.look(noticeLimit, func() {}) != nil {
-		return err
+		return local, err
 	}
 	return bind(to)
 }

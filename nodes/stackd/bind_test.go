@@ -43,21 +43,21 @@ func TestABindWaitsForWhatIsDecided(t *testing.T) {
 	s.loop = start(t, gathered(), e)
 	elsewhere := netip.MustParseAddrPort("192.168.44.99:80")
 	tries := 0
-	bind := func(to netip.AddrPort) error {
+	bind := func(to netip.AddrPort) (netip.AddrPort, error) {
 		if tries++; to != elsewhere && tries == 1 {
 			close(e.asked)
 		} else if to != elsewhere && e.there.Load() {
-			return nil
+			return to, nil
 		}
-		return unix.EADDRNOTAVAIL
+		return netip.AddrPort{}, unix.EADDRNOTAVAIL
 	}
 	s.loop.post(taken)
 	<-e.told // before anything is done
-	if err := s.perform(netip.AddrPortFrom(dvipa.Addr(), 80), bind); err != nil {
-		t.Errorf("bind to the DVIPA: %v", err)
+	if local, err := s.perform(netip.AddrPortFrom(dvipa.Addr(), 80), bind); err != nil || local.Port() != 80 {
+		t.Errorf("bind to the DVIPA: at %s, %v", local, err)
 	}
 	tries = 0
-	if err := s.perform(elsewhere, bind); !errors.Is(err, unix.EADDRNOTAVAIL) || tries != 1 {
+	if _, err := s.perform(elsewhere, bind); !errors.Is(err, unix.EADDRNOTAVAIL) || tries != 1 {
 		t.Errorf("bind to an address that is not here: %v after %d tries, want %v after one", err, tries, unix.EADDRNOTAVAIL)
 	}
 }

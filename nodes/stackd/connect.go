@@ -62,9 +62,9 @@ func (s *stack) bindSource(ctx context.Context, request sockets.ConnectRequest, 
 	}
 	source := addresses.BindSource(dvipa)
 	var local netip.AddrPort
-	_, err := s.carryOut(ctx, source, past{request.Cookie, request.NeverConnected}, func(to netip.AddrPort) (err error) {
+	_, err := s.carryOut(ctx, source, past{request.Cookie, request.NeverConnected}, func(to netip.AddrPort) (at netip.AddrPort, err error) {
 		local, err = bind(to)
-		return err
+		return local, err
 	})
 	s.trace.add("source "+dvipa.String(), source.Trace())
 	return local, err

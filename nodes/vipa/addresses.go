@@ -108,6 +108,9 @@ func (a *Addresses) Active(dvipa netip.Addr) bool {
 	return a != nil && a.at(dvipa).active
 }
 
+// Activates says whether a bind to the DVIPA is to activate it here (block 222).
+func (a *Addresses) Activates(dvipa netip.Addr) bool { return a.at(dvipa).activates }
+
 // Owners are the living owners of DVIPAs, by XCF address. What this stack opens to a DVIPA is to go to its owner, which
 // may be this stack: where the DVIPA is an address of this stack, the kernel would look for a listener here alone.
 func (a *Addresses) Owners() map[netip.Addr]netip.Addr {
