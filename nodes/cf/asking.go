@@ -223,8 +223,12 @@ func (c *distributedClaim) Commit() error {
 	defer c.d.mu.Unlock()
 	if !c.over {
 		c.over = true
-		c.s.held.add(c.port, c.s.granted[c.port].use)
+		use, known := c.s.granted[c.port].use, c.s.held.has(c.port)
+		c.s.held.add(c.port, use)
 		c.s.ungrant(c.port)
+		if use == Unique && !known {
+			c.d.tellOwn(c.s, []uint16{c.port})
+		}
 	}
 	return nil
 }

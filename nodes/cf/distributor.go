@@ -76,6 +76,8 @@ type share struct {
 	releasing map[uint16]bool  // whose sockets are being looked for
 	// rested are the ports that this stack gave back to rest, and those that an owner told of: a new owner is told.
 	rested map[uint16]portfile.Rest
+	// keepers are the unique ports that the owner has itself, as far as it told: they rest if it is lost.
+	keepers map[uint16]bool
 }
 
 // keeper is the owner of a DVIPA, at one epoch.
@@ -139,6 +141,7 @@ func (d *Distributor) share(dvipa netip.Addr) *share {
 	if s == nil {
 		s = &share{
 			dvipa: dvipa, granted: make(map[uint16]grant), releasing: make(map[uint16]bool), rested: make(map[uint16]portfile.Rest),
+			keepers: make(map[uint16]bool),
 		}
 		d.shares[dvipa] = s
 		if ports := d.config.InUse(dvipa); len(ports) > 0 {
@@ -196,10 +199,15 @@ func (d *Distributor) Mark(_ context.Context, dvipa, holder netip.Addr, ports []
 		}
 	}
 	if slot == ownSlot {
+		var unique []uint16
 		for _, held := range ports {
 			s.held.add(held.Port, held.Use)
+			if held.Use == Unique {
+				unique = append(unique, held.Port)
+			}
 		}
 		d.tell(s, ports)
+		d.tellOwn(s, unique)
 	}
 	return conflicts, nil
 }

@@ -181,6 +181,52 @@ func TestOwnerTakenOver(t *testing.T) {
 	}
 }
 
+// What the owner had itself as unique rests when it is gone, whoever is left: what it had before it was the owner, and what it came
+// to have since. Shared ports do not.
+func TestPortsOfALostOwnerRest(t *testing.T) {
+	t.Parallel()
+	for _, next := range []int{3, 4} {
+		t.Run(fmt.Sprintf("MVS%d is the next", next), func(t *testing.T) {
+			t.Parallel()
+			c := DistributorConfig{Rest: DefaultRest}
+			w, stacks := plexOf(t, 3, c)
+			mustBind(t, stacks[2].d, dvipa4, 2000, Unique)
+			w.end(1)
+			w.announce(2, owner(dvipa4, 2))
+			w.settle()
+			mustBind(t, stacks[2].d, dvipa4, 2001, Unique)
+			mustBind(t, stacks[2].d, dvipa4, 60, Shared)
+			if _, err := stacks[2].d.Mark(t.Context(), dvipa4, stacks[2].member.XCF, []Held{{2002, Unique}, {2003, Shared}}); err != nil {
+				t.Fatal(err)
+			}
+			if next == 4 { // it joins late, and MVS3, which was there, is gone too
+				stacks = append(stacks, w.start(4, c))
+				w.settle()
+				w.end(3)
+			}
+			w.settle()
+			w.end(2)
+			w.announce(next, owner(dvipa4, 3))
+			stacks[next].expect(t, w, "2000 rests", "2001 rests", "2002 rests")
+		})
+	}
+}
+
+// A new owner does not let rest what the one before it has still, nor does the next one what that gave back.
+func TestPortsOfALivingOwnerDoNotRest(t *testing.T) {
+	t.Parallel()
+	w, stacks := plexOf(t, 3, DistributorConfig{Rest: DefaultRest})
+	mustBind(t, stacks[1].d, dvipa4, 2000, Unique)
+	w.settle()
+	w.announce(2, owner(dvipa4, 2))
+	stacks[2].expect(t, w, "2000 unique MVS1")
+	release(t, stacks[1].d, dvipa4, Release{Port: 2000})
+	stacks[2].expect(t, w)
+	w.end(2)
+	w.announce(3, owner(dvipa4, 3))
+	stacks[3].expect(t, w)
+}
+
 // A table is kept from the list on that says who owns the DVIPA, until one says that nobody does.
 func TestKept(t *testing.T) {
 	t.Parallel()

@@ -58,6 +58,7 @@ func (d *Distributor) lose(p *partner) {
 			d.nudge(s)
 		}
 		if s.keeper.Member == p.Member {
+			d.remember(s, slices.Collect(maps.Keys(s.keepers)))
 			d.follow(s, keeper{})
 		}
 	}
@@ -163,6 +164,7 @@ func (d *Distributor) Kept(dvipa netip.Addr) bool {
 func (d *Distributor) follow(s *share, k keeper) {
 	if s.keeper != k {
 		s.keeper = k
+		clear(s.keepers)
 		d.forget(s)
 	}
 }
@@ -296,10 +298,16 @@ func (d *Distributor) tellTwice(t *table, to, holder netip.Addr, ports []uint16)
 	}
 }
 
-// toldByKeeper takes in what the owner tells of ports: which rest in its table, and which of this stack's another one has
-// too.
+// toldByKeeper takes in what the owner tells of ports: which it has itself, which rest in its table, and which of this
+// stack's another one has too.
 func (d *Distributor) toldByKeeper(s *share, m contract.PortsHeld) {
 	if m.XCF == s.keeper.XCF {
+		for _, port := range m.Unique {
+			s.keepers[port] = true
+		}
+		for _, port := range m.Resting {
+			delete(s.keepers, port)
+		}
 		d.remember(s, m.Resting)
 	}
 	if m.XCF == d.config.Self.XCF {
@@ -321,14 +329,29 @@ func (d *Distributor) toldByKeeper(s *share, m contract.PortsHeld) {
 func (d *Distributor) tellResting(t *table, ports []uint16, from netip.Addr) {
 	for xcf := range d.members {
 		if xcf != from {
-			d.tellMember(t, xcf, ports)
+			d.tellMember(t, xcf, nil, ports)
 		}
 	}
 }
 
-func (d *Distributor) tellMember(t *table, to netip.Addr, resting []uint16) {
+// tellOwn tells the members of unique ports that this stack has come to have in its own table, if it keeps one: when
+// it is gone, nobody else knows of them.
+func (d *Distributor) tellOwn(s *share, unique []uint16) {
+	if s.table == nil {
+		return
+	}
+	for xcf := range d.members {
+		d.tellMember(s.table, xcf, unique, nil)
+	}
+}
+
+// tellMember tells a member of unique ports of this stack, and of those that rest, in a table of its own.
+func (d *Distributor) tellMember(t *table, to netip.Addr, unique, resting []uint16) {
 	if d.config.Rest == 0 {
 		return
+	}
+	for some := range slices.Chunk(unique, contract.MaxPorts) {
+		d.config.Send(to, contract.PortsHeld{DVIPA: t.dvipa, XCF: d.config.Self.XCF, Unique: some, Epoch: t.epoch})
 	}
 	for some := range slices.Chunk(resting, contract.MaxPorts) {
 		d.config.Send(to, contract.PortsHeld{DVIPA: t.dvipa, XCF: d.config.Self.XCF, Resting: some, Epoch: t.epoch})
@@ -351,7 +374,7 @@ func (d *Distributor) ended(p *partner) {
 	p.lists = p.lists[1:]
 	for _, t := range list.tables {
 		if !t.told[p.XCF] {
-			d.tellMember(t, p.XCF, t.resting())
+			d.tellMember(t, p.XCF, t.uniqueOf(ownSlot), t.resting())
 		}
 		t.told[p.XCF] = true
 		d.tellResting(t, t.settle(p.slot, list.number, d.restIf(true)), netip.Addr{})

@@ -39,7 +39,7 @@ type tenant struct {
 	ids    map[uint16]uint64
 }
 
-// newTable begins with every port available. Which ones rested at an earlier owner is not known of
+// newTable begins with every port available. Which ones rested at an earlier owner may not be known of
 // all: the selection for port 0 begins at another place of the pool with each incarnation of owners.
 func newTable(dvipa netip.Addr, epoch uint64, pool portfile.Pool, incarnation uint64) *table {
 	t := &table{
