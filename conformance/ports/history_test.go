@@ -15,7 +15,7 @@ import (
 	"github.com/plexlab-dev/plexlab/conformance/requirements"
 	"github.com/plexlab-dev/plexlab/conformance/tenure"
 	"github.com/plexlab-dev/plexlab/conformance/trial"
-	"github.com/plexlab-dev/plexlab/harness/bench/probe"
+	"github.com/plexlab-dev/plexlab/harness/bench/monotonic"
 	"github.com/plexlab-dev/plexlab/harness/puppet"
 	"github.com/plexlab-dev/plexlab/harness/tolerance"
 	"github.com/plexlab-dev/plexlab/harness/verdict"
@@ -171,15 +171,15 @@ func (l *life) bound(port uint16, answer puppet.Answer) (t tenant, ok bool) {
 // die ends the process, every other time while it binds once more.
 func (l *life) die(port uint16) {
 	GinkgoHelper()
-	began := probe.Now()
+	began := monotonic.Now()
 	binds := l.random.IntN(2) == 0 && !l.has(port)
 	if binds {
 		l.Do(l.socket("last"))
 		l.Begin(l.order("last", port))
 	}
-	killed := probe.Now()
+	killed := monotonic.Now()
 	l.Kill()
-	ended := probe.Now()
+	ended := monotonic.Now()
 	if binds {
 		l.history.KilledIn(l.by, port, began, ended)
 	}

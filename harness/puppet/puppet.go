@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/plexlab-dev/plexlab/harness/bench/probe"
+	"github.com/plexlab-dev/plexlab/harness/bench/monotonic"
 )
 
 // Answer is what a program says after each order.
@@ -139,9 +139,9 @@ func wait(duration string) Answer {
 
 // timed makes a system call and says when, and what it answered.
 func timed(call func() error) Answer {
-	answer := Answer{Began: probe.Now()}
+	answer := Answer{Began: monotonic.Now()}
 	err := call()
-	answer.Ended = probe.Now()
+	answer.Ended = monotonic.Now()
 	if err != nil && !errors.As(err, &answer.Errno) {
 		answer.Problem = err.Error()
 	}
