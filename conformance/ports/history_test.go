@@ -15,7 +15,7 @@ import (
 	"github.com/plexlab-dev/plexlab/conformance/requirements"
 	"github.com/plexlab-dev/plexlab/conformance/tenure"
 	"github.com/plexlab-dev/plexlab/conformance/trial"
-	"github.com/plexlab-dev/plexlab/harness/bench/probe"
+	"github.com/plexlab-dev/plexlab/harness/bench/monotonic"
 	"github.com/plexlab-dev/plexlab/harness/puppet"
 	"github.com/plexlab-dev/plexlab/harness/tolerance"
 	"github.com/plexlab-dev/plexlab/harness/verdict"
@@ -125,41 +125,28 @@ func (l *life) order(name string, port uint16) string {
 // it back.
 func (l *life) rush(port uint16) {
 	GinkgoHelper()
-	var pauses [burst][2]int
-	for i := range pauses {
-		pauses[i] = [2]int{l.random.IntN(4), l.random.IntN(16)}
+	for range burst {
 		l.Begin(l.socket("r"))
 		l.Begin(l.order("r", port))
-		l.beginPauses(pauses[i][0])
+		l.beginPause(4)
 		l.Begin("close r")
-		l.beginPauses(pauses[i][1])
+		l.beginPause(16)
 	}
-	for _, pause := range pauses {
+	for range burst {
 		l.Answer()
 		got, ok := l.bound(port, l.Answer())
-		l.answerPauses(pause[0])
+		l.Answer()
 		if answer := l.Answer(); ok {
 			l.closed(got, answer)
 		}
-		l.answerPauses(pause[1])
-	}
-}
-
-// beginPauses has the process pass time: it binds a socket to another address.
-func (l *life) beginPauses(n int) {
-	GinkgoHelper()
-	for range n {
-		l.Begin(l.socket("p"))
-		l.Begin("bind p " + at(l.f.Loopback, 0).String())
-		l.Begin("close p")
-	}
-}
-
-func (l *life) answerPauses(n int) {
-	GinkgoHelper()
-	for range 3 * n {
 		l.Answer()
 	}
+}
+
+// beginPause has the process do nothing for a time below so many units, of 2 ms.
+func (l *life) beginPause(units int) {
+	GinkgoHelper()
+	l.Begin(fmt.Sprintf("wait %dms", 2*l.random.IntN(units)))
 }
 
 // bound notes what a bind was answered, and says whether there is a socket now.
@@ -184,15 +171,15 @@ func (l *life) bound(port uint16, answer puppet.Answer) (t tenant, ok bool) {
 // die ends the process, every other time while it binds once more.
 func (l *life) die(port uint16) {
 	GinkgoHelper()
-	began := probe.Now()
+	began := monotonic.Now()
 	binds := l.random.IntN(2) == 0 && !l.has(port)
 	if binds {
 		l.Do(l.socket("last"))
 		l.Begin(l.order("last", port))
 	}
-	killed := probe.Now()
+	killed := monotonic.Now()
 	l.Kill()
-	ended := probe.Now()
+	ended := monotonic.Now()
 	if binds {
 		l.history.KilledIn(l.by, port, began, ended)
 	}

@@ -184,8 +184,8 @@ type source struct {
 	want        netip.Addr
 }
 
-// opens has an application open a connection and expects its source.
-func (s *stack) opens(src source, from *trial.Partner) {
+// opens has an application open a connection and expects its source, which it returns. Nothing is left of the application.
+func (s *stack) opens(src source, from *trial.Partner) netip.AddrPort {
 	GinkgoHelper()
 	program := s.Program(s.Stack, src.application)
 	since := s.Capture.Mark()
@@ -197,8 +197,10 @@ func (s *stack) opens(src source, from *trial.Partner) {
 		from.Say(contract.NEWCONNAck{Acknowledge: m.Acknowledge})
 	}
 	Expect(program.Answer().Errno).To(Equal(unix.EINPROGRESS))
-	Expect(s.outgoing(since).Src.Addr()).To(Equal(src.want), "source of %s", src.application)
+	local := s.outgoing(since).Src
+	Expect(local.Addr()).To(Equal(src.want), "source of %s", src.application)
 	program.Kill()
+	return local
 }
 
 var _ = trial.DescribeFamilies("SOURCEIPA", func(f trial.Family) {
@@ -231,7 +233,8 @@ var _ = trial.DescribeFamilies("SOURCEIPA", func(f trial.Family) {
 			ENDVIPADYNAMIC`})
 		s.tell(contract.SourceIPA{Address: f.DVA1, Application: "APPA"}, contract.SourceIPA{Address: f.DVA1, Application: "APPB"})
 		s.opens(source{"APPA", f.DVB1}, nil)
-		s.opens(source{"APPB", f.DVA1}, s.mvs2)
+		carried := s.opens(source{"APPB", f.DVA1}, s.mvs2)
+		s.PortFile().EventuallyFree(carried) // as long as a port of it is held the address stays (I16)
 		s.mvs2.TellAll(contract.VIPAList{SourceIPAs: []contract.SourceIPA{{Address: f.DVA1, Application: "APPB"}}})
 		s.opens(source{"APPB", s.self}, nil)
 	})

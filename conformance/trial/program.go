@@ -6,7 +6,7 @@ import (
 
 	"github.com/onsi/ginkgo/v2"
 
-	"github.com/plexlab-dev/plexlab/harness/bench/probe"
+	"github.com/plexlab-dev/plexlab/harness/bench/monotonic"
 	"github.com/plexlab-dev/plexlab/harness/puppet"
 )
 
@@ -40,7 +40,7 @@ func (l *Listener) order(verb string) {
 	ginkgo.GinkgoHelper()
 	answer := l.program.Do(verb + " l")
 	// Both clocks are CLOCK_MONOTONIC, each with an origin of its own.
-	l.began = time.Now().Add(-time.Duration(probe.Now() - answer.Began))
+	l.began = time.Now().Add(-time.Duration(monotonic.Now() - answer.Began))
 }
 
 // Close closes the socket; the program stays.

@@ -41,7 +41,7 @@ func (t *Trial) Program(node, application string) *Program {
 	answers, told, err := os.Pipe()
 	verdict.Engine(err, "make a pipe")
 	process, err := t.Lab.Start(t.ctx, node, lab.ExecSpec{
-		Argv: []string{programPath(), "puppet"}, Application: application,
+		Argv: []string{puppetPath()}, Application: application,
 		Stdin: theirs, Stdout: told, Stderr: ginkgoLog,
 	})
 	theirs.Close()

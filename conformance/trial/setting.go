@@ -40,6 +40,9 @@ const referenceName = "plexlab reference"
 // `make build` makes.
 func programPath() string { return setting("PLEXLAB", "out", "bin", "plexlab") }
 
+// puppetPath is the program that does with sockets what a spec says; it lies beside plexlab.
+func puppetPath() string { return filepath.Join(filepath.Dir(programPath()), "puppet") }
+
 // resultsPath is the directory of reports and evidence: PLEXLAB_RESULTS, or out/conformance.
 func resultsPath() string { return setting("PLEXLAB_RESULTS", "out", "conformance") }
 

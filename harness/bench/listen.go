@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/plexlab-dev/plexlab/harness/bench/monotonic"
 	"github.com/plexlab-dev/plexlab/harness/bench/probe"
 )
 
@@ -144,7 +145,7 @@ func untilWithdrawn(ctx context.Context, p *plex) (int64, error) {
 		if err != nil {
 			return 0, fmt.Errorf("wait until %s has left the DPT of %s: %w", target, routing, err)
 		}
-		now, there := probe.Now(), false
+		now, there := monotonic.Now(), false
 		for _, entry := range table.Entries {
 			there = there || entry.Target == listenTarget && entry.Port == listenService.Port()
 		}

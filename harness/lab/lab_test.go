@@ -38,8 +38,8 @@ func TestEachNodeHasItsOwnTableOfConnections(t *testing.T) {
 	}
 	l := up(t, sysplex(1), lab.Options{})
 	for _, node := range []string{"MVS1", "CLIENT"} {
-		if got, _ := output(t, l, node, lab.ExecSpec{Argv: []string{"cat", "/proc/sys/net/ipv4/tcp_ehash_entries"}}); got != "16384\n" {
-			t.Errorf("%s: a table of %q buckets, want its own of 16384", node, got)
+		if got, _ := output(t, l, node, lab.ExecSpec{Argv: []string{"cat", "/proc/sys/net/ipv4/tcp_ehash_entries"}}); got != "4096\n" {
+			t.Errorf("%s: a table of %q buckets, want its own of 4096", node, got)
 		}
 	}
 }

@@ -11,10 +11,11 @@ import (
 	"io"
 	"net/netip"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/plexlab-dev/plexlab/harness/bench/probe"
+	"github.com/plexlab-dev/plexlab/harness/bench/monotonic"
 )
 
 // Answer is what a program says after each order.
@@ -76,6 +77,7 @@ type Config struct {
 //	in C ORDER...          has a child carry out an order
 //	pass S C               hands a copy of a socket to a child, which has it by the same name
 //	kill C                 ends a child by SIGKILL
+//	wait DURATION          does nothing for so long, as time.ParseDuration has it
 //
 // Children end with the program.
 func Run(in io.Reader, out io.Writer, config Config) error {
@@ -113,15 +115,33 @@ func (p *Program) carryOut(line string) Answer {
 		return p.kill(name)
 	case "take": // of a child, told by its parent
 		return p.take(name)
+	case "wait":
+		return wait(name)
 	}
 	return p.onSocket(verb, name, operands)
 }
 
+// wait blocks the thread: timers of the Go runtime round up to 1 ms.
+func wait(duration string) Answer {
+	d, err := time.ParseDuration(duration)
+	if err != nil {
+		return problem(fmt.Errorf("wait: %w", err))
+	}
+	return timed(func() error {
+		left := unix.NsecToTimespec(d.Nanoseconds())
+		for {
+			if err := unix.Nanosleep(&left, &left); !errors.Is(err, unix.EINTR) {
+				return err
+			}
+		}
+	})
+}
+
 // timed makes a system call and says when, and what it answered.
 func timed(call func() error) Answer {
-	answer := Answer{Began: probe.Now()}
+	answer := Answer{Began: monotonic.Now()}
 	err := call()
-	answer.Ended = probe.Now()
+	answer.Ended = monotonic.Now()
 	if err != nil && !errors.As(err, &answer.Errno) {
 		answer.Problem = err.Error()
 	}

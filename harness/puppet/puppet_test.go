@@ -144,3 +144,14 @@ func TestOrdersThatCannotBeCarriedOut(t *testing.T) {
 		}
 	}
 }
+
+func TestWait(t *testing.T) {
+	t.Parallel()
+	order := start(t)
+	if answer := order("wait 3ms"); answer.Problem != "" || answer.Errno != 0 || answer.Ended-answer.Began < 3e6 {
+		t.Errorf("wait 3ms: %+v, want 3 ms between beginning and end", answer)
+	}
+	if answer := order("wait long"); answer.Problem == "" {
+		t.Errorf("wait long: %+v, want a problem", answer)
+	}
+}

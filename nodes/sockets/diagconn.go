@@ -54,15 +54,23 @@ func (d *diagConn) dump(in states, visit func(diagSocket)) error {
 	return nil
 }
 
-// cookies are those of all TCP sockets in one of the states.
-func (d *diagConn) cookies(in states) (map[uint64]struct{}, error) {
-	there := map[uint64]struct{}{}
-	for range 2 { // a look may miss one that changes its state
-		if err := d.dump(in, func(s diagSocket) { there[s.cookie] = struct{}{} }); err != nil {
-			return nil, err
+// dumpAll is dump for states of which boundOnly is one, and is called at least once for each socket. The kernel is asked
+// once for sockets that are bound and nothing more, because that walks a table of the whole machine, which takes 1 ms,
+// and before and after that for all others: a dump may miss a socket that changes its state.
+func (d *diagConn) dumpAll(in states, visit func(diagSocket)) error {
+	for _, some := range []states{in &^ boundOnly, boundOnly, in &^ boundOnly} {
+		if err := d.dump(some, visit); err != nil {
+			return err
 		}
 	}
-	return there, nil
+	return nil
+}
+
+// cookies are those of all TCP sockets in one of the states, of which boundOnly is one.
+func (d *diagConn) cookies(in states) (map[uint64]struct{}, error) {
+	there := map[uint64]struct{}{}
+	err := d.dumpAll(in, func(s diagSocket) { there[s.cookie] = struct{}{} })
+	return there, err
 }
 
 func (d *diagConn) receiveDump(visit func(diagSocket)) error {

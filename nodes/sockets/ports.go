@@ -3,6 +3,7 @@ package sockets
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,9 +14,7 @@ import (
 // of every address is found if relevant takes the unspecified address. It may be called from
 // within Deliver.
 //
-// The kernel is asked once for sockets that are bound and nothing more, because that walks a table of
-// the whole machine, and before and after that for all others: it may miss a socket that changes its
-// state while it is asked. Before Linux 6.8 it does not tell of sockets that are bound and nothing more: then those
+// Before Linux 6.8 the kernel does not tell of sockets that are bound and nothing more: then those
 // named to Bound, and not yet told to have been closed, stand for them.
 func (m *Monitor) PortsInUse(relevant func(netip.Addr) bool) (map[netip.AddrPort]struct{}, error) {
 	used := map[netip.AddrPort]struct{}{}
@@ -24,10 +23,8 @@ func (m *Monitor) PortsInUse(relevant func(netip.Addr) bool) (map[netip.AddrPort
 			used[local] = struct{}{}
 		}
 	}
-	for _, in := range []states{inUse, boundOnly, inUse} {
-		if err := m.ask.dump(in, func(s diagSocket) { note(s.local) }); err != nil {
-			return nil, err
-		}
+	if err := m.ask.dumpAll(anySocket, func(s diagSocket) { note(s.local) }); err != nil {
+		return nil, err
 	}
 	if !m.seesBound {
 		m.bound.addresses(note)
@@ -35,9 +32,17 @@ func (m *Monitor) PortsInUse(relevant func(netip.Addr) bool) (map[netip.AddrPort
 	return used, nil
 }
 
-// probeBound reports whether the kernel tells of sockets that are bound and nothing more (Linux
-// 6.8). It binds one for a moment, to a port that the kernel chooses.
-func (d *diagConn) probeBound() (sees bool, err error) {
+// probeBound reports whether the kernel tells of sockets that are bound and nothing more: Linux 6.8 does, and an
+// earlier one may have learned it.
+func (d *diagConn) probeBound() (bool, error) {
+	if isLinux(6, 8) {
+		return true, nil
+	}
+	return d.findBound()
+}
+
+// findBound reports whether a socket is found that is bound for a moment, to a port that the kernel chooses. It takes 1 ms.
+func (d *diagConn) findBound() (sees bool, err error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return false, fmt.Errorf("open socket: %w", err)
@@ -52,4 +57,15 @@ func (d *diagConn) probeBound() (sees bool, err error) {
 	}
 	err = d.dump(boundOnly, func(s diagSocket) { sees = sees || s.cookie == cookie })
 	return sees, err
+}
+
+// isLinux reports whether the kernel says that it is of a version, or of a later one.
+func isLinux(major, minor int) bool {
+	var name unix.Utsname
+	if unix.Uname(&name) != nil {
+		return false
+	}
+	var has [2]int
+	_, err := fmt.Sscanf(unix.ByteSliceToString(name.Release[:]), "%d.%d", &has[0], &has[1])
+	return err == nil && slices.Compare(has[:], []int{major, minor}) >= 0
 }

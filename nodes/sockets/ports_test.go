@@ -100,3 +100,20 @@ func TestPortsInUseByName(t *testing.T) {
 		eventually(t, "end of the socket is told", func() bool { return m.closings()[cookie] == 1 })
 	}
 }
+
+// What is told from the version of the kernel is what it does.
+func TestProbeBoundByVersion(t *testing.T) {
+	t.Parallel()
+	enterNetNS(t)
+	d := openDiag(t)
+	sees, err := d.probeBound()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if probed, err := d.findBound(); err != nil || probed != sees {
+		t.Errorf("a socket that is bound is found: %t, %v, want %t", probed, err, sees)
+	}
+	if !isLinux(2, 6) || isLinux(1<<20, 0) {
+		t.Error("the version of the kernel is not read")
+	}
+}

@@ -24,8 +24,13 @@ const (
 )
 
 // gatherReleases is how long a port that is to be given back waits for others. Asking the kernel which
-// ports have sockets takes as long for one as for all, and keeps the processor from binds meanwhile.
-const gatherReleases = 10 * time.Millisecond
+// ports have sockets takes as long for one as for all, and keeps the processor from binds meanwhile: where ports are given
+// back all the time, it is asked for a share of the time of one in sparingly, and every gatherLongest at least.
+const (
+	gatherReleases = 10 * time.Millisecond
+	gatherLongest  = 50 * time.Millisecond
+	sparingly      = 20
+)
 
 // clerk does what the core asks of the coupling facility, in order, apart from the loop: an entry
 // may be locked for a while. What it did goes back to the core as an event.
@@ -47,6 +52,7 @@ type clerk struct {
 	gone   map[netip.Addr]contract.Member // stacks to be reclaimed, by XCF address
 	told   map[string]bool                // failures that the log has, until the same succeeds
 	busy   bool                           // a lock was not to be had in this try
+	rested time.Time                      // from when on the kernel is asked again which ports have sockets
 }
 
 // clerkConfig is what a clerk works with.
@@ -127,7 +133,7 @@ func (c *clerk) run(ctx context.Context) {
 		case <-c.wake:
 			c.takeAsked()
 			if gathered == nil && c.mayGiveBack() {
-				gathered = time.After(gatherReleases)
+				gathered = time.After(min(max(gatherReleases, time.Until(c.rested)), gatherLongest))
 			}
 			c.work(ctx)
 		case <-gathered:
@@ -270,7 +276,9 @@ func (c *clerk) release(ctx context.Context, dvipa netip.Addr) error {
 
 // free are those of the ports that no socket and no remnant has.
 func (c *clerk) free(dvipa netip.Addr, ports []uint16) ([]uint16, error) {
+	asked := time.Now()
 	used, err := c.kernel.portsInUse(dvipa)
+	c.rested = time.Now().Add(sparingly * time.Since(asked))
 	if err != nil {
 		return nil, err
 	}

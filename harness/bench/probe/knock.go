@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/plexlab-dev/plexlab/harness/bench/load"
+	"github.com/plexlab-dev/plexlab/harness/bench/monotonic"
 )
 
 const (
@@ -57,10 +58,10 @@ func Knocker(in io.Reader, out io.Writer) error {
 func knock(target netip.AddrPort) (Answer, error) {
 	ticker := time.NewTicker(knockEvery)
 	defer ticker.Stop()
-	for limit := Now() + int64(knockLimit); ; <-ticker.C {
-		began := Now()
+	for limit := monotonic.Now() + int64(knockLimit); ; <-ticker.C {
+		began := monotonic.Now()
 		fd, err := load.Dial(netip.AddrPort{}, target, time.Second)
-		ended := Now()
+		ended := monotonic.Now()
 		if err == nil {
 			// By RST, so that no remnant keeps the listener's port busy.
 			linger := unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})

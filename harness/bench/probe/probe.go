@@ -12,17 +12,8 @@ import (
 	"fmt"
 	"io"
 
-	"golang.org/x/sys/unix"
+	"github.com/plexlab-dev/plexlab/harness/bench/monotonic"
 )
-
-// Now is CLOCK_MONOTONIC in nanoseconds.
-func Now() int64 {
-	var ts unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
-		panic(err) // cannot fail on Linux
-	}
-	return ts.Nano()
-}
 
 // Answer is what a program says after each command.
 type Answer struct {
@@ -56,7 +47,7 @@ func serve(in io.Reader, out io.Writer, command func(line string) (Answer, error
 
 // timed runs call and says when.
 func timed(call func() error) (Answer, error) {
-	began := Now()
+	began := monotonic.Now()
 	err := call()
-	return Answer{Began: began, Ended: Now()}, err
+	return Answer{Began: began, Ended: monotonic.Now()}, err
 }

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 
+	"github.com/plexlab-dev/plexlab/harness/bench/monotonic"
 	"github.com/plexlab-dev/plexlab/harness/segment"
 )
 
@@ -60,7 +61,7 @@ func Pulse(in io.Reader, out io.Writer) error {
 				return Answer{}, fmt.Errorf("begin: %w", err)
 			}
 			running = p
-			return Answer{Began: p.attempts[0].sent, Ended: Now()}, nil
+			return Answer{Began: p.attempts[0].sent, Ended: monotonic.Now()}, nil
 		case len(words) == 1 && words[0] == "end" && running != nil:
 			p := running
 			running = nil
@@ -203,9 +204,9 @@ func (p *pulse) run() {
 // untilSteady makes attempts until enough in a row were answered from now on.
 func (p *pulse) untilSteady() error {
 	p.row = 0
-	limit, late := Now()+int64(steadyLimit), false
+	limit, late := monotonic.Now()+int64(steadyLimit), false
 	err := p.until(func() bool {
-		late = Now() > limit
+		late = monotonic.Now() > limit
 		return late || p.row >= steady
 	})
 	if err == nil && late {
@@ -216,7 +217,7 @@ func (p *pulse) untilSteady() error {
 
 // until makes an attempt every millisecond. Those that come too late are left out, not made up for.
 func (p *pulse) until(done func() bool) error {
-	for due := Now(); !done(); due = max(due+int64(pulseEvery), Now()) {
+	for due := monotonic.Now(); !done(); due = max(due+int64(pulseEvery), monotonic.Now()) {
 		at := unix.NsecToTimespec(due)
 		for unix.ClockNanosleep(unix.CLOCK_MONOTONIC, unix.TIMER_ABSTIME, &at, nil) == unix.EINTR {
 		}
@@ -251,7 +252,7 @@ func (p *pulse) attempt() error {
 	}
 	syn := segment.NewSYN(p.source(number), p.target)
 	syn.Seq = number
-	p.attempts = append(p.attempts, attempt{sent: Now()})
+	p.attempts = append(p.attempts, attempt{sent: monotonic.Now()})
 	return p.out(syn)
 }
 
@@ -310,7 +311,7 @@ func arrival(control []byte) (int64, error) {
 	for _, message := range messages {
 		if message.Header.Level == unix.SOL_SOCKET && message.Header.Type == unix.SO_TIMESTAMPNS && len(message.Data) >= 16 {
 			at := time.Unix(int64(binary.NativeEndian.Uint64(message.Data)), int64(binary.NativeEndian.Uint64(message.Data[8:])))
-			return Now() - int64(time.Since(at)), nil
+			return monotonic.Now() - int64(time.Since(at)), nil
 		}
 	}
 	return 0, errors.New("receive SYN-ACKs: one has no time of arrival")
