@@ -28,7 +28,7 @@ var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family
 		requirements.Covers("fig12/140-yes->150", "fig12/145-yes->144", "I3"), func() {
 			const workers = 16
 			connections := share(f, 50_000)
-			s := f.Busy("figure9.yaml", nil)
+			s := f.Busy("figure9.yaml", trial.Serving("APPA"))
 			s.EventuallyTargets("MVS1", appA, "MVS1", "MVS2", "MVS4")
 			result := s.Load(appA, "--close", "fin",
 				"--sources", f.Sources(8), // ports for all, while remnants hold them
@@ -170,6 +170,7 @@ func resets(s *trial.SystemTrial, appA netip.AddrPort) []reset {
 // listenAnywhereOnMVS4 has the web server of APPA listen at DVA1 on MVS2 alone, and on MVS4 on the
 // unspecified address, where it shares the port.
 func listenAnywhereOnMVS4(f trial.Family, t *topo.Topology) {
+	trial.Serving("APPA")(t)
 	appA := &t.Applications[0]
 	const file = "nginx.conf"
 	anywhere := *appA
