@@ -26,7 +26,7 @@ var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family
 	// connections have ended, the table holds none of them.
 	It("tens of thousands of short connections reach their targets and leave the table empty",
 		requirements.Covers("fig12/140-yes->150", "fig12/145-yes->144", "I3"), func() {
-			const workers = 16
+			const workers = 20
 			connections := share(f, 50_000)
 			s := f.Busy("figure9.yaml", trial.Serving("APPA"))
 			s.EventuallyTargets("MVS1", appA, "MVS1", "MVS2", "MVS4")
@@ -103,13 +103,13 @@ var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family
 		})
 }, SpecPriority(2))
 
-// share is how many of so many connections a family opens: IPv4 all of them. That they are many tries
+// share is how many of so many connections or requests a family opens: IPv4 all of them. That they are many tries
 // what does not depend on the family.
-func share(f trial.Family, connections int) int {
+func share(f trial.Family, all int) int {
 	if f.DVA1.Is6() {
-		return connections / 5
+		return all / 10
 	}
-	return connections
+	return all
 }
 
 // takers are the stacks that received SYNs for appA, by the client's end, which may be used more
