@@ -26,8 +26,8 @@ var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family
 	// connections have ended, the table holds none of them.
 	It("tens of thousands of short connections reach their targets and leave the table empty",
 		requirements.Covers("fig12/140-yes->150", "fig12/145-yes->144", "I3"), func() {
-			const workers = 20
-			connections := share(f, 50_000)
+			const workers = 16
+			connections := share(f, 50_000) / workers * workers
 			s := f.Busy("figure9.yaml", trial.Serving("APPA"))
 			s.EventuallyTargets("MVS1", appA, "MVS1", "MVS2", "MVS4")
 			result := s.Load(appA, "--close", "fin",
