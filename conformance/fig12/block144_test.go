@@ -72,10 +72,10 @@ var _ = trial.DescribeFamilies("block 144: a SYN for a port with targets", func(
 	It("is given to some target also while the targets change",
 		requirements.Covers("fig12/145-yes->144", "fig12/146->150"), func() {
 			const (
-				requests  = 20_000
 				perChange = 40
 				perDrain  = 400 // few enough to wait in the kernel's queue for a slow receiver
 			)
+			requests := share(f, 20_000)
 			u := f.Unit(trial.UnitConfig{Profile: allPorts, Partners: []int{2, 3}})
 			mvs2, mvs3 := u.Join(2), u.Join(3)
 			mvs2.Say(mvs2.SRVSTAT(service, true))

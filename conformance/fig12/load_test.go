@@ -27,8 +27,8 @@ var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family
 	It("tens of thousands of short connections reach their targets and leave the table empty",
 		requirements.Covers("fig12/140-yes->150", "fig12/145-yes->144", "I3"), func() {
 			const workers = 16
-			connections := share(f, 50_000)
-			s := f.Busy("figure9.yaml", nil)
+			connections := share(f, 50_000) / workers * workers
+			s := f.Busy("figure9.yaml", trial.Serving("APPA"))
 			s.EventuallyTargets("MVS1", appA, "MVS1", "MVS2", "MVS4")
 			result := s.Load(appA, "--close", "fin",
 				"--sources", f.Sources(8), // ports for all, while remnants hold them
@@ -103,13 +103,13 @@ var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family
 		})
 }, SpecPriority(2))
 
-// share is how many of so many connections a family opens: IPv4 all of them. That they are many tries
+// share is how many of so many connections or requests a family opens: IPv4 all of them. That they are many tries
 // what does not depend on the family.
-func share(f trial.Family, connections int) int {
+func share(f trial.Family, all int) int {
 	if f.DVA1.Is6() {
-		return connections / 5
+		return all / 10
 	}
-	return connections
+	return all
 }
 
 // takers are the stacks that received SYNs for appA, by the client's end, which may be used more
@@ -170,6 +170,7 @@ func resets(s *trial.SystemTrial, appA netip.AddrPort) []reset {
 // listenAnywhereOnMVS4 has the web server of APPA listen at DVA1 on MVS2 alone, and on MVS4 on the
 // unspecified address, where it shares the port.
 func listenAnywhereOnMVS4(f trial.Family, t *topo.Topology) {
+	trial.Serving("APPA")(t)
 	appA := &t.Applications[0]
 	const file = "nginx.conf"
 	anywhere := *appA

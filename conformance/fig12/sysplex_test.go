@@ -28,7 +28,10 @@ var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family
 	// this stack can answer; an RST would cost the client what it has not read yet (I3).
 	It("a connection that its server has closed goes on while its stack holds it",
 		requirements.Covers("I3", "fig12/140-yes->150"), func() {
-			s := f.System("figure9.yaml", func(t *topo.Topology) { t.Applications[0].On = []string{"MVS2"} })
+			s := f.System("figure9.yaml", func(t *topo.Topology) {
+				trial.Serving("APPA")(t)
+				t.Applications[0].On = []string{"MVS2"}
+			})
 			s.EventuallyTargets("MVS1", appA, "MVS2")
 			client := s.Scripted()
 			conn, err := client.Dial(s.Soon(), 40000, appA)
@@ -49,7 +52,7 @@ var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family
 	// no server knows that it is one of several.
 	It("web servers on MVS1, MVS2 and MVS4 answer in turn",
 		requirements.Covers("fig12/145-yes->144", "fig12/150->end", "T30", "T8", "I7"), func() {
-			s := f.System("figure9.yaml", nil)
+			s := f.System("figure9.yaml", trial.Serving("APPA"))
 			s.EventuallyTargets("MVS1", appA, "MVS1", "MVS2", "MVS4")
 			Expect(s.Answers(appA, 9)).To(Equal(map[string]int{"MVS1": 3, "MVS2": 3, "MVS4": 3}))
 		})
@@ -59,7 +62,7 @@ var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family
 	// leaves at its own stack; MVS1 sees none of it.
 	It("replies leave at the stack of the server where that has a way out",
 		requirements.Covers("T9"), func() {
-			s := f.System("figure9-outside.yaml", nil)
+			s := f.System("figure9-outside.yaml", trial.Serving("APPA"))
 			s.EventuallyTargets("MVS1", appA, "MVS1", "MVS2", "MVS4")
 			begin := s.Capture.Mark()
 			Expect(s.Answers(appA, 6)).To(Equal(map[string]int{"MVS1": 2, "MVS2": 2, "MVS4": 2}))

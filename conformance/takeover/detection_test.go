@@ -31,6 +31,7 @@ type field struct {
 func newField(f trial.Family, changes ...func(*topo.Topology)) *field {
 	GinkgoHelper()
 	s := f.System("figure9.yaml", func(t *topo.Topology) {
+		trial.Serving("APPA")(t)
 		for _, change := range changes {
 			change(t)
 		}
@@ -64,7 +65,7 @@ var _ = trial.DescribeFamilies("a routing stack of Figure 9", func(f trial.Famil
 	// when all is well.
 	It("loses its DVIPA with its links, and has it back with them",
 		requirements.Covers("I39", "I38", "I16", "T10", "T28", "T44", "T45", "T9"), func() {
-			p := newField(f)
+			p := newField(f, trial.Without("MVS3"))
 			down := func(links ...string) {
 				GinkgoHelper()
 				for _, link := range links {
@@ -102,7 +103,7 @@ var _ = trial.DescribeFamilies("a routing stack of Figure 9", func(f trial.Famil
 	// over. What MVS1 served is told to have ended. When the process goes on, it finds that it has lost
 	// DVA1 before it answers for it, and then takes it back.
 	It("loses its DVIPA when it freezes inside an update of the port file", requirements.Covers("I38", "I20", "T44"), func() {
-		p := newField(f)
+		p := newField(f, trial.Without("MVS3"))
 		unlock := p.PortFile().Freeze(f.DVA1)
 		verdict.Engine(p.Lab.Freeze(p.Context(), "MVS1"), "freeze MVS1")
 		p.moves("MVS5", "MVS1")

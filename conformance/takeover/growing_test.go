@@ -21,9 +21,9 @@ var _ = trial.DescribeFamilies("a growing plex", func(f trial.Family) {
 		requirements.Covers("T17", "T55"), func() {
 			service := trial.At(f.DVB1, 60)
 			s := f.System("figure9.yaml", func(t *topo.Topology) {
+				trial.Serving("APPB")(t)
 				// The servers of APPB, those on MVS4 besides.
-				appB := &t.Applications[slices.IndexFunc(t.Applications, func(a topo.Application) bool { return a.Name == "APPB" })]
-				appB.On = append(appB.On, "MVS4")
+				t.Applications[0].On = append(t.Applications[0].On, "MVS4")
 			})
 			Expect(s.Lab.Kill(s.Context(), "MVS4")).To(Succeed())
 			s.EventuallyWithout("MVS5", "MVS4")

@@ -16,7 +16,10 @@ var _ = trial.DescribeFamilies("from inside", func(f trial.Family) {
 
 	DescribeTable("a connection that a stack opens to a distributed DVIPA is distributed", func(file, from string) {
 		// Of the three targets MVS1, MVS2 and MVS4, the last one has no listener.
-		s := f.System(file, func(t *topo.Topology) { t.Applications[0].On = []string{"MVS1", "MVS2"} })
+		s := f.System(file, func(t *topo.Topology) {
+			trial.Serving("APPA")(t)
+			t.Applications[0].On = []string{"MVS1", "MVS2"}
+		})
 		s.EventuallyTargets("MVS1", service, "MVS1", "MVS2")
 		s.Client = from
 		Expect(s.Answers(service, 6)).To(Equal(map[string]int{"MVS1": 3, "MVS2": 3}))
@@ -36,7 +39,10 @@ var _ = trial.DescribeFamilies("from inside", func(f trial.Family) {
 	)
 
 	DescribeTable("a connection that the owner opens to its own DVIPA is distributed", func(others ...string) {
-		s := f.System("figure9.yaml", func(t *topo.Topology) { t.Applications[0].On = others })
+		s := f.System("figure9.yaml", func(t *topo.Topology) {
+			aroundDVA1(t)
+			t.Applications[0].On = others
+		})
 		s.EventuallyTargets("MVS1", service, others...)
 		s.Client = "MVS1"
 		each := map[string]int{}

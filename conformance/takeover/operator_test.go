@@ -28,7 +28,7 @@ var _ = trial.DescribeFamilies("an operator", func(f trial.Family) {
 	// 144, "current actual targets". What is quiesced stays what it is otherwise.
 	DescribeTable("quiesces what gets no new connections then, and keeps those that it has, until it is resumed",
 		func(target control.VaryTarget) {
-			s := f.System("figure9.yaml", nil)
+			s := f.System("figure9.yaml", aroundDVA1)
 			s.EventuallyTargets("MVS1", service, "MVS1", "MVS2", "MVS4")
 			held := s.HoldOne("MVS1", service, "MVS2")
 
@@ -72,7 +72,7 @@ var _ = trial.DescribeFamilies("an operator", func(f trial.Family) {
 	// Of the owner itself, its own server alone is concerned: it goes on as the distributor.
 	It("quiesces the server of the routing stack without the routing",
 		requirements.Covers("T50"), func() {
-			s := f.System("figure9.yaml", nil)
+			s := f.System("figure9.yaml", aroundDVA1)
 			s.EventuallyTargets("MVS1", service, "MVS1", "MVS2", "MVS4")
 			held := s.HoldOne("MVS1", service, "MVS1")
 			s.Vary("MVS1", control.VaryQuiesce, control.VaryTarget{})
@@ -84,7 +84,7 @@ var _ = trial.DescribeFamilies("an operator", func(f trial.Family) {
 	// As at takeover, but told beforehand: the backup distributes by its own statement (135), to MVS2, MVS3 and MVS4.
 	It("deactivates a DVIPA, which a backup takes over, and reactivates it, and no connection to a living target notices",
 		requirements.Covers("T51"), func() {
-			s := f.System("figure9-outside.yaml", nil)
+			s := f.System("figure9-outside.yaml", aroundDVA1)
 			s.EventuallyTargets("MVS1", service, "MVS1", "MVS2", "MVS4")
 			held := []held{{s.HoldOne("MVS1", service, "MVS1"), "MVS1"}, {s.HoldOne("MVS1", service, "MVS2"), "MVS2"}}
 
@@ -100,7 +100,7 @@ var _ = trial.DescribeFamilies("an operator", func(f trial.Family) {
 	// "In order": nobody waits for a time-out, and nobody is surprised.
 	It("takes an owner out of the group, and brings it back",
 		requirements.Covers("T52"), func() {
-			s := f.System("figure9-outside.yaml", nil)
+			s := f.System("figure9-outside.yaml", aroundDVA1)
 			s.EventuallyTargets("MVS1", service, "MVS1", "MVS2", "MVS4")
 			held := []held{{s.HoldOne("MVS1", service, "MVS2"), "MVS2"}, {s.HoldOne("MVS1", service, "MVS4"), "MVS4"}}
 
@@ -117,7 +117,7 @@ var _ = trial.DescribeFamilies("an operator", func(f trial.Family) {
 	// A target that left gets nothing new; what it has drains, as long as it lives, also where its answers leave by a
 	// routing stack.
 	DescribeTable("takes a target out of the group, which drains, and brings it back", func(file string) {
-		s := f.System(file, nil)
+		s := f.System(file, aroundDVA1)
 		s.EventuallyTargets("MVS1", service, "MVS1", "MVS2", "MVS4")
 		conn := s.HoldOne("MVS1", service, "MVS2")
 		s.Vary("MVS2", control.VaryLeaveGroup, control.VaryTarget{})
@@ -138,7 +138,7 @@ var _ = trial.DescribeFamilies("an operator", func(f trial.Family) {
 	// The backup has its own VIPADISTribute: it keeps no list (135), and the mask all the same. The primary has its
 	// statement.
 	It("has a DVIPA that nobody had taken by the first one that it is reactivated on", requirements.Covers("T51"), func() {
-		s := f.System("figure9.yaml", nil)
+		s := f.System("figure9.yaml", aroundDVA1)
 		s.EventuallyTargets("MVS1", service, "MVS1", "MVS2", "MVS4")
 		s.Vary("MVS5", control.VaryDeactivate, control.VaryTarget{DVIPA: f.DVA1})
 		s.Vary("MVS1", control.VaryDeactivate, control.VaryTarget{DVIPA: f.DVA1})

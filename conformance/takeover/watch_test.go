@@ -26,7 +26,7 @@ import (
 // faults is how many a run has, and betweenFaults the most that lies between two.
 const (
 	faults        = 200
-	betweenFaults = 300 * time.Millisecond
+	betweenFaults = 200 * time.Millisecond
 )
 
 // wholeAgain is how long a plex may take, after the last fault is over, until everybody serves again.
@@ -143,10 +143,10 @@ func (c *clients) String() string {
 func (c *clients) wait() { c.running.Wait() }
 
 const (
-	visitEvery = 10 * time.Millisecond
+	visitEvery = 40 * time.Millisecond
 	stayers    = 5
-	stayEvery  = 25 * time.Millisecond
-	askEvery   = 10 * time.Millisecond
+	stayEvery  = 50 * time.Millisecond
+	askEvery   = 20 * time.Millisecond
 	// patience is how long a client waits for one answer.
 	patience = 300 * time.Millisecond
 )

@@ -14,6 +14,9 @@ import (
 // a calculation of routes, each of which waits for others.
 const RoutingLimit = 15 * time.Second
 
+// routesEvery is the time between two looks at a table, each of which starts programs.
+const routesEvery = 300 * time.Millisecond
+
 // EventuallyRoute waits until the table of a node has a route to just that prefix, by a stack and no other. With IPv6
 // routers name one another by link-local addresses (RFC 5340, section 4.1.1; RFC 2080, section 2.1.1).
 func (t *Trial) EventuallyRoute(node string, to netip.Prefix, stack string) {
@@ -29,7 +32,7 @@ func (t *Trial) EventuallyRoute(node string, to netip.Prefix, stack string) {
 		}
 		own, err := t.output(t.ctx, stack, []string{"ip", "-oneline", ipFamily(to.Addr()), "address", "show", "to", gateway})
 		return len(own) > 0, err
-	}).WithTimeout(RoutingLimit).WithPolling(Quiet()).Should(gomega.BeTrue(), "%s is the next hop of %s on the way to %s", stack, node, to)
+	}).WithTimeout(RoutingLimit).WithPolling(routesEvery).Should(gomega.BeTrue(), "%s is the next hop of %s on the way to %s", stack, node, to)
 }
 
 // ipFamily is the option of ip(8) for the family of an address.

@@ -123,7 +123,7 @@ func (t *Trial) watch(filter []unix.SockFilter) {
 	recorded := capture.Source{Late: late, Ring: ringSize}
 	switch {
 	case len(filter) > 0:
-		recorded = capture.Source{Late: busyLate}
+		recorded.Late = busyLate
 	case len(t.Stacks()) == 1 && t.others == nil:
 		recorded.Ring = fewPackets
 	}

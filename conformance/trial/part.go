@@ -1,0 +1,26 @@
+package trial
+
+import (
+	"slices"
+
+	"github.com/plexlab-dev/plexlab/topo"
+)
+
+// The topologies of the fixtures are whole examples. A spec that is about one of their services need start neither the
+// servers of the others nor stacks that have no part in it.
+
+// Serving leaves out of a topology all applications but the named ones.
+func Serving(applications ...string) func(*topo.Topology) {
+	return func(t *topo.Topology) {
+		t.Applications = slices.DeleteFunc(t.Applications, func(a topo.Application) bool {
+			return !slices.Contains(applications, a.Name)
+		})
+	}
+}
+
+// Without leaves out of a topology a stack on which nothing runs that is left.
+func Without(stack string) func(*topo.Topology) {
+	return func(t *topo.Topology) {
+		t.Stacks = slices.DeleteFunc(t.Stacks, func(s topo.Stack) bool { return s.Name == stack })
+	}
+}
