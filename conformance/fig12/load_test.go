@@ -107,7 +107,7 @@ var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family
 // what does not depend on the family.
 func share(f trial.Family, all int) int {
 	if f.DVA1.Is6() {
-		return all / 10
+		return all / 5
 	}
 	return all
 }

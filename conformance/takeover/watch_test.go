@@ -146,7 +146,7 @@ const (
 	visitEvery = 40 * time.Millisecond
 	stayers    = 5
 	stayEvery  = 50 * time.Millisecond
-	askEvery   = 20 * time.Millisecond
+	askEvery   = 10 * time.Millisecond
 	// patience is how long a client waits for one answer.
 	patience = 300 * time.Millisecond
 )
