@@ -17,7 +17,7 @@ import (
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 )
 
-// busyLate gives the readers of a busy capture 6 s in which they need not run.
+// busyLate gives the readers of a busy capture 12 s in which they need not run.
 const busyLate = 100 * time.Millisecond
 
 // beginsAndResets takes TCP segments over Ethernet that have RST, or SYN without ACK. Fragments other

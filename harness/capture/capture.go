@@ -32,8 +32,11 @@ type Source struct {
 	Snap int
 	// Late is the most that a packet is recorded late, in whole milliseconds; zero is 4 ms.
 	Late time.Duration
+	// Block is the memory that is handed over at a time, in bytes, a power of two from 4 KiB on; zero is 128 KiB. Of a frame that does not
+	// fit into it the beginning is kept.
+	Block int
 	// Ring is the memory for packets that the reader has not seen yet, in bytes, rounded up to
-	// blocks of 128 KiB; zero is 16 MiB. The reader may be kept from running for as many times Late
+	// blocks; zero is 16 MiB. The reader may be kept from running for as many times Late
 	// as the ring has blocks, as far as they hold what passes: a run of many packets on a busy machine
 	// wants much of both, and the kernel clears all of it before the first packet.
 	Ring int
@@ -115,7 +118,7 @@ func open(s Source) (*source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("capture on %s: %w", s.Name, err)
 	}
-	r, err := newRing(adopted, cmp.Or(s.Ring, ringSize), s.Snap, cmp.Or(s.Late, retire))
+	r, err := newRing(adopted, cmp.Or(s.Ring, ringSize), cmp.Or(s.Block, blockSize), s.Snap, cmp.Or(s.Late, retire))
 	if err != nil {
 		return nil, fmt.Errorf("capture on %s: %w", s.Name, err)
 	}

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
+
 	"github.com/plexlab-dev/plexlab/harness/segment"
 	"github.com/plexlab-dev/plexlab/harness/segment/vethtest"
 )
@@ -112,25 +114,50 @@ func TestBulkOfKernelsIsRecordedWhole(t *testing.T) {
 	}
 }
 
-func TestHeadersAlone(t *testing.T) {
-	near, far := vethtest.New(t)
-	port, err := segment.NewPort(near.PacketSocket())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer port.Close()
-	c, err := Start("", Source{Name: "far", Socket: far.PacketSocket(), Snap: 128})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &wire{Capture: c, near: near, far: far, port: port}
-	w.sendSegment(t, segment.NewData(client, service, 5, 6, make([]byte, 1000)))
-	p, err := c.All().Await(within(t), seq(5))
-	if err != nil || len(p.Data) != 128 || p.Length != 14+20+20+1000 || p.Decode().Segment.Dst != service {
-		t.Errorf("%d of %d bytes, %v", len(p.Data), p.Length, err)
-	}
-	if err := c.Stop(); err != nil {
-		t.Error(err)
+// What is kept of a frame is its beginning: as much as is asked for, or as fits into a block.
+func TestBeginningsOfFrames(t *testing.T) {
+	for name, test := range map[string]struct {
+		source Source
+		keeps  func(kept int) bool
+	}{
+		"headers": {Source{Snap: 128}, func(kept int) bool { return kept == 128 }},
+		"a block": {Source{Block: 4 << 10}, func(kept int) bool { return kept > 3900 && kept < 4<<10 }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			near, far := vethtest.New(t)
+			for _, end := range []*vethtest.End{near, far} {
+				end.Do(func() error {
+					link, err := netlink.LinkByName(vethtest.Interface)
+					if err != nil {
+						return err
+					}
+					return netlink.LinkSetMTU(link, 9000)
+				})
+			}
+			port, err := segment.NewPort(near.PacketSocket())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer port.Close()
+			test.source.Name, test.source.Socket = "far", far.PacketSocket()
+			c, err := Start("", test.source)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := &wire{Capture: c, near: near, far: far, port: port}
+			w.sendSegment(t, segment.NewData(client, service, 5, 6, make([]byte, 8000)))
+			w.send(t, 7)
+			p, err := c.All().Await(within(t), seq(5))
+			if err != nil || !test.keeps(len(p.Data)) || p.Length != 14+20+20+8000 || p.Decode().Segment.Dst != service {
+				t.Errorf("%d of %d bytes, %v", len(p.Data), p.Length, err)
+			}
+			if _, err := c.All().Await(within(t), seq(7)); err != nil {
+				t.Error(err)
+			}
+			if err := c.Stop(); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 

@@ -22,7 +22,7 @@ type Packet struct {
 	// Oversized: the sender left it to such an adapter to cut the segment (TP_STATUS_GSO_TCP); on
 	// a real wire it would be several.
 	Oversized bool
-	// Length is that of the frame; Data is all of it, or what Source.Snap keeps.
+	// Length is that of the frame; Data is all of it, or what Source.Snap and Source.Block keep.
 	Length int
 	Data   []byte
 }

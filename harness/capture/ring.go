@@ -15,10 +15,12 @@ import (
 // The ring of one interface. It is memory of the kernel's, so that it is bounded neither by
 // net.core.rmem_max, which only root of the machine may exceed, nor by the pace of the reader.
 const (
-	blockSize = 128 << 10 // holds the largest frame, a segment of 64 KiB that was never cut
+	// blockSize is the bytes of a block, unless a source says otherwise. It holds the largest frame, a segment of 64 KiB that
+	// was never cut.
+	blockSize = 128 << 10
 	// ringSize is the bytes of a ring, unless a source says otherwise.
 	ringSize = 16 << 20
-	// frameSize is not used by version 3, but has to divide blockSize.
+	// frameSize is not used by version 3, but has to divide blocks.
 	frameSize = 2 << 10
 	// retire is the longest time until the kernel hands over a block that is not full, unless a
 	// source says otherwise, and with it the most that a packet is late. Under steady traffic the
@@ -35,20 +37,20 @@ type ring struct {
 	late   time.Duration
 	// counts is when the kernel had begun to count packets: those from then on are counted, some that came just before may be.
 	counts time.Time
-	// blocks is how many the ring has, next the one that is handed over next.
-	blocks, next int
+	// blocks is how many the ring has, of blockSize bytes each, next the one that is handed over next.
+	blocks, blockSize, next int
 }
 
-// newRing turns a packet socket into a ring of size bytes that keeps snap bytes of each frame, all where
+// newRing turns a packet socket into a ring of size bytes in blocks of block bytes that keeps snap bytes of each frame, all where
 // snap is zero, and hands packets over at most late. The socket is the ring's from then on; on an error it is closed.
-func newRing(file *os.File, size, snap int, late time.Duration) (*ring, error) {
+func newRing(file *os.File, size, block, snap int, late time.Duration) (*ring, error) {
 	raw, err := file.SyscallConn()
 	if err != nil {
 		file.Close()
 		return nil, err
 	}
-	r := &ring{file: file, raw: raw, late: late, blocks: (size + blockSize - 1) / blockSize}
-	size = r.blocks * blockSize
+	r := &ring{file: file, raw: raw, late: late, blocks: (size + block - 1) / block, blockSize: block}
+	size = r.blocks * block
 	err = r.control(func(fd int) error {
 		if err := unix.SetsockoptInt(fd, unix.SOL_PACKET, unix.PACKET_VERSION, unix.TPACKET_V3); err != nil {
 			return fmt.Errorf("set packet ring version: %w", err)
@@ -61,7 +63,7 @@ func newRing(file *os.File, size, snap int, late time.Duration) (*ring, error) {
 			}
 		}
 		request := unix.TpacketReq3{
-			Block_size: blockSize, Block_nr: uint32(r.blocks),
+			Block_size: uint32(block), Block_nr: uint32(r.blocks),
 			Frame_size: frameSize, Frame_nr: uint32(size / frameSize),
 			Retire_blk_tov: uint32(late / time.Millisecond),
 		}
@@ -104,7 +106,7 @@ func (r *ring) ready() bool {
 }
 
 func (r *ring) block() ([]byte, *unix.TpacketHdrV1) {
-	block := r.memory[r.next*blockSize:][:blockSize]
+	block := r.memory[r.next*r.blockSize:][:r.blockSize]
 	description := (*unix.TpacketBlockDesc)(unsafe.Pointer(&block[0]))
 	return block, (*unix.TpacketHdrV1)(unsafe.Pointer(&description.Hdr[0]))
 }
