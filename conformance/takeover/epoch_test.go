@@ -76,7 +76,8 @@ var _ = trial.DescribeFamilies("an ownership", func(f trial.Family) {
 		u.EndLists(mvs2)
 		mvs2.Passed()
 		mvs5.ExpectMessage(owns(theirs, f.DVA1))
-		mvs5.Say(contract.VIPAList{DVIPAs: []contract.DVIPA{backup(f, f.DVA1, 0, 100, nil)}}, contract.EndOfList{})
+		mvs5.Say(contract.VIPAList{DVIPAs: []contract.DVIPA{backup(f, f.DVA1, 0, 100, nil)}})
+		u.EndLists(mvs5)
 
 		mvs2.ExpectMessage(owns(theirs, f.DVA1))
 		late := segment.NewACK(u.From(), f.At(60), 7, 9)

@@ -109,4 +109,4 @@ var _ = trial.DescribeFamilies("who has taken over", func(f trial.Family) {
 		h.mvs2.Say(contract.EndOfList{})
 		h.EventuallyAnswered(ofMVS1)
 	})
-})
+}, Label(forBackups))

@@ -37,7 +37,7 @@ type scenario struct {
 	judgements []capture.Judgement
 }
 
-const everything = "[core, clusterports, takeover, ipv6, advertising, outbound, selection]"
+const everything = "[core, clusterports, backup, takeover, ipv6, advertising, outbound, selection]"
 
 // newScenario is one in which everything that is due has passed.
 func newScenario(t *testing.T, repeat int) *scenario {

@@ -43,11 +43,11 @@ var certifications = []struct {
 	{"black box of an implementation with traces", 1, Certified, Full, func(s *scenario) { s.terms.BlackBox = true }},
 	{"core alone is declared", 1, Certified, Full, func(s *scenario) {
 		s.manifest = manifest("[core]", false)
-		s.undeclared("clusterports", "takeover", "ipv6", "advertising", "outbound")
+		s.undeclared("clusterports", "backup", "takeover", "ipv6", "advertising", "outbound")
 	}},
 	{"core alone is chosen", 1, Certified, Full, func(s *scenario) {
 		s.terms.Chosen = []impl.Capability{impl.Core}
-		s.unchosen("clusterports", "takeover", "ipv6", "advertising", "outbound")
+		s.unchosen("clusterports", "backup", "takeover", "ipv6", "advertising", "outbound")
 	}},
 	{"a capability that is declared fails", 1, Failed, "", func(s *scenario) {
 		s.end(0, "all", "T43", types.SpecStateFailed, failed)

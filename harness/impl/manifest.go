@@ -45,7 +45,7 @@ type Manifest struct {
 	// and has settled with all others: more than 0, at most 5 minutes; absent, DefaultReadyTimeout.
 	ReadyTimeout time.Duration `yaml:"ready_timeout" json:"ready_timeout"`
 	// Capabilities that the implementation declares and is held to. What it does not declare
-	// is reported as not implemented. Empty: nothing but membership.
+	// is reported as not implemented. One that contains others declares them too. Empty: nothing but membership.
 	Capabilities []Capability `yaml:"capabilities" json:"capabilities,omitempty"`
 	// Variant is the reading of Figure 5 that the implementation follows unless Parameters say
 	// otherwise; absent, SpecifiedAddressBypass.
@@ -66,7 +66,8 @@ type Capability string
 const (
 	Core         Capability = "core"         // Figures 5 to 8 and 10 to 13
 	ClusterPorts Capability = "clusterports" // Figures 5, 6, 14 and 15 with cluster-wide ports
-	Takeover     Capability = "takeover"     // VIPABackup, takeover and takeback
+	Backup       Capability = "backup"       // VIPABackup: takes DVIPAs over as a backup, and gives them back
+	Takeover     Capability = "takeover"     // backup, and all that can happen to an owner meanwhile
 	IPv6         Capability = "ipv6"         // all it does, for IPv6 too
 	Advertising  Capability = "advertising"  // a routing protocol tells the network (Figure 10, 104)
 	Outbound     Capability = "outbound"     // SOURCEIPA: connections with a DVIPA as their source
@@ -75,7 +76,21 @@ const (
 
 // Capabilities lists all of them.
 func Capabilities() []Capability {
-	return []Capability{Core, ClusterPorts, Takeover, IPv6, Advertising, Outbound, Selection}
+	return []Capability{Core, ClusterPorts, Backup, Takeover, IPv6, Advertising, Outbound, Selection}
+}
+
+// contained are the capabilities that another one contains.
+var contained = map[Capability][]Capability{Takeover: {Backup}}
+
+// WithContained lists capabilities with those that they contain, each once, in the order of Capabilities.
+func WithContained(declared []Capability) []Capability {
+	var all []Capability
+	for _, c := range Capabilities() {
+		if slices.ContainsFunc(declared, func(d Capability) bool { return c == d || slices.Contains(contained[d], c) }) {
+			all = append(all, c)
+		}
+	}
+	return all
 }
 
 // A Variant is a reading of Figure 5, each a conformance profile of its own.
@@ -142,6 +157,7 @@ func Parse(name string, text []byte, dir string) (*Manifest, error) {
 		found.Line, found.Column = position(file, at)
 		return nil, found
 	}
+	manifest.Capabilities = WithContained(manifest.Capabilities)
 	return manifest, nil
 }
 

@@ -77,6 +77,16 @@ func TestReferenceCommands(t *testing.T) {
 	}
 }
 
+func TestOneCapabilityContainsAnother(t *testing.T) {
+	manifest, err := impl.Parse("m.yaml", []byte("name: tiny\nversion: 1\nstart: [tiny]\ncapabilities: [takeover, core]\n"), "/somewhere")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]impl.Capability{impl.Core, impl.Backup, impl.Takeover}, manifest.Capabilities); diff != "" {
+		t.Errorf("want (-) got (+):\n%s", diff)
+	}
+}
+
 func TestDefaults(t *testing.T) {
 	got, err := impl.Parse("m.yaml", []byte("name: tiny\nversion: 1\nstart: [tiny, '{{.Variant}}']\n"), "/somewhere")
 	if err != nil {

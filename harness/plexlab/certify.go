@@ -169,6 +169,7 @@ func (c *certification) chooseProfiles(profiles []string) error {
 		}
 		c.terms.Chosen = append(c.terms.Chosen, profile)
 	}
+	c.terms.Chosen = impl.WithContained(c.terms.Chosen)
 	return c.checkCompany()
 }
 
