@@ -94,13 +94,19 @@ var _ = trial.DescribeFamilies("the owner of a DVIPA that keeps its table of por
 
 	// What begins to rest in its table, of its own ports too, an owner tells the others: only they can tell the next
 	// one, or itself when it has been started again (I22).
-	It("tells the others what rests", requirements.Covers("T35", "I22"), func() {
+	It("tells the others what it holds itself, and what rests", requirements.Covers("T35", "I22"), func() {
 		s := newOwner(f, trial.UnitConfig{Profile: owner("SOURCEIPA DVA1 APPA"), ClusterPorts: byOwner})
+		told := func() contract.PortsHeld {
+			GinkgoHelper()
+			return s.mvs2.ExpectMessage(peer.Of[contract.PortsHeld]("", nil)).(contract.PortsHeld)
+		}
 		c := s.connects("a")
+		ports := []uint16{c.local.Port()}
+		holds := told()
+		Expect(holds).To(Equal(contract.PortsHeld{DVIPA: f.DVA1, XCF: f.XCF(1), Unique: ports, Epoch: holds.Epoch}))
 		s.reset(c)
 		s.program.Do("close a")
-		told := s.mvs2.ExpectMessage(peer.Of[contract.PortsHeld]("", nil)).(contract.PortsHeld)
-		Expect(told).To(Equal(contract.PortsHeld{DVIPA: f.DVA1, XCF: f.XCF(1), Resting: []uint16{c.local.Port()}, Epoch: told.Epoch}))
+		Expect(told()).To(Equal(contract.PortsHeld{DVIPA: f.DVA1, XCF: f.XCF(1), Resting: ports, Epoch: holds.Epoch}))
 	})
 
 	// A new owner learns from every living stack what that holds before it gives out anything (I24).
@@ -202,6 +208,17 @@ var _ = trial.DescribeFamilies("a stack that asks the owner for ports", func(f t
 		answers := s.mvs2.Tell(f.Clustered(f.DVA1, 2, trial.On(trial.ToAll, trial.Only(80))))
 		Expect(answers).To(ContainElement(contract.PortRelease{DVIPA: f.DVA1, XCF: f.XCF(1), Ports: []uint16{6000, 6001}, Rest: true, Epoch: 2}))
 		Expect(answers[len(answers)-1]).To(Equal(contract.EndOfList{}))
+	})
+
+	// What the owner held itself nobody else had: when it is gone, those whom it told of that say that it rests (I22).
+	It("tells a new owner what the one before held itself, if that is gone", requirements.Covers("T35", "I22", "I24"), func() {
+		s := target()
+		s.mvs2.Say(contract.PortsHeld{DVIPA: f.DVA1, XCF: s.mvs2.XCF, Unique: []uint16{6000, 6001}, Epoch: 1})
+		s.mvs2.Say(contract.PortsHeld{DVIPA: f.DVA1, XCF: s.mvs2.XCF, Resting: []uint16{6001}, Epoch: 1})
+		s.mvs2.Close()
+		again := s.Join(2)
+		answers := again.Tell(f.Clustered(f.DVA1, 2, trial.On(trial.ToAll, trial.Only(80))))
+		Expect(answers).To(ContainElement(contract.PortRelease{DVIPA: f.DVA1, XCF: f.XCF(1), Ports: []uint16{6000, 6001}, Rest: true, Epoch: 2}))
 	})
 
 	// Outbound connections ask in the same way, and their ports rest (I22).

@@ -35,7 +35,7 @@ var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family
 			Expect(s.Answers(appA, 4)).To(Equal(map[string]int{"MVS2": 2, "MVS4": 2}))
 			since := s.HoldOne("MVS5", appA, "MVS4")
 
-			talks := []*talk{startTalk(s, onMVS2), startTalk(s, since)}
+			talks := []*talk{startTalk(s, "MVS2", onMVS2), startTalk(s, "MVS4", since)}
 			verdict.Engine(s.Lab.StartStack(s.Context(), "MVS1"), "start MVS1")
 			s.EventuallyOwner(neighbour, f.DVA1, "MVS1")
 			s.ExpectAlive(onMVS4)

@@ -121,3 +121,15 @@ func (u *UnitTrial) EventuallyAnswered(s segment.Segment) {
 		return s, u.Capture.On(u.OutsideLink).Sent(), segment.Pattern{Src: s.Dst, Dst: s.Src, Has: segment.RST}
 	})
 }
+
+// Record records what passes the first interface of a node that is no stack, until the spec ends. It is not part of the evidence.
+func (t *Trial) Record(node string) *capture.Capture {
+	ginkgo.GinkgoHelper()
+	name := node + "/" + t.link(node)
+	socket, err := t.Lab.Packet(t.ctx, node, t.link(node))
+	verdict.Engine(err, "open packet socket on %s", name)
+	recorded, err := capture.Start("", capture.Source{Name: name, Socket: socket, Late: late, Block: block, Ring: fewPackets})
+	verdict.Engine(err, "start capture on %s", name)
+	ginkgo.DeferCleanup(func() { verdict.Engine(recorded.Stop(), "capture packets on %s", name) })
+	return recorded
+}

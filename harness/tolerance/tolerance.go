@@ -58,7 +58,7 @@ var (
 		AtMost, 30 * time.Second, 30 * time.Second,
 	}
 	Stalled = Tolerance{
-		"stalled", "the most that a connection to a living target is without an answer while its DVIPA is taken back",
+		"stalled", "the most that a question of a client is on its way to a living target while its DVIPA is taken back",
 		AtMost, 500 * time.Millisecond, 2 * time.Second,
 	}
 	Quiet = Tolerance{
