@@ -6,10 +6,13 @@ import (
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
+	"golang.org/x/sys/unix"
 
 	"github.com/plexlab-dev/plexlab/conformance/requirements"
 	"github.com/plexlab-dev/plexlab/conformance/trial"
 	"github.com/plexlab-dev/plexlab/harness/capture"
+	"github.com/plexlab-dev/plexlab/harness/impl"
+	"github.com/plexlab-dev/plexlab/harness/puppet"
 	"github.com/plexlab-dev/plexlab/harness/segment"
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 	"github.com/plexlab-dev/plexlab/nodes/contract"
@@ -77,6 +80,37 @@ var _ = trial.DescribeFamilies("a backup", func(f trial.Family) {
 			u.EventuallyForwarded(f.At(60), mvs3)
 			Expect(u.Shares(f.At(60), 4, mvs2, mvs3)).To(Equal(map[string]int{mvs3.Link: 4}), "who takes requests for %s", f.At(60))
 		})
+
+	// What is stored (T48) includes "SOURCEIPA DVB1 APPB": an application opens its next connection with the source of those
+	// before (I26), on the new owner and, by its list, on stacks without a profile. What stands in its own profile it tells as ever.
+	It("keeps the rules for the source of connections, applies them and tells them", requirements.Covers("T48", "I26", "T25"), func() {
+		trial.Needs(impl.Outbound)
+		u := f.Unit(trial.UnitConfig{Self: 5, Profile: backsUp("SOURCEIPA DVA1 APPC"), Partners: []int{1, 2}})
+		mvs1, mvs2 := u.Join(1), u.Join(2)
+		of := func(application string) contract.SourceIPA {
+			return contract.SourceIPA{Address: f.DVA1, Application: application}
+		}
+		mvs1.TellAll(contract.VIPAList{
+			DVIPAs: []contract.DVIPA{primary(f, f.DVA1, epoch, stacks(f, 2))},
+			SourceIPAs: []contract.SourceIPA{
+				of("APPA"), of("APPC"), {Address: f.DVB1, Application: "APPB"},
+			},
+		})
+		mvs1.Close()
+		list := mvs2.ExpectMessage(owns(epoch, f.DVA1)).(contract.VIPAList)
+		Expect(list.SourceIPAs).To(ConsistOf(of("APPA"), of("APPC")))
+		mvs2.Say(contract.EndOfList{})
+
+		server := netip.AddrPortFrom(f.Client, 9000)
+		program := u.Program(u.Stack, "APPA")
+		since := u.Capture.Mark()
+		program.Do(trial.SocketOrder("a", server, puppet.Nonblocking))
+		Expect(program.Try("connect a " + server.String()).Errno).To(Equal(unix.EINPROGRESS))
+		syn, err := u.Capture.On(u.OutsideLink).Sent().After(since).Await(u.Soon(),
+			segment.Pattern{Dst: server, Has: segment.SYN, Lacks: segment.ACK})
+		Expect(err).NotTo(HaveOccurred())
+		Expect(syn.Decode().Segment.Src.Addr()).To(Equal(f.DVA1), "source of a connection that APPA opens")
+	})
 
 	// "A communication protocol stack with the higher rank will take over the dynamic VIPAs before a
 	// communication protocol stack with a lower rank"; of equal ranks the lower XCF address does (I10), and

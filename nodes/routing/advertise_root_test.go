@@ -3,6 +3,7 @@ package routing
 import (
 	"errors"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -63,6 +64,43 @@ func TestTheRouterFollowsTheNewestOwner(t *testing.T) {
 			router.awaitWays(&older, converged, mask4) // the other DVIPA is in it
 		})
 	}
+}
+
+// A stack that has thawed withdraws what another has taken meanwhile, and a primary takes it back at once. OSPF refuses for a
+// second what it has just heard of (RFC 2328, MinLSArrival), and what was refused is repeated after two: had the withdrawal
+// gone out, there would be no way until then.
+func TestAWithdrawalThatIsTakenBackLeavesNoGap(t *testing.T) {
+	t.Parallel()
+	lan := newLAN(t, 3)
+	primary, backup, router := lan[0], lan[1], lan[2]
+	router.route(OSPF)
+	first, second := primary.open(OSPF), backup.open(OSPF)
+	first.Advertise(dva4, 1)
+	router.awaitWays(&primary, adjacent, host4)
+	second.Advertise(dva4, 2)
+	router.awaitWays(&backup, converged, host4)
+
+	first.Withdraw(dva4.Addr())
+	taken := time.Now()
+	eventually(t, converged, "the withdrawal has gone out, or is held back", func() error {
+		rows, err := ask(first.config.controlPath(), "show route protocol dvipa_ipv4", answerLimit)
+		if err == nil && time.Since(taken) < withdrawalRests/4 && strings.Contains(strings.Join(rows, "\n"), host4.String()) {
+			return errors.New("BIRD has the route")
+		}
+		return err
+	})
+	first.Advertise(dva4, 3)
+	second.Withdraw(dva4.Addr())
+	eventually(t, converged, "the way to the primary", func() error {
+		via, err := router.way(host4)
+		if err != nil {
+			t.Fatalf("%v after the withdrawal: %v", time.Since(taken), err)
+		}
+		if via != routerID(primary.host) {
+			return errors.New("it goes by the backup")
+		}
+		return nil
+	})
 }
 
 // Beside the DVIPA itself, the prefix attracts what nobody has: it must not go back to the router.

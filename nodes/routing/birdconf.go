@@ -14,6 +14,8 @@ import (
 type ownership struct {
 	prefix netip.Prefix // the DVIPA with the length of its mask, host bits kept
 	epoch  uint64
+	// withdrawn is when that began to end; zero while it goes on.
+	withdrawn time.Time
 }
 
 // A route is what the network is told.

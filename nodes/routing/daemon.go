@@ -23,6 +23,9 @@ const (
 	// farewell is the time until BIRD's RIP tells a change (proto/rip/rip.c, rip_iface_kick_timer), unless
 	// it told another within half a Config.Hello; its shutdown tells nothing.
 	farewell = 120 * time.Millisecond
+	// withdrawalRests is the time for which OSPF keeps what was withdrawn: one that is advertised anew meanwhile
+	// changes its cost, and leaves no gap. Who owns the DVIPA by then has a lower cost.
+	withdrawalRests = 500 * time.Millisecond
 	// retry is the pause before a change is tried again that did not reach BIRD.
 	retry = 50 * time.Millisecond
 
@@ -135,9 +138,29 @@ func (d *Daemon) Advertise(dvipa netip.Prefix, epoch uint64) {
 	d.change(func() { d.owned[dvipa.Addr()] = ownership{prefix: dvipa, epoch: epoch} })
 }
 
-// Withdraw ends that. A DVIPA that is not advertised is none to withdraw.
+// Withdraw ends that, with OSPF after half a second unless it is advertised again: within seconds of a withdrawal that has gone
+// out routers refuse to hear of the same again (RFC 2328, MinLSArrival and RxmtInterval). With RIP it ends at once, since
+// there the older one can cost less than the newer (see Cost). A DVIPA that is not advertised is none to withdraw.
 func (d *Daemon) Withdraw(dvipa netip.Addr) {
-	d.change(func() { delete(d.owned, dvipa) })
+	if d.config.Protocol == RIP {
+		d.change(func() { delete(d.owned, dvipa) })
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	o, advertised := d.owned[dvipa]
+	if !advertised {
+		return
+	}
+	o.withdrawn = time.Now()
+	d.owned[dvipa] = o
+	time.AfterFunc(withdrawalRests, func() {
+		d.change(func() {
+			if d.owned[dvipa] == o {
+				delete(d.owned, dvipa)
+			}
+		})
+	})
 }
 
 func (d *Daemon) change(what func()) {

@@ -166,6 +166,7 @@ func (l *loop) perform(actions []vipa.Action) {
 			l.log.Error("tables not changed as decided", "error", err)
 		} else {
 			l.acknowledge(held)
+			l.record(held)
 		}
 		held = held[:0]
 	}
@@ -214,6 +215,18 @@ func (l *loop) acknowledge(committed []vipa.Action) {
 	for _, a := range committed {
 		if add, ok := a.(vipa.AddConnections); ok && add.Acknowledge != 0 {
 			l.edges.send(add.Target, contract.NEWCONNAck{Acknowledge: add.Acknowledge})
+		}
+	}
+}
+
+// record logs which DVIPAs this stack owns from now on, and which no more.
+func (l *loop) record(committed []vipa.Action) {
+	for _, a := range committed {
+		switch a := a.(type) {
+		case vipa.Advertise:
+			l.log.Info("DVIPA owned here", "dvipa", a.Prefix, "epoch", a.Epoch)
+		case vipa.Withdraw:
+			l.log.Info("DVIPA owned here no more", "dvipa", a.DVIPA)
 		}
 	}
 }

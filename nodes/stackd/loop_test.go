@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -85,7 +86,12 @@ func routingStack() *vipa.Stack {
 // start runs a loop until the test ends.
 func start(t *testing.T, core *vipa.Stack, r edges) *loop {
 	t.Helper()
-	l := newLoop(core, r, newTrace(), slog.New(slog.DiscardHandler))
+	return startLogging(t, core, r, slog.DiscardHandler)
+}
+
+func startLogging(t *testing.T, core *vipa.Stack, r edges, log slog.Handler) *loop {
+	t.Helper()
+	l := newLoop(core, r, newTrace(), slog.New(log))
 	ctx, cancel := context.WithCancel(t.Context())
 	go l.run(ctx)
 	t.Cleanup(func() {
@@ -264,5 +270,24 @@ func TestWhatIsKnownOfAddressesIsPublishedBeforeItIsTold(t *testing.T) {
 	}
 	if len(told.active) == 0 || slices.Contains(told.active, false) {
 		t.Errorf("that %s is active was known with messages %v: %v, want all", dvipa.Addr(), told.done, told.active)
+	}
+}
+
+// Whoever reads the log of a stack sees what it owned, and until when.
+func TestTheLogTellsOfOwnership(t *testing.T) {
+	var log strings.Builder
+	l := startLogging(t, gathered(), &recorder{}, slog.NewTextHandler(&log, nil))
+	lost := vipa.MessageReceived{From: target, Message: contract.VIPAList{DVIPAs: []contract.DVIPA{
+		{Prefix: dvipa, Role: contract.RolePrimary, Owner: true, Epoch: 2},
+	}}}
+	for _, event := range []vipa.Event{taken, vipa.MemberJoined{Member: target}, lost} {
+		if err := l.do(event, time.Second); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := log.String()
+	owned := strings.Index(got, `"DVIPA owned here" dvipa=192.168.44.10/24 epoch=1`)
+	if over := strings.Index(got, `"DVIPA owned here no more" dvipa=192.168.44.10`); owned < 0 || over < owned {
+		t.Errorf("log: got %s, want the beginning and the end of an ownership", got)
 	}
 }

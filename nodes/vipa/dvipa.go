@@ -38,6 +38,8 @@ type dvipa struct {
 	listed *listed
 	// kept is the list a backup keeps for takeover (block 134).
 	kept *contract.DVIPA
+	// sources are the SOURCEIPA rules for it of whom a backup would take it over from.
+	sources []contract.SourceIPA
 	// unowned is what a backup that keeps no list (135) was told last of a DVIPA that nobody could take over: its mask
 	// stands nowhere else.
 	unowned *contract.DVIPA

@@ -98,7 +98,7 @@ func (s *Stack) define(def Definition) {
 			d.deactivated = false
 		}
 		if d.rank == 0 {
-			d.unowned = nil
+			d.unowned, d.sources = nil, nil
 		}
 		if d.define == nil && d.binding == nil {
 			d.fresh = false
@@ -131,7 +131,7 @@ func (s *Stack) completeList() contract.VIPAList {
 	if s.left {
 		return list
 	}
-	list.SourceIPAs = s.definition.SourceIPAs
+	list.SourceIPAs = s.sources()
 	for _, address := range s.sortedDVIPAs() {
 		d := s.dvipas[address]
 		entry := d.defines()

@@ -154,6 +154,7 @@ func (s *Stack) candidate(d *dvipa, from contract.Member, e contract.DVIPA, held
 		return
 	}
 	s.pass("fig11/132-yes->135")
+	d.sources = s.sourcesOf(from, d.address)
 	// 135: its own VIPADISTribute stands, if it has one.
 	if d.distribute != nil {
 		s.pass("fig11/135-yes->end")

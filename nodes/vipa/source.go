@@ -55,10 +55,37 @@ func specificity(rule, application string) int {
 	return -1
 }
 
-// rules are the SOURCEIPA rules that hold here: those of the own profile, then those of living
+// sources are the SOURCEIPA rules that this stack tells: those of its profile, then those that it keeps for what it has
+// taken over, since connections that begin after a takeover have the source of those before (T48).
+func (s *Stack) sources() []contract.SourceIPA {
+	all := slices.Clone(s.definition.SourceIPAs)
+	for _, address := range s.sortedDVIPAs() {
+		d := s.dvipas[address]
+		if d.routing == nil || d.ownedAs().Role != contract.RoleBackup {
+			continue
+		}
+		for _, rule := range d.sources {
+			if len(all) < contract.MaxDVIPAs && !slices.Contains(all, rule) {
+				all = append(all, rule)
+			}
+		}
+	}
+	return all
+}
+
+// sourcesOf are the rules for one DVIPA in the list of a partner.
+func (s *Stack) sourcesOf(partner contract.Member, dvipa netip.Addr) []contract.SourceIPA {
+	m := s.members[partner.XCF]
+	if m == nil {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(m.sources), func(rule contract.SourceIPA) bool { return rule.Address != dvipa })
+}
+
+// rules are the SOURCEIPA rules that hold here: those that this stack tells, then those of living
 // partners in order of XCF address.
 func (s *Stack) rules() []contract.SourceIPA {
-	all := slices.Clone(s.definition.SourceIPAs)
+	all := s.sources()
 	for _, xcf := range sortedAddresses(s.members) {
 		all = append(all, s.members[xcf].sources...)
 	}
