@@ -26,10 +26,10 @@ func check(p *Profile) Errors {
 	c.ranges(p.Ranges)
 	sources := map[string]Position{}
 	for _, s := range p.SourceIPAs {
-		if before, twice := sources[s.Application]; twice {
-			c.errs.Add(s.Pos, "found a second source address for %s, expected only that %s", s.Application, there(before))
+		if before, twice := sources[s.of()]; twice {
+			c.errs.Add(s.Pos, "found a second source address for %s, expected only that %s", s.of(), there(before))
 		}
-		sources[s.Application] = s.Pos
+		sources[s.of()] = s.Pos
 	}
 	return c.errs
 }

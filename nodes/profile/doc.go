@@ -30,13 +30,14 @@
 //
 // The last character of an application may be a *: the statement is then for every application
 // that begins so, * alone for all. Of several statements the most specific counts for an
-// application: its own name before any beginning, a longer beginning before a shorter one.
+// application: its own name before any beginning, a longer beginning before a shorter one; for connections
+// of IPv4 those with an address of IPv4, for IPv6 those with one of IPv6.
 //
 // # VARY OBEY
 //
 // A text that a stack obeys while it runs adds to what is in force. A statement replaces what
 // statements of its kind say for the same address (VIPADEFine, VIPABackup, VIPADISTribute),
-// for the same range (VIPARange) or for the same application as written (SOURCEIPA). All else
+// for the same range (VIPARange) or for the same application as written and an address of the same family (SOURCEIPA). All else
 // stays: nothing is deleted.
 //
 // # What is left out

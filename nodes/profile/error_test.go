@@ -103,15 +103,16 @@ func TestErrors(t *testing.T) {
 			`2:38: found the range 10.2.0.0/16, expected one apart from 10.0.0.0/8 in line 2`,
 
 		// SOURCEIPA.
-		"SOURCEIPA DVA1":                          `3:1: found "ENDVIPADYNAMIC", expected the name of an application`,
-		"SOURCEIPA APPA DVA1":                     `2:11: found "APPA", expected an address or one of the symbols DVA1, DVB1, XCF1, XCF2, XCF3, XCF4, XCF5`,
-		"SOURCEIPA DVA1 A*A":                      `2:16: found "A*A", expected an application: 1 to 8 letters, digits, @, # or $, no digit first; or its beginning and *`,
-		"SOURCEIPA DVA1 LONGERNAM":                `2:16: found "LONGERNAM", expected an application: 1 to 8 letters, digits, @, # or $, no digit first; or its beginning and *`,
-		"SOURCEIPA DVA1 EIGHTCHR*":                `2:16: found "EIGHTCHR*", expected at most 7 letters, digits, @, # or $, no digit first, before the *`,
-		"SOURCEIPA DVA1 **":                       `2:16: found "**", expected at most 7 letters, digits, @, # or $, no digit first, before the *`,
-		"SOURCEIPA DVA1 7*":                       `2:16: found "7*", expected at most 7 letters, digits, @, # or $, no digit first, before the *`,
-		"SOURCEIPA DVA1 A* SOURCEIPA DVB1 a*":     `2:19: found a second source address for A*, expected only that in line 2`,
-		"SOURCEIPA DVA1 APPA SOURCEIPA DVB1 appa": `2:21: found a second source address for APPA, expected only that in line 2`,
+		"SOURCEIPA DVA1":                      `3:1: found "ENDVIPADYNAMIC", expected the name of an application`,
+		"SOURCEIPA APPA DVA1":                 `2:11: found "APPA", expected an address or one of the symbols DVA1, DVB1, XCF1, XCF2, XCF3, XCF4, XCF5`,
+		"SOURCEIPA DVA1 A*A":                  `2:16: found "A*A", expected an application: 1 to 8 letters, digits, @, # or $, no digit first; or its beginning and *`,
+		"SOURCEIPA DVA1 LONGERNAM":            `2:16: found "LONGERNAM", expected an application: 1 to 8 letters, digits, @, # or $, no digit first; or its beginning and *`,
+		"SOURCEIPA DVA1 EIGHTCHR*":            `2:16: found "EIGHTCHR*", expected at most 7 letters, digits, @, # or $, no digit first, before the *`,
+		"SOURCEIPA DVA1 **":                   `2:16: found "**", expected at most 7 letters, digits, @, # or $, no digit first, before the *`,
+		"SOURCEIPA DVA1 7*":                   `2:16: found "7*", expected at most 7 letters, digits, @, # or $, no digit first, before the *`,
+		"SOURCEIPA DVA1 A* SOURCEIPA DVB1 a*": `2:19: found a second source address for A*, expected only that in line 2`,
+		"SOURCEIPA 2001:db8:44::10 APPA SOURCEIPA 2001:db8:44::11 APPA": `2:32: found a second source address for APPA for IPv6, expected only that in line 2`,
+		"SOURCEIPA DVA1 APPA SOURCEIPA DVB1 appa":                       `2:21: found a second source address for APPA, expected only that in line 2`,
 
 		// Several at once.
 		"VIPADEF /99 DVA9\nVIPAB 300\nSOURCEIPA DVA1": "2:13: found \"DVA9\", expected an address or one of the symbols DVA1, DVB1, XCF1, XCF2, XCF3, XCF4, XCF5\n" +

@@ -40,7 +40,7 @@ func Obey(current *Profile, file string, text []byte, symbols Symbols) (*Obeyed,
 }
 
 // About returns the statement of the text that speaks of a subject: an address, a range, or
-// "SOURCEIPA" and an application; for an address that no statement names, a range that holds it.
+// "SOURCEIPA" and an application, followed by "for IPv6" where it has a source of that family; for an address that no statement names, a range that holds it.
 func (o *Obeyed) About(of string) (Statement, bool) {
 	of = strings.TrimPrefix(of, string(kwSourceIPA)+" ")
 	address, _ := netip.ParseAddr(of)
@@ -61,7 +61,7 @@ func (o *Obeyed) About(of string) (Statement, bool) {
 // subject is what only one statement of a kind can speak of.
 type subject struct {
 	kind keyword
-	of   string // an address, a range or an application
+	of   string // an address, a range, or an application and a family
 }
 
 // A saying is what a statement alone says of one subject.
@@ -100,7 +100,7 @@ func apart(s Statement) []saying {
 	case Range:
 		all = append(all, saying{subject{kwRange, s.Prefix().String()}, s})
 	case SourceIPA:
-		all = append(all, saying{subject{kwSourceIPA, s.Application}, s})
+		all = append(all, saying{subject{kwSourceIPA, s.of()}, s})
 	}
 	return all
 }
@@ -141,7 +141,7 @@ func merge(current, added *Profile) *Profile {
 	}
 	for _, s := range current.SourceIPAs {
 		s.Pos, s.Address.Pos = Position{}, Position{}
-		if stays(kwSourceIPA, s.Application) {
+		if stays(kwSourceIPA, s.of()) {
 			merged.SourceIPAs = append(merged.SourceIPAs, s)
 		}
 	}

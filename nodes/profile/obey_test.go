@@ -82,6 +82,11 @@ func TestObey(t *testing.T) {
 			with:    []string{"SOURCEIPA 192.168.44.10 APP*", "SOURCEIPA 192.168.44.10 APPB"},
 			changes: []string{"SOURCEIPA 192.168.44.10 APP*", "- SOURCEIPA 192.168.44.11 APP*", "SOURCEIPA 192.168.44.10 APPB"},
 		},
+		"a source of the other family": {
+			text:    "SOURCEIPA 2001:DB8:44::10 APPA",
+			with:    []string{"SOURCEIPA 2001:db8:44::10 APPA"},
+			changes: []string{"SOURCEIPA 2001:db8:44::10 APPA"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			current, err := Parse("in force", []byte(block(inForce)), figure9)

@@ -96,3 +96,11 @@ type SourceIPA struct {
 	// beginning.
 	Application string
 }
+
+// of is what only one SOURCEIPA can speak of: an application has a source of either family.
+func (s SourceIPA) of() string {
+	if s.Address.Addr.Is6() {
+		return s.Application + " for IPv6"
+	}
+	return s.Application
+}

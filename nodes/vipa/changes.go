@@ -240,15 +240,9 @@ func (c *changes) membersIn(prefix netip.Prefix) {
 
 // sources: SOURCEIPA rules that come, change and go.
 func (c *changes) sources() {
-	before, after := make(map[string]netip.Addr), make(map[string]netip.Addr)
-	for _, r := range c.before.SourceIPAs {
-		before[r.Application] = r.Address
-	}
-	for _, r := range c.after.SourceIPAs {
-		after[r.Application] = r.Address
-	}
-	for _, application := range slices.Sorted(maps.Keys(union(before, after))) {
-		subject, was, is := "SOURCEIPA "+application, before[application], after[application]
+	before, after := sourcesOf(c.before), sourcesOf(c.after)
+	for _, subject := range slices.Sorted(maps.Keys(union(before, after))) {
+		was, is := before[subject], after[subject]
 		switch {
 		case was == is:
 		case !is.IsValid():
@@ -323,4 +317,17 @@ func inWords(dist *contract.Distribution) string {
 		words = append(words, word)
 	}
 	return ports + " to " + strings.Join(words, ", ")
+}
+
+// sourcesOf are the addresses by what the rules are about: an application has a source of either family.
+func sourcesOf(d Definition) map[string]netip.Addr {
+	sources := make(map[string]netip.Addr)
+	for _, r := range d.SourceIPAs {
+		subject := "SOURCEIPA " + r.Application
+		if r.Address.Is6() {
+			subject += " for IPv6"
+		}
+		sources[subject] = r.Address
+	}
+	return sources
 }
