@@ -2,6 +2,7 @@ package takeover
 
 import (
 	"net/netip"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -9,6 +10,7 @@ import (
 	"github.com/plexlab-dev/plexlab/conformance/requirements"
 	"github.com/plexlab-dev/plexlab/conformance/trial"
 	"github.com/plexlab-dev/plexlab/harness/impl"
+	"github.com/plexlab-dev/plexlab/harness/verdict"
 	"github.com/plexlab-dev/plexlab/topo"
 )
 
@@ -84,7 +86,44 @@ var _ = trial.DescribeFamilies("a plex with a routing protocol", func(f trial.Fa
 		Entry("OSPF", requirements.Covers("fig10/102->104", "T14", "T57"), topo.ByOSPF),
 		Entry("RIP", requirements.Covers("fig10/102->104", "T14", "T57"), topo.ByRIP),
 	)
+
+	// The network hears of nothing before the routers have MVS1 for a neighbour again, seconds after its link is up or it goes on:
+	// until then MVS5 keeps DVA1. With RIP, which has no adjacencies, that is until the router has forgotten that MVS1 was lost.
+	DescribeTable("a takeback waits until the router hears of it", func(method string) {
+		s, service := routed(method)
+		held := s.HoldOne("MVS1", service, "MVS2")
+		for _, fault := range []struct {
+			name         string
+			begins, ends func() error
+		}{
+			{"the link to network 44 is cut",
+				func() error { return s.Lab.LinkDown(s.Context(), "MVS1", "ext0") },
+				func() error { return s.Lab.LinkUp(s.Context(), "MVS1", "ext0") }},
+			{"the whole stack freezes, the routing daemon included",
+				func() error { return s.Lab.Freeze(s.Context(), "MVS1") },
+				func() error { return s.Lab.Thaw(s.Context(), "MVS1") }},
+		} {
+			By(fault.name)
+			absent := s.WatchRoute("ROUTER", hostRoute(service.Addr()))
+			verdict.Engine(fault.begins(), "begin a fault of MVS1")
+			s.EventuallyRoute("ROUTER", hostRoute(service.Addr()), "MVS5")
+			s.EventuallyBFD("ROUTER", 1) // with MVS5
+			s.ExpectAlive(held)
+			verdict.Engine(fault.ends(), "end a fault of MVS1")
+			s.EventuallyRoute("ROUTER", hostRoute(service.Addr()), "MVS1")
+			s.EventuallyBFD("ROUTER", 2)
+			s.ExpectAlive(held)
+			Expect(absent()).To(BeNumerically("<", noRoute), "how long ROUTER had no route to DVA1")
+		}
+	},
+		Entry("OSPF", requirements.Covers("I39", "T14"), topo.ByOSPF),
+		Entry("RIP", requirements.Covers("I39", "T14"), topo.ByRIP),
+	)
 }, SpecPriority(2))
+
+// noRoute is the most that a router may be without a route while that changes its next hop: a daemon takes one of IPv6 away before it adds the
+// other, and others use the machine too.
+const noRoute = 500 * time.Millisecond
 
 // hostRoute is the prefix of one.
 func hostRoute(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }

@@ -50,6 +50,10 @@ type Daemon struct {
 	close   sync.Once
 	ended   chan struct{} // closed when supervise has returned
 	told    chan struct{} // closed when converge has returned
+
+	spoken      map[string]bool // the families in which there ever was an adjacency, in BIRD's words
+	considering sync.Mutex      // held while adjacency changes and that is told
+	adjacency   adjacencyWatch
 }
 
 // Open starts BIRD in the network namespace of the calling thread and returns when its neighbours do not take it
@@ -71,7 +75,7 @@ func Open(c Config) (_ *Daemon, err error) {
 	d := &Daemon{
 		config: c, owned: map[netip.Addr]ownership{},
 		changed: make(chan struct{}, 1), died: make(chan error), opened: make(chan struct{}), closing: make(chan struct{}),
-		ended: make(chan struct{}), told: make(chan struct{}),
+		ended: make(chan struct{}), told: make(chan struct{}), spoken: map[string]bool{},
 	}
 	if d.v4, d.v6, err = families(c.Interfaces); err != nil {
 		return nil, err
@@ -96,6 +100,10 @@ func Open(c Config) (_ *Daemon, err error) {
 	}
 	close(d.opened)
 	go d.converge()
+	if c.Protocol == OSPF {
+		d.beginAdjacency()
+		go d.watchAdjacency()
+	}
 	return d, nil
 }
 
@@ -179,6 +187,8 @@ func (d *Daemon) Close() error {
 	var failed error
 	d.close.Do(func() {
 		close(d.closing)
+		d.considering.Lock() // whatever is being told
+		d.considering.Unlock()
 		<-d.told
 		if err := d.tell(nil, closeLimit); err != nil {
 			d.config.Log.Warn("not withdrawn in order", "error", err)

@@ -1,0 +1,164 @@
+package routing
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Adjacency says whether routers hear what a Daemon advertises. With RIP, which has no adjacencies, they always do.
+type Adjacency uint8
+
+const (
+	// Adjacent: OSPF has a way to a router, and the router one back, in each family that it ever had one in.
+	Adjacent Adjacency = iota
+	// Missed: since less than a second or so that is not so, or not yet for long enough to rely on.
+	Missed
+	// Lost: it has not been so for longer. The neighbours of all stacks that lost the same router have been Missed by now.
+	Lost
+)
+
+func (a Adjacency) String() string {
+	return [...]string{Adjacent: "adjacent", Missed: "missed", Lost: "lost"}[a]
+}
+
+const (
+	// watchEvery is the time between two looks at what OSPF has found.
+	watchEvery = 200 * time.Millisecond
+	// calculatedWithin is the time within which BIRD's OSPF calculates its ways anew (proto/ospf/ospf.h, the default of "tick" is a
+	// second): until then those of before the loss of a neighbour may stand there.
+	calculatedWithin = 1200 * time.Millisecond
+	// lostAfter is how long there is no adjacency until it counts as Lost. Stacks that lose the same router notice it
+	// within one interval of BFD and one of watchEvery of one another, unless it is by the dead interval of OSPF.
+	lostAfter = time.Second
+	// stalledAfter is the time, in Config.BFD, without a look after which a neighbour may have given this stack up, which was stopped:
+	// one missing packet less than it takes.
+	stalledAfter = missing - 1
+	// missing is the number of packets of BFD that are missing when a neighbour is lost.
+	missing = 5
+)
+
+// An adjacencyWatch makes an Adjacency of what is seen.
+type adjacencyWatch struct {
+	is Adjacency
+	// linked is what was seen at the last look, at seen; since is when it began to be so, or was doubted last.
+	linked      bool
+	since, seen time.Time
+	// settles is how long it has to be so to be relied on; stalls the time without a look that makes it doubtful.
+	settles, stalls time.Duration
+}
+
+// look takes in what is seen now.
+func (w *adjacencyWatch) look(linked bool, now time.Time) {
+	if now.Sub(w.seen) >= w.stalls {
+		w.doubt(now)
+	}
+	if linked != w.linked {
+		w.since = now
+	}
+	w.linked, w.seen = linked, now
+	switch lasts := now.Sub(w.since); {
+	case linked && lasts >= w.settles:
+		w.is = Adjacent
+	case !linked && lasts >= lostAfter:
+		w.is = Lost
+	case !linked && w.is == Adjacent:
+		w.is = Missed
+	}
+}
+
+// doubt: what was seen may be no more.
+func (w *adjacencyWatch) doubt(now time.Time) {
+	w.since = now
+	if w.is == Adjacent {
+		w.is = Missed
+	}
+}
+
+// Doubt says that the neighbours may have been lost, as those are whose link goes down.
+func (d *Daemon) Doubt() {
+	if d.config.Protocol == OSPF {
+		d.consider(d.adjacency.doubt)
+	}
+}
+
+// consider tells of what changes, as long as the Daemon is open.
+func (d *Daemon) consider(what func(now time.Time)) {
+	d.considering.Lock()
+	defer d.considering.Unlock()
+	if d.isClosing() {
+		return
+	}
+	before := d.adjacency.is
+	what(time.Now())
+	is := d.adjacency.is
+	if is == before {
+		return
+	}
+	d.config.Log.Info("neighbours of the routing protocol", "adjacency", is)
+	if d.config.Changed != nil {
+		d.config.Changed(is)
+	}
+}
+
+// beginAdjacency is how it is when Open returns.
+func (d *Daemon) beginAdjacency() {
+	linked, _ := d.linkedEverywhere()
+	now := time.Now()
+	d.adjacency = adjacencyWatch{
+		linked: linked, since: now, seen: now,
+		settles: max(calculatedWithin, forgottenWithin*d.config.BFD), stalls: max(stalledAfter*d.config.BFD, 2*watchEvery),
+	}
+	if !linked {
+		d.Doubt()
+	}
+}
+
+// watchAdjacency looks at it until the Daemon closes.
+func (d *Daemon) watchAdjacency() {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-d.closing:
+			return
+		case <-tick.C:
+		}
+		linked, err := d.linkedEverywhere()
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			continue // a daemon that is too busy to answer keeps its neighbours, or not
+		}
+		d.consider(func(now time.Time) { d.adjacency.look(linked, now) })
+	}
+}
+
+// linkedEverywhere: OSPF is linked in each family that it ever was linked in, at least one.
+func (d *Daemon) linkedEverywhere() (bool, error) {
+	some, all := false, true
+	for _, c := range d.channels(nil) {
+		linked, err := d.linked(c)
+		if err != nil {
+			return false, err
+		}
+		d.spoken[c.Net] = d.spoken[c.Net] || linked
+		some, all = some || linked, all && (linked || !d.spoken[c.Net])
+	}
+	return some && all, nil
+}
+
+// linked says whether OSPF has found a way from this daemon to another router, and has a neighbour with the same database. It takes
+// no way that is not told of from both ends, so that the other has one back.
+func (d *Daemon) linked(c channel) (bool, error) {
+	instance := string(d.config.Protocol) + "_" + c.Net
+	neighbours, err := d.states("show ospf neighbors " + instance)
+	if err != nil || !slices.ContainsFunc(neighbours, func(state string) bool { return strings.HasPrefix(state, "Full/") }) {
+		return false, err
+	}
+	rows, err := ask(d.config.controlPath(), "show ospf state "+instance, answerLimit)
+	return slices.ContainsFunc(rows, func(row string) bool {
+		words := strings.Fields(row)
+		return len(words) == 2 && words[0] == "distance" && words[1] != "0"
+	}), err
+}
