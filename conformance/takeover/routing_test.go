@@ -1,6 +1,7 @@
 package takeover
 
 import (
+	"context"
 	"net/netip"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/plexlab-dev/plexlab/conformance/requirements"
 	"github.com/plexlab-dev/plexlab/conformance/trial"
 	"github.com/plexlab-dev/plexlab/harness/impl"
+	"github.com/plexlab-dev/plexlab/harness/lab"
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 	"github.com/plexlab-dev/plexlab/topo"
 )
@@ -88,38 +90,45 @@ var _ = trial.DescribeFamilies("a plex with a routing protocol", func(f trial.Fa
 	)
 
 	// The network hears of nothing before the routers have MVS1 for a neighbour again, seconds after its link is up or it goes on:
-	// until then MVS5 keeps DVA1. With RIP, which has no adjacencies, that is until the router has forgotten that MVS1 was lost.
-	DescribeTable("a takeback waits until the router hears of it", func(method string) {
+	// until then MVS5 keeps DVA1. With RIP, which has no adjacencies, they hear of it at once.
+	DescribeTable("a takeback waits until the router hears of it", func(method string, faults ...routerLoss) {
 		s, service := routed(method)
 		held := s.HoldOne("MVS1", service, "MVS2")
-		for _, fault := range []struct {
-			name         string
-			begins, ends func() error
-		}{
-			{"the link to network 44 is cut",
-				func() error { return s.Lab.LinkDown(s.Context(), "MVS1", "ext0") },
-				func() error { return s.Lab.LinkUp(s.Context(), "MVS1", "ext0") }},
-			{"the whole stack freezes, the routing daemon included",
-				func() error { return s.Lab.Freeze(s.Context(), "MVS1") },
-				func() error { return s.Lab.Thaw(s.Context(), "MVS1") }},
-		} {
+		for _, fault := range faults {
 			By(fault.name)
 			absent := s.WatchRoute("ROUTER", hostRoute(service.Addr()))
-			verdict.Engine(fault.begins(), "begin a fault of MVS1")
+			verdict.Engine(fault.begin(s.Lab, s.Context()), "%s", fault.name)
 			s.EventuallyRoute("ROUTER", hostRoute(service.Addr()), "MVS5")
 			s.EventuallyBFD("ROUTER", 1) // with MVS5
 			s.ExpectAlive(held)
-			verdict.Engine(fault.ends(), "end a fault of MVS1")
+			verdict.Engine(fault.end(s.Lab, s.Context()), "end of: %s", fault.name)
 			s.EventuallyRoute("ROUTER", hostRoute(service.Addr()), "MVS1")
 			s.EventuallyBFD("ROUTER", 2)
 			s.ExpectAlive(held)
 			Expect(absent()).To(BeNumerically("<", noRoute), "how long ROUTER had no route to DVA1")
 		}
 	},
-		Entry("OSPF", requirements.Covers("I39", "T14"), topo.ByOSPF),
-		Entry("RIP", requirements.Covers("I39", "T14"), topo.ByRIP),
+		// Apart, since within a second of the takeback, and of what MVS5 withdraws with it, routers refuse what MVS5 would advertise for the next.
+		Entry("OSPF, its link cut", requirements.Covers("I39", "T14"), topo.ByOSPF, linkCut),
+		Entry("OSPF, frozen", requirements.Covers("I39", "T14"), topo.ByOSPF, frozenWhole),
+		Entry("RIP, its link cut, and frozen", requirements.Covers("I39", "T14"), topo.ByRIP, linkCut, frozenWhole),
 	)
 }, SpecPriority(2))
+
+// A routerLoss is something by which routers lose MVS1.
+type routerLoss struct {
+	name       string
+	begin, end func(*lab.Lab, context.Context) error
+}
+
+var (
+	linkCut = routerLoss{"the link of MVS1 to network 44 is cut",
+		func(l *lab.Lab, ctx context.Context) error { return l.LinkDown(ctx, "MVS1", "ext0") },
+		func(l *lab.Lab, ctx context.Context) error { return l.LinkUp(ctx, "MVS1", "ext0") }}
+	frozenWhole = routerLoss{"MVS1 freezes as a whole, its routing daemon included",
+		func(l *lab.Lab, ctx context.Context) error { return l.Freeze(ctx, "MVS1") },
+		func(l *lab.Lab, ctx context.Context) error { return l.Thaw(ctx, "MVS1") }}
+)
 
 // noRoute is the most that a router may be without a route while that changes its next hop: a daemon takes one of IPv6 away before it adds the
 // other, and others use the machine too.

@@ -12,7 +12,7 @@ import (
 type Adjacency uint8
 
 const (
-	// Adjacent: OSPF has a way to a router, and the router one back, in each family that it ever had one in.
+	// Adjacent: a router has a way to this stack by OSPF, in each family that it ever had one in.
 	Adjacent Adjacency = iota
 	// Missed: since less than a second or so that is not so, or not yet for long enough to rely on.
 	Missed
@@ -27,9 +27,9 @@ func (a Adjacency) String() string {
 const (
 	// watchEvery is the time between two looks at what OSPF has found.
 	watchEvery = 200 * time.Millisecond
-	// calculatedWithin is the time within which BIRD's OSPF calculates its ways anew (proto/ospf/ospf.h, the default of "tick" is a
-	// second): until then those of before the loss of a neighbour may stand there.
-	calculatedWithin = 1200 * time.Millisecond
+	// arrives is the time within which nobody takes two changes of the same in OSPF (RFC 2328, MinLSArrival, and BIRD's tick beside it):
+	// what was withdrawn when an adjacency began may be advertised anew later.
+	arrives = 1200 * time.Millisecond
 	// lostAfter is how long there is no adjacency until it counts as Lost. Stacks that lose the same router notice it
 	// within one interval of BFD and one of watchEvery of one another, unless it is by the dead interval of OSPF.
 	lostAfter = time.Second
@@ -97,10 +97,18 @@ func (d *Daemon) consider(what func(now time.Time)) {
 	if is == before {
 		return
 	}
+	d.turned = time.Now()
 	d.config.Log.Info("neighbours of the routing protocol", "adjacency", is)
 	if d.config.Changed != nil {
 		d.config.Changed(is)
 	}
+}
+
+// hasSettled says whether what is told is heard, and since long enough for who waited for that to have had its say.
+func (d *Daemon) hasSettled() bool {
+	d.considering.Lock()
+	defer d.considering.Unlock()
+	return d.adjacency.is == Adjacent && time.Since(d.turned) >= withdrawalRests
 }
 
 // beginAdjacency is how it is when Open returns.
@@ -109,7 +117,7 @@ func (d *Daemon) beginAdjacency() {
 	now := time.Now()
 	d.adjacency = adjacencyWatch{
 		linked: linked, since: now, seen: now,
-		settles: max(calculatedWithin, forgottenWithin*d.config.BFD), stalls: max(stalledAfter*d.config.BFD, 2*watchEvery),
+		settles: max(arrives, forgottenWithin*d.config.BFD), stalls: max(stalledAfter*d.config.BFD, 2*watchEvery),
 	}
 	if !linked {
 		d.Doubt()
@@ -148,17 +156,40 @@ func (d *Daemon) linkedEverywhere() (bool, error) {
 	return some && all, nil
 }
 
-// linked says whether OSPF has found a way from this daemon to another router, and has a neighbour with the same database. It takes
-// no way that is not told of from both ends, so that the other has one back.
+// linked says whether OSPF has a neighbour with the same database, in which this daemon and the network that both are in name each
+// other: the neighbour then has a way here. What ways this daemon finds does not say that, for BIRD may leave some out
+// that led through an interface which has been down since.
 func (d *Daemon) linked(c channel) (bool, error) {
 	instance := string(d.config.Protocol) + "_" + c.Net
 	neighbours, err := d.states("show ospf neighbors " + instance)
 	if err != nil || !slices.ContainsFunc(neighbours, func(state string) bool { return strings.HasPrefix(state, "Full/") }) {
 		return false, err
 	}
-	rows, err := ask(d.config.controlPath(), "show ospf state "+instance, answerLimit)
-	return slices.ContainsFunc(rows, func(row string) bool {
+	rows, err := ask(d.config.controlPath(), "show ospf state all "+instance, answerLimit)
+	return inNetwork(rows, d.config.RouterID.String()), err
+}
+
+// inNetwork says whether in a database that BIRD prints a router and a network name each other. A line that is indented by one tab
+// names a router or a network, those below by two what it tells of.
+func inNetwork(database []string, router string) bool {
+	var of []string
+	told, has := map[string]bool{}, map[string]bool{} // by the router, and of it
+	for _, row := range database {
 		words := strings.Fields(row)
-		return len(words) == 2 && words[0] == "distance" && words[1] != "0"
-	}), err
+		switch below := strings.HasPrefix(row, "\t\t"); {
+		case len(words) < 2:
+		case !below:
+			of = words
+		case of[0] == "router" && of[1] == router && words[0] == "network":
+			told[words[1]] = true
+		case of[0] == "network" && words[0] == "router" && words[1] == router:
+			has[of[1]] = true
+		}
+	}
+	for network := range told {
+		if has[network] {
+			return true
+		}
+	}
+	return false
 }

@@ -54,6 +54,7 @@ type Daemon struct {
 	spoken      map[string]bool // the families in which there ever was an adjacency, in BIRD's words
 	considering sync.Mutex      // held while adjacency changes and that is told
 	adjacency   adjacencyWatch
+	turned      time.Time // when it became what it is
 }
 
 // Open starts BIRD in the network namespace of the calling thread and returns when its neighbours do not take it
@@ -146,8 +147,9 @@ func (d *Daemon) Advertise(dvipa netip.Prefix, epoch uint64) {
 	d.change(func() { d.owned[dvipa.Addr()] = ownership{prefix: dvipa, epoch: epoch} })
 }
 
-// Withdraw ends that, with OSPF after half a second unless it is advertised again: within seconds of a withdrawal that has gone
-// out routers refuse to hear of the same again (RFC 2328, MinLSArrival and RxmtInterval). With RIP it ends at once, since
+// Withdraw ends that, with OSPF after half a second of adjacency unless it is advertised again: within seconds of a withdrawal that
+// has gone out routers refuse to hear of the same again (RFC 2328, MinLSArrival and RxmtInterval), and one that cannot go out keeps
+// BIRD from telling it anew. With RIP it ends at once, since
 // there the older one can cost less than the newer (see Cost). A DVIPA that is not advertised is none to withdraw.
 func (d *Daemon) Withdraw(dvipa netip.Addr) {
 	if d.config.Protocol == RIP {
@@ -162,12 +164,23 @@ func (d *Daemon) Withdraw(dvipa netip.Addr) {
 	}
 	o.withdrawn = time.Now()
 	d.owned[dvipa] = o
+	d.withdrawRested(dvipa, o)
+}
+
+// withdrawRested ends what was withdrawn when it has rested.
+func (d *Daemon) withdrawRested(dvipa netip.Addr, o ownership) {
 	time.AfterFunc(withdrawalRests, func() {
-		d.change(func() {
-			if d.owned[dvipa] == o {
-				delete(d.owned, dvipa)
-			}
-		})
+		switch {
+		case d.isClosing():
+		case !d.hasSettled():
+			d.withdrawRested(dvipa, o)
+		default:
+			d.change(func() {
+				if d.owned[dvipa] == o {
+					delete(d.owned, dvipa)
+				}
+			})
+		}
 	})
 }
 

@@ -423,7 +423,10 @@ func (s *stack) send(to netip.Addr, message contract.Message) {
 		}
 		return
 	}
-	if err := s.group.Send(to, message); err != nil {
+	switch err := s.group.Send(to, message); {
+	case errors.Is(err, xcf.ErrNotMember): // lost meanwhile
+		s.log.Info("message not sent", "to", to, "kind", message.Kind(), "error", err)
+	case err != nil:
 		s.log.Warn("message not sent", "to", to, "kind", message.Kind(), "error", err)
 	}
 }
