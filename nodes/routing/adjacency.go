@@ -27,9 +27,10 @@ func (a Adjacency) String() string {
 const (
 	// watchEvery is the time between two looks at what OSPF has found.
 	watchEvery = 200 * time.Millisecond
-	// arrives is the time within which nobody takes two changes of the same in OSPF (RFC 2328, MinLSArrival, and BIRD's tick beside it):
-	// what was withdrawn when an adjacency began may be advertised anew later.
-	arrives = 1200 * time.Millisecond
+	// repeated is the time within which a neighbour has all that OSPF told it when an adjacency began. Of two changes of the same it refuses the
+	// one within a second of the other (RFC 2328, MinLSArrival), such as how to reach an interface that was down (RFC 5340,
+	// link-LSA); that is told again after two seconds ("retransmit"), and BIRD calculates its ways a second later ("tick").
+	repeated = 3200 * time.Millisecond
 	// lostAfter is how long there is no adjacency until it counts as Lost. Stacks that lose the same router notice it
 	// within one interval of BFD and one of watchEvery of one another, unless it is by the dead interval of OSPF.
 	lostAfter = time.Second
@@ -117,7 +118,7 @@ func (d *Daemon) beginAdjacency() {
 	now := time.Now()
 	d.adjacency = adjacencyWatch{
 		linked: linked, since: now, seen: now,
-		settles: max(arrives, forgottenWithin*d.config.BFD), stalls: max(stalledAfter*d.config.BFD, 2*watchEvery),
+		settles: max(repeated, forgottenWithin*d.config.BFD), stalls: max(stalledAfter*d.config.BFD, 2*watchEvery),
 	}
 	if !linked {
 		d.Doubt()
