@@ -98,18 +98,20 @@ func (d *Daemon) consider(what func(now time.Time)) {
 	if is == before {
 		return
 	}
-	d.turned = time.Now()
+	if is == Adjacent {
+		d.adjacent = time.Now()
+	}
 	d.config.Log.Info("neighbours of the routing protocol", "adjacency", is)
 	if d.config.Changed != nil {
 		d.config.Changed(is)
 	}
 }
 
-// hasSettled says whether what is told is heard, and since long enough for who waited for that to have had its say.
+// hasSettled says whether what is told is heard, and since long enough for who waited for that to have had its say; or never was.
 func (d *Daemon) hasSettled() bool {
 	d.considering.Lock()
 	defer d.considering.Unlock()
-	return d.adjacency.is == Adjacent && time.Since(d.turned) >= withdrawalRests
+	return d.adjacent.IsZero() || d.adjacency.is == Adjacent && time.Since(d.adjacent) >= withdrawalRests
 }
 
 // beginAdjacency is how it is when Open returns.
@@ -120,7 +122,9 @@ func (d *Daemon) beginAdjacency() {
 		linked: linked, since: now, seen: now,
 		settles: max(repeated, forgottenWithin*d.config.BFD), stalls: max(stalledAfter*d.config.BFD, 2*watchEvery),
 	}
-	if !linked {
+	if linked {
+		d.adjacent = now
+	} else {
 		d.Doubt()
 	}
 }

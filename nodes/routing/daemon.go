@@ -54,7 +54,7 @@ type Daemon struct {
 	spoken      map[string]bool // the families in which there ever was an adjacency, in BIRD's words
 	considering sync.Mutex      // held while adjacency changes and that is told
 	adjacency   adjacencyWatch
-	turned      time.Time // when it became what it is
+	adjacent    time.Time // when it became Adjacent last; zero: never
 }
 
 // Open starts BIRD in the network namespace of the calling thread and returns when its neighbours do not take it
@@ -149,7 +149,7 @@ func (d *Daemon) Advertise(dvipa netip.Prefix, epoch uint64) {
 
 // Withdraw ends that, with OSPF after half a second of adjacency unless it is advertised again: within seconds of a withdrawal that
 // has gone out routers refuse to hear of the same again (RFC 2328, MinLSArrival and RxmtInterval), and one that cannot go out keeps
-// BIRD from telling it anew. With RIP it ends at once, since
+// BIRD from telling it anew. Where there never was a neighbour, half a second it is too. With RIP it ends at once, since
 // there the older one can cost less than the newer (see Cost). A DVIPA that is not advertised is none to withdraw.
 func (d *Daemon) Withdraw(dvipa netip.Addr) {
 	if d.config.Protocol == RIP {
