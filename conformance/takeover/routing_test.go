@@ -1,7 +1,9 @@
 package takeover
 
 import (
+	"context"
 	"net/netip"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -9,6 +11,8 @@ import (
 	"github.com/plexlab-dev/plexlab/conformance/requirements"
 	"github.com/plexlab-dev/plexlab/conformance/trial"
 	"github.com/plexlab-dev/plexlab/harness/impl"
+	"github.com/plexlab-dev/plexlab/harness/lab"
+	"github.com/plexlab-dev/plexlab/harness/verdict"
 	"github.com/plexlab-dev/plexlab/topo"
 )
 
@@ -84,7 +88,57 @@ var _ = trial.DescribeFamilies("a plex with a routing protocol", func(f trial.Fa
 		Entry("OSPF", requirements.Covers("fig10/102->104", "T14", "T57"), topo.ByOSPF),
 		Entry("RIP", requirements.Covers("fig10/102->104", "T14", "T57"), topo.ByRIP),
 	)
+
+	// The network hears of nothing before the routers have MVS1 for a neighbour again, seconds after its link is up or it goes on:
+	// until then MVS5 keeps DVA1. With RIP, which has no adjacencies, they hear of it at once.
+	DescribeTable("a takeback waits until the router hears of it", func(method string, limit time.Duration, faults ...routerLoss) {
+		s, service := routed(method)
+		held := s.HoldOne("MVS1", service, "MVS2")
+		for _, fault := range faults {
+			By(fault.name)
+			absent := s.WatchRoute("ROUTER", hostRoute(service.Addr()))
+			verdict.Engine(fault.begin(s.Lab, s.Context()), "%s", fault.name)
+			s.EventuallyRoute("ROUTER", hostRoute(service.Addr()), "MVS5")
+			s.EventuallyBFD("ROUTER", 1) // with MVS5
+			s.ExpectAlive(held)
+			verdict.Engine(fault.end(s.Lab, s.Context()), "end of: %s", fault.name)
+			s.EventuallyRoute("ROUTER", hostRoute(service.Addr()), "MVS1")
+			s.EventuallyBFD("ROUTER", 2)
+			s.ExpectAlive(held)
+			Expect(absent()).To(BeNumerically("<", limit), "how long ROUTER had no route to DVA1")
+		}
+	},
+		// Apart, since within a second of the takeback, and of what MVS5 withdraws with it, routers refuse what MVS5 would advertise for the next.
+		Entry("OSPF, its link cut", requirements.Covers("I39", "T14"), topo.ByOSPF, noRouteOSPF, linkCut),
+		Entry("OSPF, frozen", requirements.Covers("I39", "T14"), topo.ByOSPF, noRouteOSPF, frozenWhole),
+		Entry("RIP, its link cut, and frozen", requirements.Covers("I39", "T14"), topo.ByRIP, noRouteRIP, linkCut, frozenWhole),
+	)
 }, SpecPriority(2))
+
+// A routerLoss is something by which routers lose MVS1.
+type routerLoss struct {
+	name       string
+	begin, end func(*lab.Lab, context.Context) error
+}
+
+var (
+	linkCut = routerLoss{"the link of MVS1 to network 44 is cut",
+		func(l *lab.Lab, ctx context.Context) error { return l.LinkDown(ctx, "MVS1", "ext0") },
+		func(l *lab.Lab, ctx context.Context) error { return l.LinkUp(ctx, "MVS1", "ext0") }}
+	frozenWhole = routerLoss{"MVS1 freezes as a whole, its routing daemon included",
+		func(l *lab.Lab, ctx context.Context) error { return l.Freeze(ctx, "MVS1") },
+		func(l *lab.Lab, ctx context.Context) error { return l.Thaw(ctx, "MVS1") }}
+)
+
+// The most that a router may be without a route while that changes its next hop, as it does at each takeover.
+const (
+	// noRouteOSPF: a daemon takes one of IPv6 away before it adds the other. It calculates ways once a second, so that one it does not
+	// find is absent for that long.
+	noRouteOSPF = 500 * time.Millisecond
+	// noRouteRIP: what is withdrawn is told at once, and what is advertised half the time between two updates (1 s) after another change; as
+	// long again on a machine that others use too.
+	noRouteRIP = 1500 * time.Millisecond
+)
 
 // hostRoute is the prefix of one.
 func hostRoute(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }

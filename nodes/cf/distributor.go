@@ -68,6 +68,8 @@ type DistributorConfig struct {
 type share struct {
 	dvipa netip.Addr
 	table *table // not nil where this stack is the owner
+	// owned is the epoch at which it was last; 0: never.
+	owned uint64
 	// keeper is the other stack that is; not valid where none is known.
 	keeper keeper
 

@@ -1,7 +1,9 @@
 package cf
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net/netip"
 	"slices"
@@ -106,6 +108,7 @@ func (d *Distributor) relinquish(s *share) {
 // with what the stack holds itself.
 func (d *Distributor) own(s *share, e contract.DVIPA) {
 	if s.table == nil || s.table.epoch != e.Epoch {
+		s.owned = e.Epoch
 		s.table = newTable(s.dvipa, e.Epoch, d.pool(), d.config.Self.Incarnation)
 		s.table.mark(ownSlot, s.has(), 0)
 		for _, port := range s.rests() {
@@ -213,7 +216,7 @@ func (d *Distributor) receive(p *partner, message contract.Message) {
 }
 
 // addressed is the table that a message of a member is for; nil, and a log line, if there is none,
-// or it is for an ownership that is over.
+// or it is for an ownership that is over. Only where it is for none that this stack had, the member errs.
 func (d *Distributor) addressed(from *partner, m contract.Message, dvipa, xcf netip.Addr, epoch uint64) *table {
 	s, reason := d.shares[dvipa], ""
 	switch {
@@ -226,7 +229,11 @@ func (d *Distributor) addressed(from *partner, m contract.Message, dvipa, xcf ne
 	default:
 		return s.table
 	}
-	d.config.Logger.Warn("refused", "kind", m.Kind(), "from", from.Stack, "xcf", from.XCF, "dvipa", dvipa, "reason", reason)
+	level := slog.LevelWarn
+	if s != nil && from.XCF == xcf && epoch > 0 && epoch <= s.owned {
+		level = slog.LevelInfo // it was under way at a takeover
+	}
+	d.config.Logger.Log(context.Background(), level, "refused", "kind", m.Kind(), "from", from.Stack, "xcf", from.XCF, "dvipa", dvipa, "reason", reason)
 	return nil
 }
 

@@ -99,13 +99,14 @@ func (d *Daemon) render(owned map[netip.Addr]ownership) string {
 var configuration = template.Must(template.New(configName).Funcs(template.FuncMap{
 	"seconds":      func(t time.Duration) int64 { return int64(t / time.Second) },
 	"milliseconds": time.Duration.Milliseconds,
+	"missing":      func() int { return missing },
 }).Parse(`# Written by the stack, and again whenever its DVIPAs change.
 log stderr { info, remote, warning, error, auth, fatal, bug };
 router id {{.RouterID}};
 protocol device { }
 protocol bfd {
 {{- range .Interfaces}}
-  interface "{{.}}" { interval {{milliseconds $.BFD}} ms; multiplier 5; };
+  interface "{{.}}" { interval {{milliseconds $.BFD}} ms; multiplier {{missing}}; };
 {{- end}}
 }
 {{- range .Channels}}

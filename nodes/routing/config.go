@@ -42,6 +42,9 @@ type Config struct {
 	BFD time.Duration
 	// Program is BIRD; "" looks for bird in PATH.
 	Program string
+	// Changed, where not nil, is told when the Adjacency becomes another one; before Open returns if it is not Adjacent
+	// by then. It does not wait for the Daemon.
+	Changed func(Adjacency)
 	// Log gets what BIRD says, and what becomes of it.
 	Log *slog.Logger
 }

@@ -50,6 +50,11 @@ type Daemon struct {
 	close   sync.Once
 	ended   chan struct{} // closed when supervise has returned
 	told    chan struct{} // closed when converge has returned
+
+	spoken      map[string]bool // the families in which there ever was an adjacency, in BIRD's words
+	considering sync.Mutex      // held while adjacency changes and that is told
+	adjacency   adjacencyWatch
+	adjacent    time.Time // when it became Adjacent last; zero: never
 }
 
 // Open starts BIRD in the network namespace of the calling thread and returns when its neighbours do not take it
@@ -71,7 +76,7 @@ func Open(c Config) (_ *Daemon, err error) {
 	d := &Daemon{
 		config: c, owned: map[netip.Addr]ownership{},
 		changed: make(chan struct{}, 1), died: make(chan error), opened: make(chan struct{}), closing: make(chan struct{}),
-		ended: make(chan struct{}), told: make(chan struct{}),
+		ended: make(chan struct{}), told: make(chan struct{}), spoken: map[string]bool{},
 	}
 	if d.v4, d.v6, err = families(c.Interfaces); err != nil {
 		return nil, err
@@ -96,6 +101,10 @@ func Open(c Config) (_ *Daemon, err error) {
 	}
 	close(d.opened)
 	go d.converge()
+	if c.Protocol == OSPF {
+		d.beginAdjacency()
+		go d.watchAdjacency()
+	}
 	return d, nil
 }
 
@@ -138,8 +147,9 @@ func (d *Daemon) Advertise(dvipa netip.Prefix, epoch uint64) {
 	d.change(func() { d.owned[dvipa.Addr()] = ownership{prefix: dvipa, epoch: epoch} })
 }
 
-// Withdraw ends that, with OSPF after half a second unless it is advertised again: within seconds of a withdrawal that has gone
-// out routers refuse to hear of the same again (RFC 2328, MinLSArrival and RxmtInterval). With RIP it ends at once, since
+// Withdraw ends that, with OSPF after half a second of adjacency unless it is advertised again: within seconds of a withdrawal that
+// has gone out routers refuse to hear of the same again (RFC 2328, MinLSArrival and RxmtInterval), and one that cannot go out keeps
+// BIRD from telling it anew. Where there never was a neighbour, half a second it is too. With RIP it ends at once, since
 // there the older one can cost less than the newer (see Cost). A DVIPA that is not advertised is none to withdraw.
 func (d *Daemon) Withdraw(dvipa netip.Addr) {
 	if d.config.Protocol == RIP {
@@ -154,12 +164,23 @@ func (d *Daemon) Withdraw(dvipa netip.Addr) {
 	}
 	o.withdrawn = time.Now()
 	d.owned[dvipa] = o
+	d.withdrawRested(dvipa, o)
+}
+
+// withdrawRested ends what was withdrawn when it has rested.
+func (d *Daemon) withdrawRested(dvipa netip.Addr, o ownership) {
 	time.AfterFunc(withdrawalRests, func() {
-		d.change(func() {
-			if d.owned[dvipa] == o {
-				delete(d.owned, dvipa)
-			}
-		})
+		switch {
+		case d.isClosing():
+		case !d.hasSettled():
+			d.withdrawRested(dvipa, o)
+		default:
+			d.change(func() {
+				if d.owned[dvipa] == o {
+					delete(d.owned, dvipa)
+				}
+			})
+		}
 	})
 }
 
@@ -179,6 +200,8 @@ func (d *Daemon) Close() error {
 	var failed error
 	d.close.Do(func() {
 		close(d.closing)
+		d.considering.Lock() // whatever is being told
+		d.considering.Unlock()
 		<-d.told
 		if err := d.tell(nil, closeLimit); err != nil {
 			d.config.Log.Warn("not withdrawn in order", "error", err)

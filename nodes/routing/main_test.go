@@ -47,7 +47,7 @@ func stack(dir string) {
 	}
 	terminate := make(chan os.Signal, 1)
 	signal.Notify(terminate, unix.SIGTERM)
-	fmt.Println(d.process.Pid)
+	fmt.Println(d.pid())
 	<-terminate
 	if err := d.Close(); err != nil {
 		fmt.Fprintln(os.Stderr, err)

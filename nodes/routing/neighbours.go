@@ -16,8 +16,8 @@ const (
 	// adjacency, that it is one.
 	againAfter = 5 * time.Second
 	// forgottenWithin is the time, in Config.BFD, after which a neighbour has lost the session with a process that
-	// ended: five missing packets, and one for its being late.
-	forgottenWithin = 6
+	// ended: the missing packets, and one for its being late.
+	forgottenWithin = missing + 1
 	// neighbourPoll is the time between two looks at neighbours.
 	neighbourPoll = 20 * time.Millisecond
 )
@@ -45,13 +45,14 @@ func (d *Daemon) known(took time.Duration) bool {
 	if d.config.Protocol == RIP {
 		// A session that is not down any more has heard of a neighbour that has none with the process before. As long
 		// as nothing is advertised, the neighbour may have none at all.
-		sessions := d.states("show bfd sessions")
+		sessions, _ := d.states("show bfd sessions")
 		return took >= forgottenWithin*d.config.BFD || len(sessions) > 0 && !slices.Contains(sessions, "Down")
 	}
 	heard, linked := false, true
 	for _, c := range d.channels(nil) {
-		heard = heard || len(d.states("show ospf neighbors ospf_"+c.Net)) > 0
-		linked = linked && d.linked(c)
+		neighbours, _ := d.states("show ospf neighbors ospf_" + c.Net)
+		is, _ := d.linked(c)
+		heard, linked = heard || len(neighbours) > 0, linked && is
 	}
 	if linked {
 		return true
@@ -63,23 +64,12 @@ func (d *Daemon) known(took time.Duration) bool {
 	return late
 }
 
-// linked says whether OSPF has found a way from this daemon to another router. It takes none that is not told of from both ends,
-// so that the other has one back.
-func (d *Daemon) linked(c channel) bool {
-	rows, err := ask(d.config.controlPath(), "show ospf state ospf_"+c.Net, answerLimit)
-	return err == nil && slices.ContainsFunc(rows, func(row string) bool {
-		words := strings.Fields(row)
-		return len(words) == 2 && words[0] == "distance" && words[1] != "0"
-	})
-}
-
-// states are those of a table that BIRD prints, with a neighbour's address or router ID in the first column; none if
-// it does not answer.
-func (d *Daemon) states(command string) []string {
+// states are those of a table that BIRD prints, with a neighbour's address or router ID in the first column.
+func (d *Daemon) states(command string) ([]string, error) {
 	const column = 2
 	rows, err := ask(d.config.controlPath(), command, answerLimit)
 	if err != nil {
-		return nil
+		return nil, err
 	}
 	var states []string
 	for _, row := range rows {
@@ -91,5 +81,5 @@ func (d *Daemon) states(command string) []string {
 			states = append(states, words[column])
 		}
 	}
-	return states
+	return states, nil
 }

@@ -37,8 +37,8 @@ func TestWhatIsAdvertisedAfterARestartStays(t *testing.T) {
 			before.Advertise(dva4, 1)
 			router.awaitWays(&stack, adjacent, host4)
 			eventually(t, adjacent, "sessions", func() error {
-				if sessions := before.states("show bfd sessions"); len(sessions) != 2 || sessions[0] != "Up" || sessions[1] != "Up" {
-					return fmt.Errorf("got %q, want one up for each family", sessions)
+				if sessions, err := before.states("show bfd sessions"); err != nil || len(sessions) != 2 || sessions[0] != "Up" || sessions[1] != "Up" {
+					return fmt.Errorf("got %q (%v), want one up for each family", sessions, err)
 				}
 				return nil
 			})

@@ -45,6 +45,8 @@ func describe(event vipa.Event) string {
 		return "gathering anew"
 	case vipa.Isolated:
 		return fmt.Sprintf("isolated, others see one another: %t", e.OthersSee)
+	case vipa.AdjacencyChanged:
+		return fmt.Sprintf("routers adjacent: %t, hands over: %t", e.Up, e.HandOver)
 	case vipa.OutsideChanged:
 		return fmt.Sprintf("outside up: %t", e.Up)
 	case vipa.OwnershipTaken:

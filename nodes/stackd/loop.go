@@ -202,7 +202,11 @@ func (l *loop) perform(actions []vipa.Action) {
 			commit()
 			l.edges.account(a)
 		case vipa.Refuse:
-			l.log.Warn("refused", "from", a.From.Stack, "xcf", a.From.XCF, "reason", a.Reason)
+			level := slog.LevelWarn
+			if a.Late {
+				level = slog.LevelInfo
+			}
+			l.log.Log(context.Background(), level, "refused", "from", a.From.Stack, "xcf", a.From.XCF, "reason", a.Reason)
 		default:
 			held = append(held, a)
 		}

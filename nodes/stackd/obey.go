@@ -19,7 +19,7 @@ const maxObeyed = 64 << 20
 func (s *stack) reach() profile.Reach {
 	subnets := slices.Concat(s.subnets, subnetsOf(s.options.outside))
 	slices.SortFunc(subnets, netip.Prefix.Compare)
-	return profile.Reach{Stack: s.self.Stack, Outside: slices.Compact(subnets), Advertised: s.routing != nil}
+	return profile.Reach{Stack: s.self.Stack, Outside: slices.Compact(subnets), Advertised: s.routing.Load() != nil}
 }
 
 // obey is VARY OBEY: statements are added to the definitions in force or change them. An error

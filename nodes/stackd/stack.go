@@ -81,7 +81,7 @@ type stack struct {
 	loop    *loop
 	path    *datapath.Path
 	home    *home.Home
-	routing *routing.Daemon // nil where DVIPAs are not advertised by a routing protocol
+	routing atomic.Pointer[routing.Daemon] // nil where DVIPAs are not advertised by a routing protocol
 	group   *xcf.Group
 	monitor *sockets.Monitor
 	broker  *sockets.Broker
@@ -176,14 +176,16 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 	}
 	s.opened = append(s.opened, s.path.Close)
 	if checked.routing != "" {
-		if s.routing, err = routing.Open(routing.Config{
+		daemon, err := routing.Open(routing.Config{
 			Protocol: checked.routing, Interfaces: o.outside, RouterID: routing.RouterID(s.self.XCF), Dir: routingDir(o.controlPath),
 			Hello: time.Duration(o.routingHello) * time.Second, Dead: time.Duration(o.routingDead) * time.Second,
-			BFD: time.Duration(o.bfdMS) * time.Millisecond, Log: log,
-		}); err != nil {
+			BFD: time.Duration(o.bfdMS) * time.Millisecond, Changed: s.adjacencyChanged, Log: log,
+		})
+		if err != nil {
 			return nil, err
 		}
-		s.opened = append(s.opened, s.routing.Close)
+		s.opened = append(s.opened, daemon.Close)
+		s.routing.Store(daemon)
 	}
 	if s.monitor, err = sockets.NewMonitor(sockets.MonitorConfig{
 		Deliver: s.noticed, Relevant: s.active.has, Check: check, Look: look, Sweep: sweep, Batch: gather, Pulse: s.pulse, Log: log,
@@ -421,7 +423,10 @@ func (s *stack) send(to netip.Addr, message contract.Message) {
 		}
 		return
 	}
-	if err := s.group.Send(to, message); err != nil {
+	switch err := s.group.Send(to, message); {
+	case errors.Is(err, xcf.ErrNotMember): // lost meanwhile
+		s.log.Info("message not sent", "to", to, "kind", message.Kind(), "error", err)
+	case err != nil:
 		s.log.Warn("message not sent", "to", to, "kind", message.Kind(), "error", err)
 	}
 }
@@ -430,7 +435,15 @@ func (s *stack) send(to netip.Addr, message contract.Message) {
 func (s *stack) outsideChanged(up bool) {
 	s.log.Info("outside", "up", up)
 	s.outside.Store(up)
+	if daemon := s.routing.Load(); daemon != nil && !up {
+		daemon.Doubt() // before the link is up again
+	}
 	s.loop.post(vipa.OutsideChanged{Up: up})
+}
+
+// adjacencyChanged takes in whether routers hear what is advertised.
+func (s *stack) adjacencyChanged(to routing.Adjacency) {
+	s.loop.post(vipa.AdjacencyChanged{Up: to == routing.Adjacent, HandOver: to == routing.Lost})
 }
 
 // account is part of edges.
@@ -514,8 +527,8 @@ func (s *stack) spare(actions []vipa.Action) (rest []vipa.Action, err error) {
 func (s *stack) giveUp(action vipa.Action) error {
 	switch a := action.(type) {
 	case vipa.Withdraw:
-		if s.routing != nil {
-			s.routing.Withdraw(a.DVIPA)
+		if daemon := s.routing.Load(); daemon != nil {
+			daemon.Withdraw(a.DVIPA)
 		}
 		return s.home.Withdraw(a.DVIPA)
 	case vipa.Deactivate:
@@ -556,8 +569,8 @@ func (s *stack) advertise(action vipa.Action) error {
 		return nil // in the second case the core hears of it
 	}
 	// Hosts that share a network with the owner ask for the address itself, whatever routers are told.
-	if s.routing != nil {
-		s.routing.Advertise(a.Prefix, a.Epoch)
+	if daemon := s.routing.Load(); daemon != nil {
+		daemon.Advertise(a.Prefix, a.Epoch)
 	}
 	return s.home.Advertise(a.Prefix)
 }

@@ -115,6 +115,8 @@ type SetWayOut struct{ Via netip.Addr }
 type Refuse struct {
 	From   contract.Member
 	Reason string
+	// Late: it speaks to an owner of before, as what was under way at a takeover does. Else the partner errs.
+	Late bool
 }
 
 // CreateEntry makes the entry of a DVIPA in the coupling facility where there is none (T20). As

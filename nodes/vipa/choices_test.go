@@ -102,6 +102,9 @@ func (c *choices) event() vipa.Event {
 		every := everyConnection()
 		return vipa.ConnectAsked{ID: c.asked, Connection: every[2*c.n(len(every)/2)]}
 	case 44:
+		if c.bool() {
+			return vipa.AdjacencyChanged{Up: c.bool(), HandOver: c.bool()}
+		}
 		return vipa.OutsideChanged{Up: c.bool()}
 	case 45:
 		return vipa.Isolated{OthersSee: c.bool()}

@@ -47,7 +47,7 @@ func compareBool(a, b bool) int {
 
 // standing is that of this stack.
 func (s *Stack) standing(d *dvipa) standing {
-	return standing{s.outside, d.define != nil, d.rank, s.self.XCF}
+	return standing{s.reached(), d.define != nil, d.rank, s.self.XCF}
 }
 
 // rivals are the living partners that own the DVIPA or would.
@@ -78,18 +78,22 @@ func (s *Stack) mayOwn(d *dvipa) bool {
 }
 
 // offers says whether this stack tells others that it would own the DVIPA. One whose links to the
-// outside are all down stands back.
+// outside are all down, or that no router hears, stands back.
 func (s *Stack) offers(d *dvipa) bool {
-	return !d.deactivated && (s.outside || !s.self.Outside)
+	return !d.deactivated && (s.reached() || !s.self.Outside)
 }
 
-// keeps says whether this stack is fit to be the owner, and to go on as it. Without a link to the outside it hands over
-// to one that has one.
+// reached: what comes from the outside for a DVIPA of this stack finds it.
+func (s *Stack) reached() bool { return s.outside && s.adjacent }
+
+// keeps says whether this stack is fit to be the owner, and to go on as it. Without a link to the outside, or a router that
+// hears it there, it hands over to one that has one.
 func (s *Stack) keeps(d *dvipa) bool { return s.mayOwn(d) && !s.insideOnly(d) }
 
-// insideOnly: this stack has no link to the outside, and one that could own the DVIPA has one.
+// insideOnly: nothing from the outside finds this stack, and one that could own the DVIPA is found. Where the router
+// has just been lost, the others may be about to say that they have lost it too.
 func (s *Stack) insideOnly(d *dvipa) bool {
-	if s.outside {
+	if s.reached() || s.outside && !s.handOver && d.routing != nil {
 		return false
 	}
 	return slices.ContainsFunc(s.rivals(d), func(rival standing) bool { return rival.outside })
@@ -151,5 +155,12 @@ func (s *Stack) outsideChanged(up bool) {
 	s.outside = up
 	s.due = true
 	s.chooseWayOut()
+	s.initialize(nil, nil)
+}
+
+// adjacencyChanged is the same for routers. The way out stays: what goes there needs no route back that this stack tells of.
+func (s *Stack) adjacencyChanged(now AdjacencyChanged) {
+	s.adjacent, s.handOver = now.Up, now.HandOver
+	s.due = true
 	s.initialize(nil, nil)
 }

@@ -62,6 +62,15 @@ type Isolated struct {
 // start it is as Config.Self says.
 type OutsideChanged struct{ Up bool }
 
+// AdjacencyChanged: routers hear what this stack advertises by a routing protocol, or do not. At the start they do.
+type AdjacencyChanged struct {
+	// Up: they do. Else the stack stands back from what it does not own, as with all its links down.
+	Up bool
+	// HandOver, where Up is false: it gives up what it owns, to a stack that does not stand back. All that have lost the same router have
+	// had the time to.
+	HandOver bool
+}
+
 // OwnershipTaken answers TakeOwnership. What was asked for together is best answered together: each
 // answer is told to every stack.
 type OwnershipTaken struct {
@@ -241,6 +250,7 @@ func (Gathered) event()         {}
 func (Gathering) event()        {}
 func (Isolated) event()         {}
 func (OutsideChanged) event()   {}
+func (AdjacencyChanged) event() {}
 func (OwnershipTaken) event()   {}
 func (OwnershipRefused) event() {}
 func (SettleExpired) event()    {}

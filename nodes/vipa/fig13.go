@@ -1,6 +1,7 @@
 package vipa
 
 import (
+	"fmt"
 	"net/netip"
 
 	"github.com/plexlab-dev/plexlab/nodes/contract"
@@ -116,17 +117,25 @@ func (s *Stack) termconn(from contract.Member, m contract.TERMCONN) {
 	}
 }
 
+// isOver: whoever owned the DVIPA at that epoch has it no more, as far as this stack knows.
+func (s *Stack) isOver(address netip.Addr, epoch uint64) bool {
+	k := s.epochs[address]
+	return epoch > 0 && (epoch < k.epoch || epoch == k.epoch && k.holder.XCF == s.self.XCF)
+}
+
 // addressed returns the DVIPA that a message speaks of if this stack is its routing stack, the
 // sender speaks for itself, and means this ownership; else it refuses the message.
 func (s *Stack) addressed(from contract.Member, m contract.Message, address, xcf netip.Addr, epoch uint64) *dvipa {
 	d := s.dvipas[address]
 	switch {
 	case d == nil || d.routing == nil:
-		s.refuse(from, "%s for %s, which this stack does not own", m.Kind(), address)
+		reason := fmt.Sprintf("%s for %s, which this stack does not own", m.Kind(), address)
+		s.do(Refuse{From: from, Reason: reason, Late: xcf == from.XCF && s.isOver(address, epoch)})
 	case xcf != from.XCF:
 		s.refuse(from, "%s for %s speaks of %s, not of its sender", m.Kind(), address, xcf)
 	case epoch != d.routing.epoch:
-		s.refuse(from, "%s for %s at epoch %d: it is at epoch %d", m.Kind(), address, epoch, d.routing.epoch)
+		reason := fmt.Sprintf("%s for %s at epoch %d: it is at epoch %d", m.Kind(), address, epoch, d.routing.epoch)
+		s.do(Refuse{From: from, Reason: reason, Late: epoch < d.routing.epoch})
 	default:
 		return d
 	}

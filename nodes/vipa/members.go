@@ -34,6 +34,8 @@ type member struct {
 type loss struct {
 	incarnation uint64
 	cause       Cause
+	// sources are the SOURCEIPA rules of its last list.
+	sources []contract.SourceIPA
 }
 
 // same: two mentions of one incarnation of a stack.
@@ -68,7 +70,8 @@ func (s *Stack) memberJoined(m contract.Member) {
 	if len(s.members) == 0 {
 		for xcf, was := range s.lost {
 			if was.cause == CutOff || was.cause == Parted {
-				s.lost[xcf] = loss{was.incarnation, Silent}
+				was.cause = Silent
+				s.lost[xcf] = was
 			}
 		}
 	}
@@ -92,7 +95,8 @@ func (s *Stack) memberLost(m contract.Member, cause Cause) {
 	member := s.living(m)
 	if was, known := s.lost[m.XCF]; !member && known && was.incarnation == m.Incarnation {
 		s.drained(m.XCF)
-		s.lost[m.XCF] = loss{m.Incarnation, cause}
+		was.cause = cause
+		s.lost[m.XCF] = was
 	}
 	if member || cause != Silent && cause != Parted {
 		s.over(func(holder contract.Member) bool { return same(holder, m) })
@@ -110,8 +114,8 @@ func (s *Stack) memberLost(m contract.Member, cause Cause) {
 // told as an owner stays, for connections and for takeover, but nobody is told anything until an owner's list comes
 // again. Its ports in the coupling facility become available again (T32).
 func (s *Stack) lose(m contract.Member, cause Cause) {
+	s.lost[m.XCF] = loss{m.Incarnation, cause, s.members[m.XCF].sources}
 	delete(s.members, m.XCF)
-	s.lost[m.XCF] = loss{m.Incarnation, cause}
 	s.addresses, s.due = nil, true
 	s.answersNoMore(m, cause)
 	for _, address := range s.sortedDVIPAs() {

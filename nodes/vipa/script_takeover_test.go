@@ -64,6 +64,8 @@ func (s *script) takeover(c *command) (string, bool) {
 		return s.step(c.word(0), vipa.Isolated{OthersSee: c.d.HasArg("others-see")}), true
 	case "outside":
 		return s.step(c.word(0), vipa.OutsideChanged{Up: c.word(1) == "up"}), true
+	case "adjacency": // up, missed, lost
+		return s.step(c.word(0), vipa.AdjacencyChanged{Up: c.word(1) == "up", HandOver: c.word(1) == "lost"}), true
 	case "settle-expired":
 		return s.step(c.word(0), vipa.SettleExpired{DVIPA: c.address(c.word(1))}), true
 	case "vary":

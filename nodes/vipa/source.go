@@ -83,11 +83,25 @@ func (s *Stack) sourcesOf(partner contract.Member, dvipa netip.Addr) []contract.
 }
 
 // rules are the SOURCEIPA rules that hold here: those that this stack tells, then those of living
-// partners in order of XCF address.
+// partners in order of XCF address, then those of lost owners for what nobody has taken over yet: a connect() waits for
+// the next owner, with the source that the one before gave it.
 func (s *Stack) rules() []contract.SourceIPA {
 	all := s.sources()
 	for _, xcf := range sortedAddresses(s.members) {
 		all = append(all, s.members[xcf].sources...)
 	}
+	for _, xcf := range sortedAddresses(s.lost) {
+		was := s.lost[xcf]
+		for _, rule := range was.sources {
+			if d := s.dvipas[rule.Address]; d != nil && d.lastOwner(xcf, was.incarnation) && s.contended(d) {
+				all = append(all, rule)
+			}
+		}
+	}
 	return all
+}
+
+// lastOwner: the latest list of an owner is that of this incarnation, which did not give the DVIPA up.
+func (d *dvipa) lastOwner(xcf netip.Addr, incarnation uint64) bool {
+	return d.listed != nil && !d.listed.ended && d.listed.owner.XCF == xcf && d.listed.owner.Incarnation == incarnation
 }

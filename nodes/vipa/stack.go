@@ -38,6 +38,8 @@ type Stack struct {
 	gathered bool // DVIPAs may be taken
 	started  bool // see Started
 	outside  bool // a link to the outside is up
+	adjacent bool // routers hear what is advertised, or need not
+	handOver bool // see AdjacencyChanged
 	cutOff   bool // from others, who see one another
 	left     bool // VARY LEAVEGROUP
 	quiet    quiet
@@ -69,6 +71,7 @@ func New(cfg Config) *Stack {
 		members:    make(map[netip.Addr]*member),
 		lost:       make(map[netip.Addr]loss),
 		outside:    cfg.Self.Outside,
+		adjacent:   true,
 		quiet:      newQuiet(),
 		listeners:  newListeners(),
 		sockets:    make(map[uint64]*socket),
@@ -119,6 +122,8 @@ func (s *Stack) Step(ev Event) Result {
 		s.cutOff, s.due = ev.OthersSee, true
 	case OutsideChanged:
 		s.outsideChanged(ev.Up)
+	case AdjacencyChanged:
+		s.adjacencyChanged(ev)
 	case OwnershipTaken:
 		s.ownershipTaken(ev)
 	case OwnershipRefused:
