@@ -9,8 +9,13 @@ import (
 	"time"
 )
 
-// routedDeaths is how often the owner is killed where a routing protocol advertises.
-const routedDeaths = 3
+const (
+	// routedDeaths is how often the owner is killed where a routing protocol advertises.
+	routedDeaths = 3
+	// routedPause is the time between a takeback and the next death: OSPF says nothing again of a network for so long
+	// (MinLSInterval, RFC 2328), and a backup that has just withdrawn the DVIPA would be measured by that.
+	routedPause = 6 * time.Second
+)
 
 // routedGap measures deaths of the owner where OSPF advertises the DVIPA. It is by the timers of the
 // protocol and its daemons, most of all. A gap is not over before the table of ROUTER leads to the other owner.
@@ -32,6 +37,9 @@ func routedGap(ctx context.Context, config Config, results *Results) error {
 			return err
 		}
 		gaps = append(gaps, took)
+		if err := pause(ctx, routedPause); err != nil {
+			return err
+		}
 	}
 	results.addGaps("takeover.ospf_gap_ms", gaps)
 	return nil

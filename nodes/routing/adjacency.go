@@ -198,3 +198,9 @@ func inNetwork(database []string, router string) bool {
 	}
 	return false
 }
+
+// awaitConsidered returns when no change of adjacency is being told.
+func (d *Daemon) awaitConsidered() {
+	d.considering.Lock()
+	defer d.considering.Unlock()
+}

@@ -200,8 +200,7 @@ func (d *Daemon) Close() error {
 	var failed error
 	d.close.Do(func() {
 		close(d.closing)
-		d.considering.Lock() // whatever is being told
-		d.considering.Unlock()
+		d.awaitConsidered()
 		<-d.told
 		if err := d.tell(nil, closeLimit); err != nil {
 			d.config.Log.Warn("not withdrawn in order", "error", err)
