@@ -292,5 +292,10 @@ func silent(t testing.TB) netip.AddrPort {
 		t.Fatal(err)
 	}
 	connect(t, clientAt, s.Local)
+	// The client's connect() returns before its ACK has got to the queue.
+	eventually(t, "queue of the listening socket is full", func() bool {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+		return err == nil && n == 1
+	})
 	return s.Local
 }

@@ -32,6 +32,14 @@ const (
 	commandEnv = "SOCKETS_TEST_COMMAND"
 )
 
+// init keeps the puppet on the first thread of its process, before the runtime can move it to
+// another: capabilities belong to threads, and tests know the calling thread by the process id.
+func init() {
+	if _, puppet := os.LookupEnv(puppetEnv); puppet {
+		runtime.LockOSThread()
+	}
+}
+
 // runPuppet does not return.
 func runPuppet() {
 	if broker, launch := os.LookupEnv(brokerEnv); launch {
@@ -48,7 +56,6 @@ func runPuppet() {
 		code, _ := strconv.Atoi(os.Args[2])
 		os.Exit(code)
 	}
-	runtime.LockOSThread()                           // capabilities belong to threads
 	p := puppet{fds: map[string]int{"inherited": 3}} // see bequeath
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
