@@ -47,21 +47,33 @@ func TestEachNodeHasItsOwnTableOfConnections(t *testing.T) {
 // TestApplicationInTheBackground starts a server that ends its first process, as many do.
 func TestApplicationInTheBackground(t *testing.T) {
 	t.Parallel()
-	plan := sysplex(1)
-	nodeOf(plan, "MVS1").Applications = []topo.PlanApplication{
-		{Name: "APPA", Command: []string{"/proc/self/exe", "daemon", "203.0.0.1:80"}}}
-	l := up(t, plan, lab.Options{})
-	awaitServed(t, l)
-	var got lab.StatusApplication
-	await(t, func() bool {
-		got = stateOf(t, l, "MVS1").Applications[0]
-		return got.State == lab.StateBackground && got.Pid == 0
-	}, func() string { return fmt.Sprintf("%+v, want it in the background", got) })
-	if err := l.Kill(bounded(t), "MVS1"); err != nil {
+	program, err := os.Executable()
+	if err != nil {
 		t.Fatal(err)
 	}
-	if got = stateOf(t, l, "MVS1").Applications[0]; got.State != lab.StateFailed {
-		t.Errorf("%+v after the end of its stack, want failed", got)
+	for name, command := range map[string][]string{
+		"that listens at once": {"/proc/self/exe", "daemon", "203.0.0.1:80"},
+		"that listens late, and later than its first process ends": {
+			"sh", "-c", "sleep 0.6; (sleep 0.3; exec " + program + " server 203.0.0.1:80) &"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			plan := sysplex(1)
+			nodeOf(plan, "MVS1").Applications = []topo.PlanApplication{{Name: "APPA", Command: command}}
+			l := up(t, plan, lab.Options{})
+			awaitServed(t, l)
+			var got lab.StatusApplication
+			await(t, func() bool {
+				got = stateOf(t, l, "MVS1").Applications[0]
+				return got.State == lab.StateBackground && got.Pid == 0
+			}, func() string { return fmt.Sprintf("%+v, want it in the background", got) })
+			if err := l.Kill(bounded(t), "MVS1"); err != nil {
+				t.Fatal(err)
+			}
+			if got = stateOf(t, l, "MVS1").Applications[0]; got.State != lab.StateFailed {
+				t.Errorf("%+v after the end of its stack, want failed", got)
+			}
+		})
 	}
 }
 

@@ -32,6 +32,10 @@ type application struct {
 // not listen costs so much.
 const appearTimeout = 500 * time.Millisecond
 
+// detachTimeout bounds the wait for a listening socket of those whom an application's first process has
+// left behind, from its end on.
+const detachTimeout = 5 * time.Second
+
 // startApplications starts all applications of the plan, the nodes side by side.
 func (s *supervisor) startApplications(ctx context.Context) error {
 	var group errgroup.Group
@@ -184,16 +188,31 @@ func (a *application) begin(process *reaper.Process) {
 }
 
 // watch notes the end of an application's process. Before it was started, so many sockets of the
-// node listened.
+// node listened. What it has left behind may listen only after it.
 func (n *node) watch(a *application, process *reaper.Process, before int) {
 	exited := process.Exited()
-	now, err := n.lab.fabric.Listening(n.plan.Name)
+	next, deadline := newPace(), time.Now().Add(detachTimeout)
+	for {
+		now, err := n.lab.fabric.Listening(n.plan.Name)
+		failed := a.over(process, exited, err == nil && now > before)
+		if !failed || !exited.Success() || err != nil || time.Now().After(deadline) {
+			return
+		}
+		<-next.look()
+	}
+}
+
+// over notes the end of the process, and whether a socket of the application listens. It reports whether
+// the application has failed with it; not if another process has been started since, or it was to end.
+func (a *application) over(process *reaper.Process, exited wire.Exited, listens bool) (failed bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.process == process && a.state == wire.StateRunning {
-		a.listens = a.listens || err == nil && now > before
-		a.ended(exited)
+	if a.process != process || a.state != wire.StateRunning && a.state != wire.StateFailed {
+		return false
 	}
+	a.listens = a.listens || listens
+	a.ended(exited)
+	return a.state == wire.StateFailed
 }
 
 // listening notes that a listening socket of the application was seen.
