@@ -69,10 +69,12 @@ func (t Tree) Build(ctx context.Context, m Mutant, dir string) (manifest string,
 	if err != nil {
 		return "", fmt.Errorf("mutant %s: %w", m.ID, err)
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-trimpath", "-ldflags=-s -w",
+	// Several are built side by side, each on a processor of its own and, short as they live, with less
+	// garbage collection: a third less processor time.
+	build := exec.CommandContext(ctx, "go", "build", "-p=1", "-buildvcs=false", "-trimpath", "-ldflags=-s -w",
 		"-overlay", filepath.Join(dir, overlayFile), "-o", filepath.Join(dir, program), "./nodes/stackd")
 	build.Dir = t.Root
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOMAXPROCS=1", "GOGC=400")
 	if b := t.Builder; b != nil {
 		build.Env = append(build.Env, "HOME="+b.Home)
 		build.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: b.UID, Gid: b.GID}}
