@@ -21,7 +21,9 @@ var _ = trial.DescribeFamilies("a pool of which every port is in use", func(f tr
 		// by and by that is no reason to refuse a program which has closed one and binds another: "no port is available" (I13)
 		// has to be true.
 		It("has a port for a program that has just closed one", requirements.Covers("I13", "I18", "T35"), func() {
-			s := started(f.System, sharing, func(t *topo.Topology) { t.ClusterPorts.First, t.ClusterPorts.Last = 5000, 5007 })
+			s := started(f.System, sharing, among("MVS2", "MVS3", "MVS5"), func(t *topo.Topology) {
+				t.ClusterPorts.First, t.ClusterPorts.Last = 5000, 5007
+			})
 			mvs2 := s.Program("MVS2", "APPC")
 			sockets := []string{"a", "b", "c", "d"}
 			others := takes(f, s.Program("MVS3", "APPC"), sockets...)
