@@ -129,11 +129,11 @@ var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family
 			held := takes(f, s.Program("MVS3", "APPC"), "a", "b")
 			verdict.Engine(s.Lab.Kill(s.Context(), "MVS3"), "kill MVS3")
 			verdict.Engine(s.Lab.StartStack(s.Context(), "MVS3"), "start MVS3")
-			back := s.Program("MVS3", "APPC")
+			back, mvs2 := s.Program("MVS3", "APPC"), s.Program("MVS2", "APPC")
 			s.EventuallyBinds(back, "a", held[0])
-			s.EventuallyBinds(s.Program("MVS2", "APPC"), "b", held[1])
-			for _, stack := range []string{"MVS2", "MVS5"} {
-				s.Program(stack, "APPC").Refused(unix.EADDRINUSE, held[0])
+			s.EventuallyBinds(mvs2, "b", held[1])
+			for _, other := range []*trial.Program{mvs2, s.Program("MVS5", "APPC")} {
+				other.Refused(unix.EADDRINUSE, held[0])
 			}
 			back.Refused(unix.EADDRINUSE, held[1])
 		})
