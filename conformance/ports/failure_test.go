@@ -94,12 +94,12 @@ var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family
 			}
 			return nil
 		}
-		Eventually(twice).Should(ConsistOf("MVS2", "MVS3"), "who has port %d as MVS5 sees it", held.Port())
+		Eventually(twice).WithPolling(trial.AskPorts).Should(ConsistOf("MVS2", "MVS3"), "who has port %d as MVS5 sees it", held.Port())
 		for _, stack := range []string{"MVS2", "MVS5"} {
 			s.EventuallyLogged(stack, "two stacks hold a port of a DVIPA")
 		}
 		mvs3.Do("close a")
-		Eventually(twice).Should(BeEmpty(), "who has port %d as MVS5 sees it", held.Port())
+		Eventually(twice).WithPolling(trial.AskPorts).Should(BeEmpty(), "who has port %d as MVS5 sees it", held.Port())
 		mvs3.Refused(unix.EADDRINUSE, held)
 		mvs2.Do("close a")
 		s.EventuallyBinds(mvs3, "b", held)
