@@ -14,7 +14,7 @@ var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family
 	// every request to it reaches MVS3, while port 60 goes on being distributed (T5, T6, T42).
 	It("servers share the distributed port, and one has a port of its own",
 		requirements.Covers("fig05/502-yes->504", "fig05/504->506", "I15", "T5", "T6", "T42"), func() {
-			s := f.System("figure9.yaml", nil)
+			s := f.System("figure9.yaml", trial.AroundDVB1)
 			appB := at(f.DVB1, 60)
 			s.EventuallyTargets("MVS5", appB, "MVS2", "MVS3", "MVS5")
 			ports := s.PortFile()

@@ -15,7 +15,7 @@ var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family
 	// one of them ends.
 	It("a port goes from one stack to another", requirements.Covers("fig06/604-yes->608", "fig06/608->610", "fig06/612-yes->610", "I15"), func() {
 		trial.Needs(impl.ClusterPorts)
-		s := f.System("figure9.yaml", nil)
+		s := f.System("figure9.yaml", trial.AroundDVB1)
 		appB := at(f.DVB1, 60)
 		s.EventuallyTargets("MVS5", appB, "MVS2", "MVS3", "MVS5")
 		ports := s.PortFile()

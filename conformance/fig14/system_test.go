@@ -11,7 +11,7 @@ var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family
 	// "... for example, by termination of an application": a web server of MVS3, unmodified, ends, and
 	// with it its share of the connections and its mark in the coupling facility.
 	It("the application ends", requirements.Covers("fig14/180-yes->184", "fig14/190->192", "fig14/192->194"), func() {
-		s := f.System("figure9.yaml", nil)
+		s := f.System("figure9.yaml", trial.AroundDVB1)
 		appB := at(f.DVB1, 60)
 		s.EventuallyTargets("MVS5", appB, "MVS2", "MVS3", "MVS5")
 		ports := s.PortFile()

@@ -16,7 +16,11 @@ var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family
 	// soon as it is given back.
 	DescribeTable("a port has one owner",
 		func(sharing string) {
-			s := f.System("figure9.yaml", func(t *topo.Topology) { t.ClusterPorts.Sharing = sharing })
+			s := f.System("figure9.yaml", func(t *topo.Topology) {
+				trial.Serving()(t)
+				trial.Without("MVS4")(t)
+				t.ClusterPorts.Sharing = sharing
+			})
 			mvs2, mvs3, mvs5 := s.Program("MVS2", "APPC"), s.Program("MVS3", "APPC"), s.Program("MVS5", "APPC")
 			got := map[uint16]bool{}
 			for _, p := range []*trial.Program{mvs2, mvs3, mvs5} {

@@ -108,7 +108,7 @@ var _ = trial.DescribeFamilies("a port file that is damaged", func(f trial.Famil
 				states[d.DVIPA.String()] = d.State
 			}
 			return states
-		}).Should(Equal(map[string]string{f.DVA1.String(): control.PortsDegraded, f.DVB1.String(): control.PortsOK}))
+		}).WithPolling(trial.AskPorts).Should(Equal(map[string]string{f.DVA1.String(): control.PortsDegraded, f.DVB1.String(): control.PortsOK}))
 		Expect(t.Ports(t.Stack).Findings).To(BeEmpty(), "what the audit finds of what is not damaged")
 		t.goesOn()
 		ports.Unlink()
@@ -149,7 +149,7 @@ var _ = trial.DescribeFamilies("a port file that is damaged", func(f trial.Famil
 		tenant.Take(f.DVA1, true, 5001)
 		tenant.Unlink()
 		t.EventuallyPorts(t.Stack, control.PortsFilling)
-		Eventually(func() string { return t.Ports(t.Stack).Problem }).Should(ContainSubstring("MVS2"), "whom the stack waits for")
+		Eventually(func() string { return t.Ports(t.Stack).Problem }).WithPolling(trial.AskPorts).Should(ContainSubstring("MVS2"), "whom the stack waits for")
 		t.program.Refused(unix.EAGAIN, f.At(5001))
 		t.goesOn()
 		tenant.End()

@@ -134,7 +134,8 @@ var nextID = func() func() uint64 {
 }()
 
 var _ = trial.DescribeFamilies("a stack that asks the owner for ports", func(f trial.Family) {
-	target := func() *stack { return newTarget(f, trial.UnitConfig{ClusterPorts: byOwner}) }
+	// No connection of a target whose ports are asked for needs a way out, but those that it opens.
+	target := func() *stack { return newTarget(f, trial.UnitConfig{ClusterPorts: byOwner, Inside: true}) }
 
 	// claims has the program bind and answers the claim of its stack.
 	claims := func(s *stack, port uint16, answer contract.PortAnswer) (contract.PortClaim, unix.Errno, netip.AddrPort) {
@@ -150,30 +151,41 @@ var _ = trial.DescribeFamilies("a stack that asks the owner for ports", func(f t
 
 	// A bind waits for the owner's word, and does what that says; when the socket has gone the port is
 	// given back.
-	DescribeTable("binds what it is granted, and gives it back",
-		func(port, granted uint16, unique bool) {
-			s := target()
-			claim, errno, local := claims(s, port, contract.PortAnswer{Outcome: contract.PortGranted, Port: granted})
-			Expect(claim).To(Equal(contract.PortClaim{ID: claim.ID, DVIPA: f.DVA1, XCF: f.XCF(1), Port: port, Unique: unique, Epoch: 1}))
-			Expect(errno).To(BeZero())
-			Expect(local).To(Equal(f.At(granted)))
+	It("binds what it is granted, and gives it back", requirements.Covers("T35", "I15"), func() {
+		s := target()
+		for _, ask := range []struct {
+			by            string
+			port, granted uint16
+			unique        bool
+		}{
+			{"a port it names", 6000, 6000, true},
+			{"a port that is distributed", 80, 80, false},
+			{"any port", 0, 5002, true},
+		} {
+			By(ask.by)
+			claim, errno, local := claims(s, ask.port, contract.PortAnswer{Outcome: contract.PortGranted, Port: ask.granted})
+			Expect(claim).To(Equal(contract.PortClaim{
+				ID: claim.ID, DVIPA: f.DVA1, XCF: f.XCF(1), Port: ask.port, Unique: ask.unique, Epoch: 1,
+			}), ask.by)
+			Expect(errno).To(BeZero(), ask.by)
+			Expect(local).To(Equal(f.At(ask.granted)), ask.by)
 			s.program.Do("close a")
-			s.mvs2.ExpectMessage(peer.Is(contract.PortRelease{DVIPA: f.DVA1, XCF: f.XCF(1), Ports: []uint16{granted}, Epoch: 1}))
-		},
-		Entry("a port it names", requirements.Covers("T35", "I15"), uint16(6000), uint16(6000), true),
-		Entry("a port that is distributed", requirements.Covers("T35", "I15"), uint16(80), uint16(80), false),
-		Entry("any port", requirements.Covers("T35", "I15"), uint16(0), uint16(5002), true),
-	)
+			s.mvs2.ExpectMessage(peer.Is(contract.PortRelease{DVIPA: f.DVA1, XCF: f.XCF(1), Ports: []uint16{ask.granted}, Epoch: 1}))
+		}
+	})
 
 	DescribeTable("refuses what the owner refuses",
-		func(port uint16, answer contract.PortAnswer, want unix.Errno) {
+		func(answer contract.PortAnswer, want unix.Errno, ports ...uint16) {
 			s := target()
-			_, errno, _ := claims(s, port, answer)
-			Expect(errno).To(Equal(want))
+			for _, port := range ports {
+				_, errno, _ := claims(s, port, answer)
+				Expect(errno).To(Equal(want), "what bind to port %d answers", port)
+				s.program.Do("close a")
+			}
 		},
-		Entry("in use", requirements.Covers("T35", "I15"), uint16(6000), contract.PortAnswer{Outcome: contract.PortInUse, Holder: "MVS3"}, unix.EADDRINUSE),
-		Entry("none left", requirements.Covers("T35", "I13"), uint16(0), contract.PortAnswer{Outcome: contract.PortNoneLeft}, unix.EADDRINUSE),
-		Entry("in use, by a bind that names a distributed port", requirements.Covers("T35"), uint16(80), contract.PortAnswer{Outcome: contract.PortInUse, Holder: "MVS3"}, unix.EADDRINUSE),
+		Entry("in use, one that it names or that is distributed", requirements.Covers("T35", "I15"),
+			contract.PortAnswer{Outcome: contract.PortInUse, Holder: "MVS3"}, unix.EADDRINUSE, uint16(6000), uint16(80)),
+		Entry("none left", requirements.Covers("T35", "I13"), contract.PortAnswer{Outcome: contract.PortNoneLeft}, unix.EADDRINUSE, uint16(0)),
 	)
 
 	// An owner that does not answer delays a bind for the stated time and no longer; what it grants too
@@ -223,7 +235,7 @@ var _ = trial.DescribeFamilies("a stack that asks the owner for ports", func(f t
 
 	// Outbound connections ask in the same way, and their ports rest (I22).
 	It("releases the port of an outbound connection with rest", requirements.Covers("T35", "I22", "T31"), func() {
-		s := target()
+		s := newTarget(f, trial.UnitConfig{ClusterPorts: byOwner})
 		s.program.Do(trial.SocketOrder("a", s.server))
 		since := s.Capture.Mark()
 		s.program.Begin("connect a " + s.server.String())

@@ -43,7 +43,7 @@ var _ = trial.DescribeFamilies("instances of one application that connect to one
 		// stacks, connect to the same external server" (T24). The network sees one address and a port
 		// for each (T25), and what comes back reaches the instance that it is for (T31).
 		It("have one source address and a port each", requirements.Covers("T24", "T25", "T31", "I25", "T35"), func() {
-			s := plex(f, sharing)
+			s := started(f.System, sharing, trial.Serving(), of("MVS1", "MVS2", "MVS3", "MVS5"))
 			server := s.Program(s.Client, "")
 			server.Listens("l", external)
 			begin := s.Capture.Mark()
@@ -83,6 +83,8 @@ var _ = trial.DescribeFamilies("instances of one application that connect to one
 	// sees one 4-tuple from two stacks.
 	It("collide where ports are not assigned cluster-wide", requirements.Covers("T40"), func() {
 		s := f.System("figure9.yaml", func(t *topo.Topology) {
+			trial.Serving()(t)
+			of("MVS2", "MVS3", "MVS5")(t)
 			for i := range t.Stacks {
 				t.Stacks[i].Profile = strings.ReplaceAll(t.Stacks[i].Profile, "CLUSTERPORTS", "")
 			}
@@ -107,7 +109,7 @@ var _ = trial.DescribeFamilies("in the worked example", func(f trial.Family) {
 		// notified. When a SYN message to a cluster-wide port of DVB1 is received ... the current and
 		// subsequent messages ... will also be routed" there (T42), while port 60 is distributed.
 		It("a server with a port of its own gets every request to it", requirements.Covers("T42", "T5", "T6", "T35"), func() {
-			s := plex(f, sharing)
+			s := started(f.System, sharing, trial.Serving("APPB"), of("MVS2", "MVS3", "MVS5"))
 			program, client := s.Program("MVS2", "APPC"), s.Program(s.Client, "")
 			own := program.Listens("l", at(f.DVB1, 0))
 			for _, name := range []string{"a", "b", "c"} {

@@ -2,7 +2,6 @@ package ports
 
 import (
 	"net/netip"
-	"strings"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -74,44 +73,12 @@ var _ = trial.DescribeFamilies("the ports of a stack that fails", func(f trial.F
 	})
 })
 
-// plex starts the Sysplex of Figure 9 with a sharing technique.
-func plex(f trial.Family, sharing string) *trial.SystemTrial {
-	GinkgoHelper()
-	return started(f.System, sharing)
-}
-
-// started is the Sysplex of Figure 9, started in one of the ways of trial.
-func started(start func(string, func(*topo.Topology)) *trial.SystemTrial, sharing string, changes ...func(*topo.Topology)) *trial.SystemTrial {
-	GinkgoHelper()
-	s := start("figure9.yaml", func(t *topo.Topology) {
-		t.ClusterPorts.Sharing = sharing
-		for _, change := range changes {
-			change(t)
-		}
-	})
-	Expect(s.Ports("MVS5").Sharing).To(Equal(sharing), "how the stacks share ports")
-	if sharing == topo.SharingDistributor { // for clusters that have no memory in common
-		Expect(s.Lab.PortFile()).NotTo(BeAnExistingFile())
-	}
-	return s
-}
-
-// takes has a program hold ports of DVB1.
-func takes(f trial.Family, p *trial.Program, names ...string) []netip.AddrPort {
-	GinkgoHelper()
-	var held []netip.AddrPort
-	for _, name := range names {
-		held = append(held, p.Binds(name, at(f.DVB1, 0)))
-	}
-	return held
-}
-
 var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family) {
 	// Without common storage a stack that is frozen cannot be told from one that is gone: its ports are given back, and
 	// another stack may have been given one of them when it goes on. Then two have it, which is not hidden: the owner of
 	// the DVIPA and both holders say so, and nobody else gets the port until both have let go.
 	It("a port that a frozen stack lost to another is known to have two holders", requirements.Covers("I30", "T35"), func() {
-		s := plex(f, topo.SharingDistributor)
+		s := plex(f, topo.SharingDistributor, "MVS2", "MVS3", "MVS5")
 		mvs2, mvs3 := s.Program("MVS2", "APPC"), s.Program("MVS3", "APPC")
 		held := takes(f, mvs2, "a")[0]
 		verdict.Engine(s.Lab.Freeze(s.Context(), "MVS2"), "freeze MVS2")
@@ -127,12 +94,12 @@ var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family
 			}
 			return nil
 		}
-		Eventually(twice).Should(ConsistOf("MVS2", "MVS3"), "who has port %d as MVS5 sees it", held.Port())
+		Eventually(twice).WithPolling(trial.AskPorts).Should(ConsistOf("MVS2", "MVS3"), "who has port %d as MVS5 sees it", held.Port())
 		for _, stack := range []string{"MVS2", "MVS5"} {
 			s.EventuallyLogged(stack, "two stacks hold a port of a DVIPA")
 		}
 		mvs3.Do("close a")
-		Eventually(twice).Should(BeEmpty(), "who has port %d as MVS5 sees it", held.Port())
+		Eventually(twice).WithPolling(trial.AskPorts).Should(BeEmpty(), "who has port %d as MVS5 sees it", held.Port())
 		mvs3.Refused(unix.EADDRINUSE, held)
 		mvs2.Do("close a")
 		s.EventuallyBinds(mvs3, "b", held)
@@ -142,7 +109,7 @@ var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family
 		// All survivors notice at once, and the ports are given back once: each can then be had by one
 		// stack again, and by one alone.
 		It("the ports of a stack that dies are given back", requirements.Covers("I30", "T32", "T35"), func() {
-			s := plex(f, sharing)
+			s := plex(f, sharing, "MVS2", "MVS3", "MVS5")
 			mvs2, mvs5 := s.Program("MVS2", "APPC"), s.Program("MVS5", "APPC")
 			held := takes(f, s.Program("MVS3", "APPC"), "a", "b", "c")
 			verdict.Engine(s.Lab.Kill(s.Context(), "MVS3"), "kill MVS3")
@@ -158,15 +125,15 @@ var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family
 		// It dies and comes back at once, before the others have had time to notice, and takes one of its
 		// ports again.
 		It("the ports of a stack that comes back at once are its own", requirements.Covers("I30", "T35"), func() {
-			s := plex(f, sharing)
+			s := plex(f, sharing, "MVS2", "MVS3", "MVS5")
 			held := takes(f, s.Program("MVS3", "APPC"), "a", "b")
 			verdict.Engine(s.Lab.Kill(s.Context(), "MVS3"), "kill MVS3")
 			verdict.Engine(s.Lab.StartStack(s.Context(), "MVS3"), "start MVS3")
-			back := s.Program("MVS3", "APPC")
+			back, mvs2 := s.Program("MVS3", "APPC"), s.Program("MVS2", "APPC")
 			s.EventuallyBinds(back, "a", held[0])
-			s.EventuallyBinds(s.Program("MVS2", "APPC"), "b", held[1])
-			for _, stack := range []string{"MVS2", "MVS5"} {
-				s.Program(stack, "APPC").Refused(unix.EADDRINUSE, held[0])
+			s.EventuallyBinds(mvs2, "b", held[1])
+			for _, other := range []*trial.Program{mvs2, s.Program("MVS5", "APPC")} {
+				other.Refused(unix.EADDRINUSE, held[0])
 			}
 			back.Refused(unix.EADDRINUSE, held[1])
 		})
@@ -174,7 +141,7 @@ var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family
 		// The routing stack itself dies and comes back: what the others hold is theirs still, and nobody
 		// else is given it.
 		It("the ports of a DVIPA outlive its owner", requirements.Covers("I24", "T35", "T20"), func() {
-			s := plex(f, sharing)
+			s := plex(f, sharing, "MVS2", "MVS3", "MVS5")
 			mvs2 := s.Program("MVS2", "APPC")
 			held := takes(f, mvs2, "a")[0]
 			verdict.Engine(s.Lab.Kill(s.Context(), "MVS5"), "kill MVS5")
@@ -191,9 +158,7 @@ var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family
 		// A backup has the DVIPA meanwhile. When its owner has taken it back, the ports of the backup are as taken as
 		// those of everybody, and the backup asks like everybody.
 		It("the ports of a DVIPA are kept when its owner takes it back", requirements.Covers("I24", "T35"), func() {
-			s := started(f.System, sharing, func(t *topo.Topology) {
-				t.Stacks[0].Profile = strings.Replace(t.Stacks[0].Profile, "SOURCEIPA", "VIPABackup 100 DVB1\n    SOURCEIPA", 1)
-			})
+			s := started(f.System, sharing, among("MVS1", "MVS3", "MVS5"), stating("VIPABackup 100 DVB1", "MVS1"))
 			mvs1, mvs3 := s.Program("MVS1", "APPC"), s.Program("MVS3", "APPC")
 			before := takes(f, mvs1, "a")[0]
 			verdict.Engine(s.Lab.Kill(s.Context(), "MVS5"), "kill MVS5")

@@ -193,8 +193,8 @@ var _ = trial.DescribeFamilies("processes of four stacks", func(f trial.Family) 
 		// They bind, close and die as they like. Whatever they saw can be put in one order in which no
 		// port has two owners (T32, I30): the history is linearizable. In the end nothing is in use.
 		It("see one order of owners for each port", requirements.Covers("T33", "T32", "I15", "I18", "T35"), func() {
-			s := started(f.Busy, sharing, func(t *topo.Topology) { t.Timers.DeadMS = deadMS })
 			stacks := []string{"MVS1", "MVS2", "MVS3", "MVS4"}
+			s := started(f.Busy, sharing, among(append(stacks, "MVS5")...), func(t *topo.Topology) { t.Timers.DeadMS = deadMS })
 			history := tenure.NewHistory(giveBack())
 			processes, lives := crowd(f)
 			var all sync.WaitGroup

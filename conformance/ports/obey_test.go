@@ -226,24 +226,34 @@ func (s *stack) unchanged() {
 	}
 }
 
+// A mistake is one in a text of statements, and its place.
+type mistake struct {
+	what, text   string
+	line, column int
+}
+
 var _ = trial.DescribeFamilies("statements at run time", func(f trial.Family) {
 	// With one mistake none of them takes effect, and the place of it is told (I28).
 	DescribeTable("change nothing where there is an error",
-		func(text string, line, column int) {
+		func(mistakes ...mistake) {
 			s := newOwner(f, trial.UnitConfig{Profile: block("VIPADEFINE MASK DVA1")})
-			_, err := s.Obey(text, false)
-			var refused *control.StatusError
-			Expect(errors.As(err, &refused)).To(BeTrue(), "an answer that refuses: %v", err)
-			Expect(refused.Status).To(Equal(http.StatusBadRequest))
-			Expect(refused.Errors).To(ContainElement(And(HaveField("File", "obey.profile"), HaveField("Line", line), HaveField("Column", column))))
-			s.unchanged()
-			s.program.Refused(unix.EADDRNOTAVAIL, at(f.DVB1, 5000))
+			for _, m := range mistakes {
+				By(m.what)
+				_, err := s.Obey(m.text, false)
+				var refused *control.StatusError
+				Expect(errors.As(err, &refused)).To(BeTrue(), "an answer that refuses: %v", err)
+				Expect(refused.Status).To(Equal(http.StatusBadRequest), m.what)
+				Expect(refused.Errors).To(ContainElement(
+					And(HaveField("File", "obey.profile"), HaveField("Line", m.line), HaveField("Column", m.column))), m.what)
+				s.unchanged()
+				s.program.Refused(unix.EADDRNOTAVAIL, at(f.DVB1, 5000))
+			}
 		},
-		Entry("of the language", requirements.Covers("I28"), "VIPADYNAMIC VIPADEFINE MASK DVB1\nVIPADEFFFINE ENDVIPADYNAMIC", 2, 1),
+		Entry("of the language, or of a DVIPA that nobody on the outside networks would find", requirements.Covers("I28"),
+			mistake{"of the language", "VIPADYNAMIC VIPADEFINE MASK DVB1\nVIPADEFFFINE ENDVIPADYNAMIC", 2, 1},
+			mistake{"of a DVIPA", "VIPADYNAMIC VIPADEFINE MASK DVB1\nVIPADEFINE MASK\n" + f.Nowhere.String() + " ENDVIPADYNAMIC", 3, 1}),
 		Entry("of what the statements add up to", requirements.Covers("I28", "I14"),
-			"VIPADYNAMIC VIPADEFINE MASK DVB1\nVIPADISTRIBUTE "+f.Nowhere.String()+" DESTIP ALL ENDVIPADYNAMIC", 2, 16),
-		Entry("of a DVIPA that nobody on the outside networks would find", requirements.Covers("I28"),
-			"VIPADYNAMIC VIPADEFINE MASK DVB1\nVIPADEFINE MASK\n"+f.Nowhere.String()+" ENDVIPADYNAMIC", 3, 1),
+			mistake{"of their sum", "VIPADYNAMIC VIPADEFINE MASK DVB1\nVIPADISTRIBUTE " + f.Nowhere.String() + " DESTIP ALL ENDVIPADYNAMIC", 2, 16}),
 	)
 
 	// What is added is in force at once: a new DVIPA, and the distribution of it, which the partners

@@ -37,34 +37,37 @@ var _ = trial.DescribeFamilies("a connection that an application opens", func(f 
 	// leaves once the routing stack has entered the connection and said so (I25); then the answer
 	// finds the way.
 	DescribeTable("is told to the routing stack before its SYN leaves",
-		func(local netip.AddrPort) {
+		func(bound ...netip.AddrPort) {
 			s := newTarget(f, trial.UnitConfig{})
-			s.program.Do(trial.SocketOrder("a", s.server))
-			if local.IsValid() {
-				s.program.Do("bind a " + local.String())
-			}
-			since := s.Capture.Mark()
-			s.program.Begin("connect a " + s.server.String())
-			told := s.mvs2.ExpectMessage(newconn(s.server)).(contract.NEWCONN)
-			Expect(told).To(And(
-				HaveField("DVIPA", f.DVA1), HaveField("XCF", f.XCF(1)), HaveField("Epoch", uint64(1))))
-			connection := told.Connections[0]
-			// Whatever had left with the message would have left before the answer to this.
-			stray := segment.NewACK(s.From(), at(s.self, trial.MarkerPort), 1, 1)
-			s.Send(stray)
-			marker := segment.Pattern{Src: stray.Dst, Dst: stray.Src, Has: segment.RST}
-			Expect(s.Capture.On(s.OutsideLink).Sent().After(since).NoneBefore(s.Soon(), s.toServer(), marker)).To(Succeed())
+			for _, local := range bound {
+				By("bound to " + local.String())
+				s.program.Do(trial.SocketOrder("a", s.server))
+				if local.IsValid() {
+					s.program.Do("bind a " + local.String())
+				}
+				since := s.Capture.Mark()
+				s.program.Begin("connect a " + s.server.String())
+				told := s.mvs2.ExpectMessage(newconn(s.server)).(contract.NEWCONN)
+				Expect(told).To(And(
+					HaveField("DVIPA", f.DVA1), HaveField("XCF", f.XCF(1)), HaveField("Epoch", uint64(1))))
+				listed := told.Connections[0]
+				// Whatever had left with the message would have left before the answer to this.
+				stray := segment.NewACK(s.From(), at(s.self, trial.MarkerPort), 1, 1)
+				s.Send(stray)
+				marker := segment.Pattern{Src: stray.Dst, Dst: stray.Src, Has: segment.RST}
+				Expect(s.Capture.On(s.OutsideLink).Sent().After(since).NoneBefore(s.Soon(), s.toServer(), marker)).To(Succeed())
 
-			s.mvs2.Say(contract.NEWCONNAck{Acknowledge: told.Acknowledge})
-			syn := s.outgoing(since)
-			Expect(syn.Src).To(Equal(connection.Local))
-			s.reply(syn.Answer(segment.SYN, 5000))
-			Expect(s.program.Answer().Errno).To(BeZero(), "connect to %s", s.server)
+				s.mvs2.Say(contract.NEWCONNAck{Acknowledge: told.Acknowledge})
+				syn := s.outgoing(since)
+				Expect(syn.Src).To(Equal(listed.Local))
+				s.reply(syn.Answer(segment.SYN, 5000))
+				Expect(s.program.Answer().Errno).To(BeZero(), "connect to %s", s.server)
+				s.reset(connection{local: syn.Src, next: 5001})
+				s.program.Do("close a")
+			}
 		},
 		Entry("without a bind", requirements.Covers("T31", "I25", "T39"), netip.AddrPort{}),
-		Entry("bound to port 0", requirements.Covers("T31", "I25"), f.At(0)),
-		Entry("bound to a port", requirements.Covers("T31", "I25"), f.At(5000)),
-		Entry("bound to a port that is distributed", requirements.Covers("T31", "I25"), f.At(80)),
+		Entry("bound to port 0, to a port, and to one that is distributed", requirements.Covers("T31", "I25"), f.At(0), f.At(5000), f.At(80)),
 	)
 
 	// "When either of the connections ends, the VIPA distribution function sends a TERMCONN message"
@@ -87,26 +90,31 @@ var _ = trial.DescribeFamilies("a connection that an application opens", func(f 
 	// A connection that does not come about ends as well: refused, or given up by a program that dies
 	// while it waits. The owner hears of its end, and with the socket its port is available: nobody can
 	// remember a connection, so it does not rest.
-	DescribeTable("that fails returns its port",
-		func(fail func(s *stack, syn segment.Segment)) {
-			s := newTarget(f, trial.UnitConfig{})
+	It("that fails returns its port", requirements.Covers("T41", "I18", "I22"), func() {
+		s := newTarget(f, trial.UnitConfig{})
+		for _, way := range []struct {
+			how  string
+			fail func(syn segment.Segment)
+		}{
+			{"refused", func(syn segment.Segment) {
+				s.reply(syn.Answer(segment.RST, 0))
+				Expect(s.program.Answer().Errno).To(Equal(unix.ECONNREFUSED))
+				s.program.Do("close a")
+			}},
+			{"given up", func(segment.Segment) { s.program.Kill() }},
+		} {
+			By(way.how)
 			s.program.Do(trial.SocketOrder("a", s.server))
 			since := s.Capture.Mark()
 			s.program.Begin("connect a " + s.server.String())
 			connection := s.acknowledge()
-			fail(s, s.outgoing(since))
+			way.fail(s.outgoing(since))
 			s.mvs2.ExpectMessage(peer.Is(contract.TERMCONN{
 				DVIPA: f.DVA1, XCF: f.XCF(1), Epoch: 1, Connections: []contract.Connection{connection},
 			}))
 			s.PortFile().Eventually(connection.Local, "available")
-		},
-		Entry("refused", requirements.Covers("T41", "I18", "I22"), func(s *stack, syn segment.Segment) {
-			s.reply(syn.Answer(segment.RST, 0))
-			Expect(s.program.Answer().Errno).To(Equal(unix.ECONNREFUSED))
-			s.program.Do("close a")
-		}),
-		Entry("given up", requirements.Covers("T41", "I18", "I22"), func(s *stack, _ segment.Segment) { s.program.Kill() }),
-	)
+		}
+	})
 
 	// The program may keep the socket all the same, and try again with it: from a port that is then its own, and that
 	// nobody else is given.

@@ -1,14 +1,11 @@
 package ports
 
 import (
-	"strings"
-
 	. "github.com/onsi/ginkgo/v2"
 	"golang.org/x/sys/unix"
 
 	"github.com/plexlab-dev/plexlab/conformance/requirements"
 	"github.com/plexlab-dev/plexlab/conformance/trial"
-	"github.com/plexlab-dev/plexlab/topo"
 )
 
 var _ = trial.DescribeFamilies("a DVIPA of a VIPARange, in the Sysplex of Figure 9", func(f trial.Family) {
@@ -16,11 +13,7 @@ var _ = trial.DescribeFamilies("a DVIPA of a VIPARange, in the Sysplex of Figure
 	both(func(sharing string) {
 		// ranged gives MVS1 and MVS5 the VIPARange.
 		ranged := func() *trial.SystemTrial {
-			return started(f.System, sharing, func(t *topo.Topology) {
-				for _, i := range []int{0, 4} {
-					t.Stacks[i].Profile = strings.Replace(t.Stacks[i].Profile, "SOURCEIPA", f.VIPARange("CLUSTERPORTS")+"\n    SOURCEIPA", 1)
-				}
-			})
+			return started(f.System, sharing, among("MVS1", "MVS5"), stating(f.VIPARange("CLUSTERPORTS"), "MVS1", "MVS5"))
 		}
 
 		// Nothing is kept of its ports before a bind activates it; that bind gets its port all the same. With the last

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/onsi/ginkgo/v2"
 	"github.com/onsi/gomega"
@@ -14,6 +15,10 @@ import (
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 	"github.com/plexlab-dev/plexlab/nodes/contract/control"
 )
+
+// AskPorts is the time between two questions what a stack says of cluster-wide ports. For each answer it looks at all of
+// its sockets, and at the port file itself each 120 ms.
+const AskPorts = 40 * time.Millisecond
 
 // EventuallyPorts waits until a stack says of cluster-wide ports that they are "ok", "filling" or
 // "degraded", and returns what it says.
@@ -26,7 +31,7 @@ func (t *Trial) EventuallyPorts(stack, state string) control.Ports {
 		var err error
 		told, err = client.Ports(t.ctx, 0)
 		return told.State, err
-	}).Should(gomega.Equal(state), "ports as %s tells", stack)
+	}).WithPolling(AskPorts).Should(gomega.Equal(state), "ports as %s tells", stack)
 	return told
 }
 

@@ -18,9 +18,16 @@ func Serving(applications ...string) func(*topo.Topology) {
 	}
 }
 
-// Without leaves out of a topology a stack on which nothing runs that is left.
-func Without(stack string) func(*topo.Topology) {
+// Without leaves out of a topology stacks on which nothing runs that is left.
+func Without(stacks ...string) func(*topo.Topology) {
 	return func(t *topo.Topology) {
-		t.Stacks = slices.DeleteFunc(t.Stacks, func(s topo.Stack) bool { return s.Name == stack })
+		t.Stacks = slices.DeleteFunc(t.Stacks, func(s topo.Stack) bool { return slices.Contains(stacks, s.Name) })
 	}
+}
+
+// AroundDVB1 leaves of Figure 9 what has a part in the service of APPB: MVS5, which owns DVB1, and the targets MVS2 and
+// MVS3. DVA1, which nobody asks for, falls to MVS5.
+func AroundDVB1(t *topo.Topology) {
+	Serving("APPB")(t)
+	Without("MVS1", "MVS4")(t)
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"os"
 	"strings"
 	"time"
 
@@ -121,19 +122,27 @@ func (p *Program) carryOut(line string) Answer {
 	return p.onSocket(verb, name, operands)
 }
 
-// wait blocks the thread: timers of the Go runtime round up to 1 ms.
+// wait is by a timer of the kernel: those of the Go runtime round up to 1 ms.
 func wait(duration string) Answer {
 	d, err := time.ParseDuration(duration)
 	if err != nil {
 		return problem(fmt.Errorf("wait: %w", err))
 	}
 	return timed(func() error {
-		left := unix.NsecToTimespec(d.Nanoseconds())
-		for {
-			if err := unix.Nanosleep(&left, &left); !errors.Is(err, unix.EINTR) {
-				return err
-			}
+		if d <= 0 { // which would disarm the timer
+			return nil
 		}
+		fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
+		if err != nil {
+			return err
+		}
+		timer := os.NewFile(uintptr(fd), "timer")
+		defer timer.Close()
+		if err := unix.TimerfdSettime(fd, 0, &unix.ItimerSpec{Value: unix.NsecToTimespec(d.Nanoseconds())}, nil); err != nil {
+			return err
+		}
+		_, err = timer.Read(make([]byte, 8))
+		return err
 	})
 }
 
