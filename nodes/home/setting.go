@@ -5,9 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
-	"strings"
 
-	"golang.org/x/sys/unix"
+	"github.com/plexlab-dev/plexlab/nodes/contract/sysctl"
 )
 
 // A setting is a value below /proc/sys/net. A new namespace inherits them from the host, so
@@ -100,7 +99,7 @@ const firstChosen, lastChosen = 32768, 60999
 // configure makes the settings in the namespace of the calling thread.
 func configure(settings []setting) error {
 	for _, s := range settings {
-		err := s.put("/proc/sys/net/" + s.name)
+		err := sysctl.Set("net/"+s.name, s.value)
 		if s.optional && errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -109,36 +108,4 @@ func configure(settings []setting) error {
 		}
 	}
 	return nil
-}
-
-// put writes a setting to its file, unless it has the value already: writing some takes locks of the whole machine. A stack has
-// some sixty: by os.ReadFile and os.WriteFile they would be a tenth of the time that it takes to start.
-func (s setting) put(path string) error {
-	fd, refused := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0)
-	if errors.Is(refused, unix.EROFS) || errors.Is(refused, unix.EACCES) {
-		fd, refused = openToRead(path, refused)
-	}
-	if fd < 0 {
-		return refused
-	}
-	defer unix.Close(fd)
-	var value [64]byte
-	n, err := unix.Read(fd, value[:])
-	if err == nil && strings.TrimSpace(string(value[:n])) == s.value {
-		return nil
-	}
-	if refused != nil {
-		return refused
-	}
-	_, err = unix.Pwrite(fd, []byte(s.value), 0)
-	return err
-}
-
-// openToRead opens a file that was refused to be written, and returns the refusal with it.
-func openToRead(path string, refused error) (int, error) {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return -1, refused
-	}
-	return fd, refused
 }
