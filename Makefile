@@ -10,7 +10,7 @@
 
 all: build lint
 
-build:              ## out/bin: plexlab, puppet and stackd
+build:              ## out/bin: plexlab, supervisor, puppet and stackd
 	@scripts/build
 
 suites:             ## out/suites, for plexlab certify

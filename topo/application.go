@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/plexlab-dev/plexlab/nodes/profile"
 )
@@ -68,13 +69,16 @@ func (p *planner) placeOn(i int, at path) {
 	}
 }
 
-// template is anything in double braces; the groups are a name and an operand in quotes.
-var template = regexp.MustCompile(`\{\{(?:\s*\.(\w+)(?:\s+"([^"{}]*)")?\s*\}\})?`)
+// template is anything in double braces; the groups are a name and an operand in quotes. It is compiled when it is first
+// wanted: supervisors of labs get plans that are expanded.
+var template = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`\{\{(?:\s*\.(\w+)(?:\s+"([^"{}]*)")?\s*\}\})?`)
+})
 
 // expand replaces the templates of a text but {{.Dir}}, and reports wrong ones if told to.
 func (p *planner) expand(at path, text, node string, report bool) string {
-	return template.ReplaceAllStringFunc(text, func(found string) string {
-		parts := template.FindStringSubmatch(found)
+	return template().ReplaceAllStringFunc(text, func(found string) string {
+		parts := template().FindStringSubmatch(found)
 		name, operand := parts[1], parts[2]
 		bare := !strings.Contains(found, `"`)
 		a, known := p.symbols[strings.ToUpper(operand)]

@@ -77,7 +77,7 @@ func (t *Trial) up() (err error) {
 	t.Lab, err = lab.Up(building, &t.Plan, lab.Options{
 		Name:           t.name,
 		Implementation: t.Implementation, Implementations: t.others,
-		Supervisor: []string{programPath(), "supervise"},
+		Supervisor: lab.SupervisorOf(programPath()),
 	})
 	return err
 }

@@ -48,7 +48,7 @@ func planOf(name string, topology []byte) (topo.Plan, error) {
 func (c Config) options(name string) lab.Options {
 	return lab.Options{
 		Name: fmt.Sprintf("%s-%d", name, os.Getpid()), Implementation: c.Implementation,
-		Supervisor: []string{c.Executable, "supervise"},
+		Supervisor: lab.SupervisorOf(c.Executable),
 	}
 }
 

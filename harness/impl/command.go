@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"text/template"
 )
 
@@ -136,6 +137,10 @@ func (m *Manifest) command(name string, templates []string, p Parameters) ([]str
 	}
 	argv := make([]string, len(templates))
 	for i, text := range templates {
+		if !strings.Contains(text, "{{") {
+			argv[i] = text
+			continue
+		}
 		parsed, err := parseArgument(text)
 		if err != nil {
 			return nil, fmt.Errorf("%s command of implementation %s: %w", name, m.Name, err)
@@ -155,10 +160,20 @@ func (m *Manifest) command(name string, templates []string, p Parameters) ([]str
 	return argv, nil
 }
 
+// parsedArguments are the templates of arguments by their text: the stacks of a lab have the same.
+var parsedArguments sync.Map
+
 // parseArgument parses one argument of a command.
 func parseArgument(text string) (*template.Template, error) {
+	if parsed, known := parsedArguments.Load(text); known {
+		return parsed.(*template.Template), nil
+	}
 	functions := template.FuncMap{"join": strings.Join}
-	return template.New("argument").Funcs(functions).Option("missingkey=error").Parse(text)
+	parsed, err := template.New("argument").Funcs(functions).Option("missingkey=error").Parse(text)
+	if err == nil {
+		parsedArguments.Store(text, parsed)
+	}
+	return parsed, err
 }
 
 // tryCommand looks for templates that cannot work whatever the parameters are, and returns

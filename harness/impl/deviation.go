@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/plexlab-dev/plexlab/harness/tolerance"
@@ -81,7 +82,10 @@ func (m *Manifest) CheckTerms() error {
 	return nil
 }
 
-var interpretationID = regexp.MustCompile(`^(I[1-9][0-9]*|twice/[A-Za-z-]+)$`)
+// interpretationID is compiled when it is first wanted: supervisors of labs never do.
+var interpretationID = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^(I[1-9][0-9]*|twice/[A-Za-z-]+)$`)
+})
 
 // checkDeviations returns what check does.
 func (m *Manifest) checkDeviations() (at, problem string) {
@@ -97,7 +101,7 @@ func (m *Manifest) checkDeviations() (at, problem string) {
 			return at, fmt.Sprintf("the deviation from %s has no reason", name)
 		case seen[name]:
 			return at, fmt.Sprintf("the deviation from %s is declared twice", name)
-		case d.Interpretation != "" && !interpretationID.MatchString(d.Interpretation):
+		case d.Interpretation != "" && !interpretationID().MatchString(d.Interpretation):
 			return at, fmt.Sprintf("interpretation %q: expected an id such as I15", d.Interpretation)
 		}
 		seen[name] = true

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -35,6 +37,17 @@ type Options struct {
 	Names bool
 	// Progress, if not nil, is called for each step, one call at a time.
 	Progress func(Step)
+}
+
+// SupervisorOf is the command that supervises the labs of plexlab, the program at the path: the program
+// "supervisor" that is built with it and lies beside it, which takes half the time to start, or, where
+// that is not there, plexlab itself.
+func SupervisorOf(plexlab string) []string {
+	beside := filepath.Join(filepath.Dir(plexlab), "supervisor")
+	if _, err := exec.LookPath(beside); err == nil {
+		return []string{beside}
+	}
+	return []string{plexlab, "supervise"}
 }
 
 // Supervise is the life of a supervisor. The command that Options.Supervisor names calls it

@@ -38,7 +38,11 @@ this program, or else ../../fixtures/implementations/reference.yaml from there, 
 			if err != nil {
 				return err
 			}
-			options := lab.Options{Name: name, Names: names, Detach: true}
+			self, err := os.Executable()
+			if err != nil {
+				return fmt.Errorf("find the program itself: %w", err)
+			}
+			options := lab.Options{Name: name, Names: names, Detach: true, Supervisor: lab.SupervisorOf(self)}
 			if options.Implementation, options.Implementations, err = implementations(plan, manifests); err != nil {
 				return err
 			}

@@ -19,15 +19,16 @@ func (p *Path) Counters() (map[string]uint64, error) {
 	for _, g := range p.figures {
 		chains = append(chains, g.fixedChains()...)
 	}
-	for _, chain := range chains {
-		rules, err := p.read.rules(chain)
-		if err != nil {
-			return nil, fmt.Errorf("count packets of the data path: %w", err)
+	rules, err := p.read.allRules()
+	if err != nil {
+		return nil, fmt.Errorf("count packets of the data path: %w", err)
+	}
+	for _, r := range rules {
+		if !slices.Contains(chains, r.chain) {
+			continue
 		}
-		for _, r := range rules {
-			for _, edge := range edges(r.comment) {
-				counters[edge] += r.packets
-			}
+		for _, edge := range edges(r.comment) {
+			counters[edge] += r.packets
 		}
 	}
 	return counters, nil

@@ -14,6 +14,7 @@ import (
 // A counted is what is read back of a rule: its comment and the packets of its counter, 0
 // without one.
 type counted struct {
+	chain   string
 	comment string
 	packets uint64
 }
@@ -25,16 +26,25 @@ var errInterrupted = errors.New("interrupted by a change of the ruleset")
 
 // rules reads the rules of a chain, in order; there are none of a chain that is not there.
 func (s *socket) rules(chain string) ([]counted, error) {
+	return s.listRules("chain "+chain, func(ae *netlink.AttributeEncoder) { ae.String(unix.NFTA_RULE_CHAIN, chain) })
+}
+
+// allRules reads those of all chains, at the cost of one where chains are short.
+func (s *socket) allRules() ([]counted, error) {
+	return s.listRules("all chains", func(*netlink.AttributeEncoder) {})
+}
+
+func (s *socket) listRules(what string, of func(*netlink.AttributeEncoder)) ([]counted, error) {
 	m, err := request(unix.NFT_MSG_GETRULE, func(ae *netlink.AttributeEncoder) {
 		ae.String(unix.NFTA_RULE_TABLE, tableName)
-		ae.String(unix.NFTA_RULE_CHAIN, chain)
+		of(ae)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list chain %s: %w", chain, err)
+		return nil, fmt.Errorf("list %s: %w", what, err)
 	}
 	for range readAttempts {
 		var rules []counted
-		err = s.dump("chain "+chain, m, func(m netlink.Message) error {
+		err = s.dump(what, m, func(m netlink.Message) error {
 			if m.Header.Flags&unix.NLM_F_DUMP_INTR != 0 {
 				return errInterrupted
 			}
@@ -62,6 +72,8 @@ func decodeRule(m netlink.Message) (counted, error) {
 	ad.ByteOrder = binary.BigEndian
 	for ad.Next() {
 		switch ad.Type() {
+		case unix.NFTA_RULE_CHAIN:
+			r.chain = ad.String()
 		case unix.NFTA_RULE_USERDATA:
 			r.comment, _ = userdata.GetString(ad.Bytes(), userdata.TypeComment)
 		case unix.NFTA_RULE_EXPRESSIONS:

@@ -30,30 +30,34 @@ func (h *Home) openLoop() (err error) {
 			err = fmt.Errorf("make the links %s and %s for DVIPAs of this stack: %w", loopOut, LoopInterface, err)
 		}
 	}()
-	if err := h.closeLoop(); err != nil {
-		return err
-	}
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name, attrs.MTU, attrs.HardwareAddr = loopOut, h.xcf.Attrs().MTU, loopMAC
-	if err := h.nl.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: LoopInterface, PeerHardwareAddr: loopMAC}); err != nil {
+	pair := &netlink.Veth{LinkAttrs: attrs, PeerName: LoopInterface, PeerHardwareAddr: loopMAC}
+	if err = h.nl.LinkAdd(pair); errors.Is(err, unix.EEXIST) {
+		if err = h.closeLoop(); err == nil {
+			err = h.nl.LinkAdd(pair)
+		}
+	}
+	if err != nil {
 		return err
 	}
-	for _, name := range []string{loopOut, LoopInterface} {
-		link, err := h.nl.LinkByName(name)
-		if err != nil {
+	if h.loop, err = h.nl.LinkByName(loopOut); err != nil {
+		return err
+	}
+	ends := []netlink.LinkAttrs{
+		{Name: loopOut, Index: h.loop.Attrs().Index},
+		{Name: LoopInterface, Index: h.loop.Attrs().ParentIndex}, // of a pair, the other end
+	}
+	for _, end := range ends {
+		if err := configure(loopSettings(end.Name)); err != nil {
 			return err
 		}
-		if err := configure(loopSettings(name)); err != nil {
-			return err
-		}
+		link := &netlink.Device{LinkAttrs: end}
 		if err := h.nl.LinkSetARPOff(link); err != nil {
 			return err
 		}
 		if err := h.nl.LinkSetUp(link); err != nil {
 			return err
-		}
-		if name == loopOut {
-			h.loop = link
 		}
 	}
 	if h.hop == nil {

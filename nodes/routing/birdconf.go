@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"text/template"
 	"time"
 )
@@ -86,7 +87,7 @@ func (d *Daemon) channels(owned map[netip.Addr]ownership) []channel {
 // render writes BIRD's configuration.
 func (d *Daemon) render(owned map[netip.Addr]ownership) string {
 	var text strings.Builder
-	err := configuration.Execute(&text, struct {
+	err := configuration().Execute(&text, struct {
 		Config
 		Channels []channel
 	}{d.config, d.channels(owned)})
@@ -96,11 +97,13 @@ func (d *Daemon) render(owned map[netip.Addr]ownership) string {
 	return text.String()
 }
 
-var configuration = template.Must(template.New(configName).Funcs(template.FuncMap{
-	"seconds":      func(t time.Duration) int64 { return int64(t / time.Second) },
-	"milliseconds": time.Duration.Milliseconds,
-	"missing":      func() int { return missing },
-}).Parse(`# Written by the stack, and again whenever its DVIPAs change.
+// configuration is parsed when it is first wanted: most stacks have no routing daemon.
+var configuration = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New(configName).Funcs(template.FuncMap{
+		"seconds":      func(t time.Duration) int64 { return int64(t / time.Second) },
+		"milliseconds": time.Duration.Milliseconds,
+		"missing":      func() int { return missing },
+	}).Parse(`# Written by the stack, and again whenever its DVIPAs change.
 log stderr { info, remote, warning, error, auth, fatal, bug };
 router id {{.RouterID}};
 protocol device { }
@@ -134,3 +137,4 @@ protocol {{.Instance}} {{$.Protocol}}_{{.Net}} {
 }
 {{- end}}
 `))
+})

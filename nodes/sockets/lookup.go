@@ -17,23 +17,29 @@ type remainder struct {
 	socket   netlinkSocket
 	sequence uint32
 	out      []byte
-	in       *sheaf
+	in       *sheaf // nil until the first look-up
 	found    []diagSocket
 }
 
 // errUnanswered: the kernel's answers found no room.
 var errUnanswered = errors.New("answers were lost: net.core.rmem_default is too small")
 
-func dialRemainder() (_ *remainder, err error) {
-	r := &remainder{in: newSheaf()}
-	if r.socket, err = dialSockDiag(); err != nil {
-		return nil, err
+func dialRemainder() (*remainder, error) {
+	socket, err := dialSockDiag()
+	return &remainder{socket: socket}, err
+}
+
+// prepare makes ready for the first look-up, which many stacks never make: a filter costs a millisecond, since the kernel
+// compiles it.
+func (r *remainder) prepare() error {
+	if r.in != nil {
+		return nil
 	}
 	if err := r.socket.attach(unlessNothingIsLeft()); err != nil {
-		r.socket.close()
-		return nil, fmt.Errorf("attach filter to sock_diag: %w", err)
+		return fmt.Errorf("attach filter to sock_diag: %w", err)
 	}
-	return r, nil
+	r.in = newSheaf()
+	return nil
 }
 
 func (r *remainder) close() { r.socket.close() }
@@ -45,6 +51,9 @@ func (r *remainder) close() { r.socket.close() }
 // The kernel has answered all by the time that it has taken the message. Whether it had room for every answer is told by
 // the acknowledgement of the last request, which asks nothing.
 func (r *remainder) lookup(probes []probe) ([]diagSocket, error) {
+	if err := r.prepare(); err != nil {
+		return nil, fmt.Errorf("look up connections: %w", err)
+	}
 	first := r.sequence + 1
 	r.sequence += uint32(len(probes)) + 1
 	r.out = appendProbes(r.out[:0], first, probes)

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/plexlab-dev/plexlab/nodes/contract/calm"
 )
 
 const (
@@ -25,14 +27,14 @@ const (
 // it is little, but if it is done late on a busy machine, leases of DVIPAs end and others take the stack for lost. With
 // CAP_SYS_NICE in the first user namespace, which root has, they are real-time; without it they have a
 // short slice, of which older kernels take no notice. The runtime's monitor thread is not real-time, as it would have no
-// timer slack then (calmMonitor); it gets the most of what others want too, since all wait for it where one waits
+// timer slack then (package calm); it gets the most of what others want too, since all wait for it where one waits
 // for the kernel.
 func bePrompt() error {
 	threads, err := os.ReadDir("/proc/self/task")
 	if err != nil {
 		return err
 	}
-	monitor, err := monitorThread()
+	monitor, err := calm.MonitorThread()
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/plexlab-dev/plexlab/nodes/contract/calm"
 	"github.com/plexlab-dev/plexlab/nodes/contract/control"
 )
 
@@ -27,8 +28,11 @@ It is ready when GET /v1/ready on its control socket answers 200, and ends on SI
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, os.Interrupt)
 			defer stop()
-			tune()
 			log := slog.New(slog.NewTextHandler(os.Stderr, nil)).With("stack", o.stack)
+			if err := calm.Monitor(); err != nil {
+				log.Warn("this stack uses more of the processors than it needs", "error", err)
+			}
+			tune()
 			if err := run(ctx, o, log); err != nil {
 				return fmt.Errorf("stack %s: %w", o.stack, err)
 			}
@@ -76,9 +80,6 @@ func tune() {
 func schedule(log *slog.Logger) {
 	if err := bePrompt(); err != nil {
 		log.Warn("on a busy machine this stack may be late", "error", err)
-	}
-	if err := calmMonitor(); err != nil {
-		log.Warn("this stack uses more of the processors than it needs", "error", err)
 	}
 }
 

@@ -4,12 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/plexlab-dev/plexlab/nodes/contract/sysctl"
 	"github.com/plexlab-dev/plexlab/topo"
 )
 
@@ -29,7 +28,7 @@ const connectionBuckets = 4096
 func hubSettings() []setting {
 	return []setting{
 		{"net/ipv4/tcp_child_ehash_entries", strconv.Itoa(connectionBuckets), true}, // from Linux 6.1
-		// Of what is made from now on. That of "all" takes the lock of all network configuration (apply).
+		// Of what is made from now on. That of "all" takes the lock of all network configuration (sysctl.Set).
 		{"net/ipv6/conf/default/disable_ipv6", "1", true},
 		// There only where br_netfilter is loaded: bridged packets are no business of the hub's IP rules.
 		{"net/bridge/bridge-nf-call-iptables", "0", true},
@@ -87,7 +86,7 @@ func usesIPv6(plan topo.PlanNode) bool {
 // setAll applies settings in their order to the namespace of the calling thread.
 func setAll(settings []setting) error {
 	for _, s := range settings {
-		err := s.apply()
+		err := sysctl.Set(s.key, s.value)
 		switch {
 		case err == nil, s.optional && errors.Is(err, os.ErrNotExist):
 		case errors.Is(err, os.ErrNotExist):
@@ -99,27 +98,4 @@ func setAll(settings []setting) error {
 		}
 	}
 	return nil
-}
-
-// apply leaves a setting alone that has its value already, as most have in a new namespace. Writing some (net/ipv6/addrconf.c) takes
-// the lock of all network configuration, on which the kernel waits by trying again and again: with nodes that are built side by side, that took
-// more time than everything else about them.
-func (s setting) apply() error {
-	path := filepath.Join("/proc/sys", s.key)
-	if old, err := readSetting(path); err == nil && old == s.value {
-		return nil
-	}
-	return os.WriteFile(path, []byte(s.value), 0)
-}
-
-// readSetting does it in three system calls; os.ReadFile makes eight, and a node has forty settings.
-func readSetting(path string) (string, error) {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return "", err
-	}
-	defer unix.Close(fd)
-	var value [64]byte
-	n, err := unix.Read(fd, value[:])
-	return strings.TrimSpace(string(value[:max(n, 0)])), err
 }

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"text/template"
 
 	"github.com/plexlab-dev/plexlab/topo"
@@ -17,7 +18,7 @@ func birdConfig(plan topo.PlanNode, advertising topo.Advertising) string {
 		addresses = append(addresses, l.Addresses...)
 	}
 	var text strings.Builder
-	err := birdTemplate.Execute(&text, map[string]any{
+	err := birdTemplate().Execute(&text, map[string]any{
 		"ID": routerID(plan.Links, addresses), "Links": plan.Links, "Advertising": advertising, "Families": birdFamilies(addresses),
 	})
 	if err != nil {
@@ -59,7 +60,8 @@ func birdFamilies(addresses []netip.Prefix) []birdFamily {
 
 // birdTemplate: the router elects itself (OSPF waits for 2 seconds, the least that BIRD takes), for stacks
 // have priority 0. Equal costs are not shared between owners.
-var birdTemplate = template.Must(template.New(`bird.conf`).Parse(`log stderr { info, remote, warning, error, auth, fatal, bug };
+var birdTemplate = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New(`bird.conf`).Parse(`log stderr { info, remote, warning, error, auth, fatal, bug };
 router id {{.ID}};
 protocol device { }
 protocol bfd {
@@ -101,3 +103,4 @@ protocol {{.RIP}} rip_{{.Net}} {
 {{- end}}
 {{- end}}
 `))
+})

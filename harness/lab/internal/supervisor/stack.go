@@ -161,14 +161,20 @@ func (st *stack) watch(process *reaper.Process, gone chan struct{}) {
 func (st *stack) await(ctx context.Context, begin time.Time, accept func(control.Ready) bool, members int) error {
 	deadline := time.NewTimer(time.Until(begin.Add(st.manifest.ReadyTimeout)))
 	defer deadline.Stop()
-	client := control.NewUnixClient(wire.ControlPath(st.node.plan.Name))
+	socket := wire.ControlPath(st.node.plan.Name)
+	client := control.NewUnixClient(socket)
 	defer client.Close()
 	next := newPace()
 	said := "it has not answered GET /v1/ready"
 	for {
-		asking, cancel := context.WithTimeout(ctx, answerTimeout)
-		answer, err := client.Ready(asking)
-		cancel()
+		var answer control.Ready
+		// A look whether the socket is there costs a hundredth of a question that fails.
+		_, err := os.Lstat(socket)
+		if err == nil {
+			asking, cancel := context.WithTimeout(ctx, answerTimeout)
+			answer, err = client.Ready(asking)
+			cancel()
+		}
 		switch {
 		case err == nil && accept(answer):
 			return nil

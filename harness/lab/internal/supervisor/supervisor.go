@@ -25,6 +25,7 @@ import (
 	"github.com/plexlab-dev/plexlab/harness/lab/internal/reaper"
 	"github.com/plexlab-dev/plexlab/harness/lab/internal/wire"
 	"github.com/plexlab-dev/plexlab/nodes/contract"
+	"github.com/plexlab-dev/plexlab/nodes/contract/calm"
 	"github.com/plexlab-dev/plexlab/topo"
 )
 
@@ -120,6 +121,9 @@ func (s *supervisor) up(ctx context.Context) error {
 	}
 	if err := s.openLog(); err != nil {
 		return err
+	}
+	if err := calm.Monitor(); err != nil {
+		s.log.Warn("this laboratory uses more of the processors than it needs", "error", err)
 	}
 	s.key = contract.NewKey()
 	if err := contract.WriteKey(wire.KeyPath, s.key); err != nil {

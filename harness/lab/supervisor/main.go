@@ -1,0 +1,15 @@
+// Command supervisor is the process that a laboratory is, as `plexlab supervise` is. There is one for each laboratory, and
+// suites build hundreds: it has nothing in it that is slow to start and that a laboratory has no use for.
+package main
+
+import (
+	"os"
+
+	"github.com/plexlab-dev/plexlab/harness/lab"
+	"github.com/plexlab-dev/plexlab/harness/systempath"
+)
+
+func main() {
+	systempath.Add()
+	os.Exit(lab.Supervise())
+}
