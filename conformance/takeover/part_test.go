@@ -14,6 +14,12 @@ func aroundDVA1(t *topo.Topology) {
 	trial.Without("MVS3")(t)
 }
 
+// withoutBackup is aroundDVA1 without MVS5, for what leaves DVA1 where it is.
+func withoutBackup(t *topo.Topology) {
+	aroundDVA1(t)
+	trial.Without("MVS5")(t)
+}
+
 // servedOnlyBy has the one service that is left run on some of its targets only. Other inside stacks on which nothing runs then are left out.
 func servedOnlyBy(t *topo.Topology, targets ...string) {
 	for _, stack := range t.Applications[0].On {
