@@ -82,7 +82,7 @@ var _ = trial.DescribeFamilies("a plex with a routing protocol", func(f trial.Fa
 			Expect(whoAnswered(s.Answers(service, 6))).To(Equal([]string{"MVS1", "MVS2", "MVS4"}))
 			s.ExpectAlive(held)
 		},
-		Entry("OSPF", requirements.Covers("fig10/102->104", "T14", "T57"), topo.ByOSPF),
+		Entry("OSPF", SpecPriority(3), requirements.Covers("fig10/102->104", "T14", "T57"), topo.ByOSPF),
 		Entry("RIP", requirements.Covers("fig10/102->104", "T14", "T57"), topo.ByRIP),
 	)
 
@@ -106,11 +106,11 @@ var _ = trial.DescribeFamilies("a plex with a routing protocol", func(f trial.Fa
 		}
 	},
 		// Apart, since within a second of the takeback, and of what MVS5 withdraws with it, routers refuse what MVS5 would advertise for the next.
-		Entry("OSPF, its link cut", requirements.Covers("I39", "T14"), topo.ByOSPF, noRouteOSPF, linkCut),
-		Entry("OSPF, frozen", requirements.Covers("I39", "T14"), topo.ByOSPF, noRouteOSPF, frozenWhole),
+		Entry("OSPF, its link cut", SpecPriority(2), requirements.Covers("I39", "T14"), topo.ByOSPF, noRouteOSPF, linkCut),
+		Entry("OSPF, frozen", SpecPriority(2), requirements.Covers("I39", "T14"), topo.ByOSPF, noRouteOSPF, frozenWhole),
 		Entry("RIP, its link cut, and frozen", requirements.Covers("I39", "T14"), topo.ByRIP, noRouteRIP, linkCut, frozenWhole),
 	)
-}, SpecPriority(2))
+}, SpecPriority(1))
 
 // A routerLoss is something by which routers lose MVS1.
 type routerLoss struct {
