@@ -234,7 +234,7 @@ var _ = trial.DescribeFamilies("an owner that has lost all partners, without a p
 	It("gives it up where another station does", requirements.Covers("I39"), func() {
 		u := lonely(func(u *trial.UnitTrial) { u.Rival(f.DVA1) }, 2, 3)
 		Eventually(silent(u, f.DVA1)).WithArguments(capture.Attempt).Should(Succeed())
-		Consistently(silent(u, f.DVA1)).WithArguments(capture.Role("")).WithTimeout(followed).Should(Succeed())
+		Consistently(silent(u, f.DVA1)).WithArguments(capture.Role("")).WithTimeout(followed).WithPolling(betweenQuestions).Should(Succeed())
 	})
 
 	// Of two neither can tell by number whether the other one is frozen, gone with its machine, or parted from it.
@@ -247,7 +247,7 @@ var _ = trial.DescribeFamilies("an owner that has lost all partners, without a p
 	It("leaves to its only partner what another station answers for", requirements.Covers("I39"), func() {
 		u := lonely(func(u *trial.UnitTrial) { u.Rival(f.DVB1) }, 2)
 		since := u.Capture.Mark()
-		Consistently(silent(u, f.DVB1)).WithArguments(capture.Role("")).WithTimeout(followed).Should(Succeed())
+		Consistently(silent(u, f.DVB1)).WithArguments(capture.Role("")).WithTimeout(followed).WithPolling(betweenQuestions).Should(Succeed())
 		Expect(u.Capture.On(u.OutsideLink).Sent().After(since).Matching(asksFor(f.DVB1))).NotTo(BeEmpty(), "what %s asks for %s", u.Stack, f.DVB1)
 	})
 })
@@ -255,8 +255,12 @@ var _ = trial.DescribeFamilies("an owner that has lost all partners, without a p
 // askedOut is the most that a stack may ask the network until it takes over what nobody answers for.
 const askedOut = 3 * time.Second
 
-// followed is for how long an owner that has lost all partners is watched that has been followed.
-const followed = 2 * time.Second
+// followed is for how long an owner that has lost all partners is watched that has been followed, and betweenQuestions the time after which
+// the network asks again meanwhile.
+const (
+	followed         = 2 * time.Second
+	betweenQuestions = 50 * time.Millisecond
+)
 
 // alone is how long owners are watched that see nobody.
 const alone = 500 * time.Millisecond
