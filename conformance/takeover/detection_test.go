@@ -28,18 +28,21 @@ type field struct {
 	own, onMVS2 net.Conn
 }
 
-func newField(f trial.Family, changes ...func(*topo.Topology)) *field {
+// newField has MVS1, MVS2 and other targets serve.
+func newField(f trial.Family, change func(*topo.Topology), others ...string) *field {
 	GinkgoHelper()
+	targets := append([]string{"MVS1", "MVS2"}, others...)
 	s := f.System("figure9.yaml", func(t *topo.Topology) {
-		trial.Serving("APPA")(t)
-		for _, change := range changes {
+		aroundDVA1(t)
+		servedOnlyBy(t, targets...)
+		if change != nil {
 			change(t)
 		}
 		t.Stacks[0].Profile = strings.Replace(t.Stacks[0].Profile, " IMMEDIATE ", " IMMEDIATE CLUSTERPORTS ", 1)
 	})
 	p := &field{SystemTrial: s, f: f, neighbour: s.Neighbour()}
 	appA := f.At(60)
-	s.EventuallyTargets("MVS1", appA, "MVS1", "MVS2", "MVS4")
+	s.EventuallyTargets("MVS1", appA, targets...)
 	p.own, p.onMVS2 = s.HoldOne("MVS1", appA, "MVS1"), s.HoldOne("MVS1", appA, "MVS2")
 	return p
 }
@@ -65,7 +68,7 @@ var _ = trial.DescribeFamilies("a routing stack of Figure 9", func(f trial.Famil
 	// when all is well.
 	It("loses its DVIPA with its links, and has it back with them",
 		requirements.Covers("I39", "I38", "I16", "T10", "T28", "T44", "T45", "T9"), func() {
-			p := newField(f, trial.Without("MVS3"))
+			p := newField(f, nil)
 			down := func(links ...string) {
 				GinkgoHelper()
 				for _, link := range links {
@@ -103,7 +106,7 @@ var _ = trial.DescribeFamilies("a routing stack of Figure 9", func(f trial.Famil
 	// over. What MVS1 served is told to have ended. When the process goes on, it finds that it has lost
 	// DVA1 before it answers for it, and then takes it back.
 	It("loses its DVIPA when it freezes inside an update of the port file", requirements.Covers("I38", "I20", "T44"), func() {
-		p := newField(f, trial.Without("MVS3"))
+		p := newField(f, nil)
 		unlock := p.PortFile().Freeze(f.DVA1)
 		verdict.Engine(p.Lab.Freeze(p.Context(), "MVS1"), "freeze MVS1")
 		p.moves("MVS5", "MVS1")
@@ -119,7 +122,7 @@ var _ = trial.DescribeFamilies("a routing stack of Figure 9 without XCF", func(f
 	// that there is: MVS1 and MVS5 keep what they have (I39). All have to notice it within the time that a stack
 	// gives to others before it believes that they see one another, so nothing else runs meanwhile.
 	It("keeps its DVIPA when no stack sees any other", requirements.Covers("I39"), func() {
-		p := newField(f, func(t *topo.Topology) { t.Timers.HelloMS = 20 })
+		p := newField(f, func(t *topo.Topology) { t.Timers.HelloMS = 20 }, "MVS4")
 		stacks := p.Stacks()
 		var apart [][]string
 		for _, stack := range stacks {
@@ -231,7 +234,7 @@ var _ = trial.DescribeFamilies("an owner that has lost all partners, without a p
 	It("gives it up where another station does", requirements.Covers("I39"), func() {
 		u := lonely(func(u *trial.UnitTrial) { u.Rival(f.DVA1) }, 2, 3)
 		Eventually(silent(u, f.DVA1)).WithArguments(capture.Attempt).Should(Succeed())
-		Consistently(silent(u, f.DVA1)).WithArguments(capture.Role("")).WithTimeout(followed).Should(Succeed())
+		Consistently(silent(u, f.DVA1)).WithArguments(capture.Role("")).WithTimeout(followed).WithPolling(betweenQuestions).Should(Succeed())
 	})
 
 	// Of two neither can tell by number whether the other one is frozen, gone with its machine, or parted from it.
@@ -244,7 +247,7 @@ var _ = trial.DescribeFamilies("an owner that has lost all partners, without a p
 	It("leaves to its only partner what another station answers for", requirements.Covers("I39"), func() {
 		u := lonely(func(u *trial.UnitTrial) { u.Rival(f.DVB1) }, 2)
 		since := u.Capture.Mark()
-		Consistently(silent(u, f.DVB1)).WithArguments(capture.Role("")).WithTimeout(followed).Should(Succeed())
+		Consistently(silent(u, f.DVB1)).WithArguments(capture.Role("")).WithTimeout(followed).WithPolling(betweenQuestions).Should(Succeed())
 		Expect(u.Capture.On(u.OutsideLink).Sent().After(since).Matching(asksFor(f.DVB1))).NotTo(BeEmpty(), "what %s asks for %s", u.Stack, f.DVB1)
 	})
 })
@@ -252,8 +255,12 @@ var _ = trial.DescribeFamilies("an owner that has lost all partners, without a p
 // askedOut is the most that a stack may ask the network until it takes over what nobody answers for.
 const askedOut = 3 * time.Second
 
-// followed is for how long an owner that has lost all partners is watched that has been followed.
-const followed = 2 * time.Second
+// followed is for how long an owner that has lost all partners is watched that has been followed, and betweenQuestions the time after which
+// the network asks again meanwhile.
+const (
+	followed         = 2 * time.Second
+	betweenQuestions = 50 * time.Millisecond
+)
 
 // alone is how long owners are watched that see nobody.
 const alone = 500 * time.Millisecond

@@ -22,6 +22,7 @@ var _ = trial.DescribeFamilies("a growing plex", func(f trial.Family) {
 			service := trial.At(f.DVB1, 60)
 			s := f.System("figure9.yaml", func(t *topo.Topology) {
 				trial.Serving("APPB")(t)
+				trial.Without("MVS1")(t)
 				// The servers of APPB, those on MVS4 besides.
 				t.Applications[0].On = append(t.Applications[0].On, "MVS4")
 			})

@@ -1,6 +1,9 @@
 package takeover
 
 import (
+	"net"
+	"slices"
+
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 
@@ -14,33 +17,41 @@ import (
 var _ = trial.DescribeFamilies("from inside", func(f trial.Family) {
 	service := f.At(60)
 
-	DescribeTable("a connection that a stack opens to a distributed DVIPA is distributed", func(file, from string) {
+	DescribeTable("a connection that a stack opens to a distributed DVIPA is distributed", func(file string, from ...string) {
 		// Of the three targets MVS1, MVS2 and MVS4, the last one has no listener.
 		s := f.System(file, func(t *topo.Topology) {
 			trial.Serving("APPA")(t)
 			t.Applications[0].On = []string{"MVS1", "MVS2"}
+			if !slices.Contains(from, "MVS3") {
+				trial.Without("MVS3")(t)
+			}
 		})
 		s.EventuallyTargets("MVS1", service, "MVS1", "MVS2")
-		s.Client = from
-		Expect(s.Answers(service, 6)).To(Equal(map[string]int{"MVS1": 3, "MVS2": 3}))
-		held := s.HoldOne("MVS1", service, "MVS2")
+		held := map[string]net.Conn{}
+		for _, s.Client = range from {
+			By("from " + s.Client)
+			Expect(s.Answers(service, 6)).To(Equal(map[string]int{"MVS1": 3, "MVS2": 3}), "who answers %s", s.Client)
+			held[s.Client] = s.HoldOne("MVS1", service, "MVS2")
+		}
 
 		// It follows the owner, as the connections do.
 		Expect(s.Lab.Kill(s.Context(), "MVS1")).To(Succeed())
 		s.EventuallyTellsOwner("MVS5", f.DVA1, "MVS5")
 		s.EventuallyTargets("MVS5", service, "MVS2")
-		Expect(s.Answers(service, 2)).To(Equal(map[string]int{"MVS2": 2}))
-		s.ExpectAlive(held)
+		for _, s.Client = range from {
+			By("from " + s.Client + ", to the new owner")
+			Expect(s.Answers(service, 2)).To(Equal(map[string]int{"MVS2": 2}), "who answers %s", s.Client)
+			s.ExpectAlive(held[s.Client])
+		}
 	},
-		Entry("by a stack that is no target", requirements.Covers("T56"), "figure9.yaml", "MVS3"),
-		Entry("by a target without a listener", requirements.Covers("T56"), "figure9.yaml", "MVS4"),
-		Entry("by a target with a listener", requirements.Covers("T56"), "figure9.yaml", "MVS2"),
+		Entry("by a stack that is no target, by a target without a listener, and by one with a listener", requirements.Covers("T56"),
+			"figure9.yaml", "MVS3", "MVS4", "MVS2"),
 		Entry("by a target without a listener that has a link to the outside", requirements.Covers("T56"), "figure9-outside.yaml", "MVS4"),
 	)
 
 	DescribeTable("a connection that the owner opens to its own DVIPA is distributed", func(others ...string) {
 		s := f.System("figure9.yaml", func(t *topo.Topology) {
-			aroundDVA1(t)
+			withoutBackup(t)
 			t.Applications[0].On = others
 		})
 		s.EventuallyTargets("MVS1", service, others...)

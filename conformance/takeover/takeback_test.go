@@ -69,6 +69,8 @@ var _ = trial.DescribeFamilies("a DVIPA that a bind activated", func(f trial.Fam
 				t.Stacks[i].Profile = ranged(instance)
 			}
 			t.Applications = nil
+			trial.Without("MVS4")(t)
+			trial.Without("MVS5")(t)
 		})
 		neighbour := s.Neighbour()
 		at := trial.At(instance, 7000)

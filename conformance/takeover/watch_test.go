@@ -26,7 +26,7 @@ import (
 // faults is how many a run has, and betweenFaults the most that lies between two.
 const (
 	faults        = 200
-	betweenFaults = 200 * time.Millisecond
+	betweenFaults = 120 * time.Millisecond
 )
 
 // wholeAgain is how long a plex may take, after the last fault is over, until everybody serves again.

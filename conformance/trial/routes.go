@@ -1,6 +1,7 @@
 package trial
 
 import (
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -8,31 +9,47 @@ import (
 
 	"github.com/onsi/ginkgo/v2"
 	"github.com/onsi/gomega"
+
+	"github.com/plexlab-dev/plexlab/harness/verdict"
+	"github.com/plexlab-dev/plexlab/topo"
 )
 
 // RoutingLimit is the most that a router's table may be behind, with a routing protocol: it takes the loss of a neighbour and
 // a calculation of routes, each of which waits for others.
 const RoutingLimit = 15 * time.Second
 
-// routesEvery is the time between two looks at a table, each of which starts programs.
+// routesEvery is the time between two looks at a table, each of which starts a program.
 const routesEvery = 300 * time.Millisecond
 
 // EventuallyRoute waits until the table of a node has a route to just that prefix, by a stack and no other. With IPv6
 // routers name one another by link-local addresses (RFC 5340, section 4.1.1; RFC 2080, section 2.1.1).
 func (t *Trial) EventuallyRoute(node string, to netip.Prefix, stack string) {
 	ginkgo.GinkgoHelper()
-	hop := func() (string, error) {
+	own, err := hops(t.node(stack))
+	verdict.Engine(err, "know the addresses of %s", stack)
+	gomega.Eventually(func() (string, error) {
 		output, err := t.output(t.ctx, node, []string{"ip", "-oneline", ipFamily(to.Addr()), "route", "show", "table", "all", "exact", to.String()})
 		return onlyAfter("via", string(output)), err
-	}
-	gomega.Eventually(func() (bool, error) {
-		gateway, err := hop()
-		if err != nil || gateway == "" {
-			return false, err
+	}).WithTimeout(RoutingLimit).WithPolling(routesEvery).Should(gomega.BeElementOf(own), "%s is the next hop of %s on the way to %s", stack, node, to)
+}
+
+// hops are the addresses that routers may name a stack by: those of its links, and the link-local ones that a kernel makes of their
+// hardware addresses (RFC 4291, appendix A).
+func hops(stack topo.PlanNode) ([]string, error) {
+	var all []string
+	for _, link := range stack.Links {
+		for _, a := range link.Addresses {
+			all = append(all, a.Addr().String())
 		}
-		own, err := t.output(t.ctx, stack, []string{"ip", "-oneline", ipFamily(to.Addr()), "address", "show", "to", gateway})
-		return len(own) > 0, err
-	}).WithTimeout(RoutingLimit).WithPolling(routesEvery).Should(gomega.BeTrue(), "%s is the next hop of %s on the way to %s", stack, node, to)
+		mac, err := net.ParseMAC(link.MAC)
+		if err != nil {
+			return nil, err
+		}
+		const universal = 1 << 1 // the bit of a hardware address that appears inverted
+		a := [16]byte{0: 0xfe, 1: 0x80, 8: mac[0] ^ universal, 9: mac[1], 10: mac[2], 11: 0xff, 12: 0xfe, 13: mac[3], 14: mac[4], 15: mac[5]}
+		all = append(all, netip.AddrFrom16(a).String())
+	}
+	return all, nil
 }
 
 // ipFamily is the option of ip(8) for the family of an address.

@@ -36,9 +36,12 @@ const (
 	unitDeadMS   = 1500
 )
 
-// patient fills in timers that are left out.
+// patient fills in timers that are left out. Ten HELLOs until a member is lost are enough, each of which every stack hears and every
+// capture records.
 func patient(t topo.Timers, dead int) topo.Timers {
-	return topo.Timers{HelloMS: cmp.Or(t.HelloMS, 50), DeadMS: cmp.Or(t.DeadMS, dead)}
+	const least, most = 50, 100
+	dead = cmp.Or(t.DeadMS, dead)
+	return topo.Timers{HelloMS: cmp.Or(t.HelloMS, min(max(dead/10, least), most)), DeadMS: dead}
 }
 
 func system(f Family, file string, change func(*topo.Topology), filter ...unix.SockFilter) *SystemTrial {

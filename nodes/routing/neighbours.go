@@ -18,8 +18,8 @@ const (
 	// forgottenWithin is the time, in Config.BFD, after which a neighbour has lost the session with a process that
 	// ended: the missing packets, and one for its being late.
 	forgottenWithin = missing + 1
-	// neighbourPoll is the time between two looks at neighbours.
-	neighbourPoll = 20 * time.Millisecond
+	// neighbourPoll is the time between two looks at neighbours; each asks BIRD up to three questions, and OSPF takes seconds.
+	neighbourPoll = 100 * time.Millisecond
 )
 
 // awaitNeighbours waits until the neighbours take this daemon for another than the one before. One of OSPF has no way

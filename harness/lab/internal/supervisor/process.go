@@ -217,12 +217,22 @@ func poll(timeout time.Duration, ask func() (done bool, err error)) error {
 }
 
 // A pace says when to look again for what comes by itself. The longer it has taken, the longer
-// it may go unseen: an eighth of that time, 1 ms at least and 20 ms at most.
+// it may go unseen: an eighth of that time, 1 ms at least and 20 ms at most; of what takes seconds, as neighbours of a routing
+// protocol do, a thirty-second, and 100 ms at most.
 type pace struct{ begun time.Time }
 
 func newPace() pace { return pace{begun: time.Now()} }
 
 // look is due when it is time to look again.
 func (p pace) look() <-chan time.Time {
-	return time.After(min(max(time.Since(p.begun)/8, time.Millisecond), 20*time.Millisecond))
+	return time.After(pause(time.Since(p.begun)))
+}
+
+// pause is how long what has taken so long may go unseen.
+func pause(took time.Duration) time.Duration {
+	const (
+		least, most = time.Millisecond, 20 * time.Millisecond
+		mostOfAll   = 100 * time.Millisecond
+	)
+	return max(least, min(took/8, most), min(took/32, mostOfAll))
 }
