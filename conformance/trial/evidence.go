@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/onsi/ginkgo/v2"
 
@@ -47,6 +48,7 @@ func (t *Trial) keepEvidence(ctx context.Context) {
 		keep(node.Name+".log", log, err)
 		for name, argv := range map[string][]string{
 			"ruleset": {"nft", "list", "ruleset"}, "addresses": {"ip", "address"}, "routes": {"ip", "route"}, "routes6": {"ip", "-6", "route"},
+			"proxies": {"ip", "-6", "neighbour", "show", "proxy"},
 		} {
 			output, err := t.output(ctx, node.Name, argv)
 			keep(node.Name+"-"+name+".txt", output, err)
@@ -70,8 +72,13 @@ func (t *Trial) keepPackets() {
 	ginkgo.AddReportEntry(report.EvidenceEntry, t.evidence, ginkgo.ReportEntryVisibilityFailureOrVerbose)
 }
 
+// tellLimit bounds all that one stack says: one that is frozen says nothing.
+const tellLimit = 5 * time.Second
+
 // stackTells is everything that the control API of a stack says.
 func (t *Trial) stackTells(ctx context.Context, stack string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, tellLimit)
+	defer cancel()
 	client := t.Lab.Control(stack)
 	defer client.Close()
 	told := map[string]any{}
