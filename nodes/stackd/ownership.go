@@ -183,23 +183,42 @@ func (o *ownership) answer(taken []*question) {
 	}
 }
 
-// holds says whether this stack is still the owner of a DVIPA. It is asked for each renewal of a
+// holds says whether this stack may answer for a DVIPA: it is still the owner, and sure of it. It is asked for each renewal of a
 // lease, and tells the core where another stack is.
 func (o *ownership) holds(dvipa netip.Addr) bool {
-	o.mu.Lock()
-	epoch, owned := o.epochs[dvipa]
-	o.mu.Unlock()
+	epoch, owned := o.epoch(dvipa)
 	if !owned || o.unsure() {
 		return false
 	}
+	// Where it cannot be found out the lease lapses, and the core goes on.
 	if o.owners.Holds(dvipa, epoch) {
 		return true
 	}
-	// Where it cannot be found out the lease lapses, and the core goes on.
-	if current, owner, err := o.owners.Current(dvipa); err == nil && current > epoch {
-		go o.refused(&cf.SupersededError{DVIPA: dvipa, Epoch: current, Owner: owner})
-	}
+	o.overtaken(dvipa, epoch)
 	return false
+}
+
+// lost says whether a DVIPA is known not to be this stack's any more, and tells the core of it. An owner that is not sure has not lost it.
+func (o *ownership) lost(dvipa netip.Addr) bool {
+	epoch, owned := o.epoch(dvipa)
+	return !owned || !o.owners.Holds(dvipa, epoch) && o.overtaken(dvipa, epoch)
+}
+
+func (o *ownership) epoch(dvipa netip.Addr) (epoch uint64, owned bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	epoch, owned = o.epochs[dvipa]
+	return epoch, owned
+}
+
+// overtaken tells the core of a later epoch than this stack's, if another stack has one.
+func (o *ownership) overtaken(dvipa netip.Addr, epoch uint64) bool {
+	current, owner, err := o.owners.Current(dvipa)
+	if err != nil || current <= epoch {
+		return false
+	}
+	go o.refused(&cf.SupersededError{DVIPA: dvipa, Epoch: current, Owner: owner})
+	return true
 }
 
 // look finds out whether this stack is still the owner of what it owns; the core hears of what it is not.

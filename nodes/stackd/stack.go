@@ -562,10 +562,11 @@ func (s *stack) takeOn(action vipa.Action) error {
 	return nil
 }
 
-// advertise is block 104.
+// advertise is block 104. Where this stack is not sure that it is the owner, the data path lets nothing out that tells of the
+// address until it is.
 func (s *stack) advertise(action vipa.Action) error {
 	a, is := action.(vipa.Advertise)
-	if !is || !s.ownership.holds(a.Prefix.Addr()) {
+	if !is || s.ownership.lost(a.Prefix.Addr()) {
 		return nil // in the second case the core hears of it
 	}
 	// Hosts that share a network with the owner ask for the address itself, whatever routers are told.
