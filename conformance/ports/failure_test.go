@@ -72,7 +72,7 @@ var _ = trial.DescribeFamilies("the ports of a stack that fails", func(f trial.F
 		s.PortFile().Expect(f.At(5001), "unique MVS2")
 		s.PortFile().ExpectClean(f.DVA1)
 	})
-})
+}, Label(forAll))
 
 // plex starts the Sysplex of Figure 9 with a sharing technique.
 func plex(f trial.Family, sharing string) *trial.SystemTrial {
