@@ -196,7 +196,9 @@ func (j *judging) profiles() {
 			switch r.Verdict {
 			case verdict.Pass:
 				p.Verified++
-			case Unobserved, Deviates:
+			case Unobserved:
+				p.Unobserved++
+			case Deviates:
 			default:
 				p.Verdict = verdict.Worst(p.Verdict, r.Verdict)
 			}
