@@ -16,6 +16,7 @@ var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family
 		requirements.Covers("fig07/700-candidate->702"), func() {
 			s := f.System("figure9.yaml", nil)
 			appB := netip.AddrPortFrom(f.DVB1, 60)
+			s.EventuallyTargets("MVS5", appB, "MVS2", "MVS3", "MVS5")
 			Expect(s.Answers(appB, 6)).To(Equal(map[string]int{"MVS2": 2, "MVS3": 2, "MVS5": 2}))
 
 			added := s.Listen("MVS4", "APPB", appB)

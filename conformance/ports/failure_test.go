@@ -71,7 +71,7 @@ var _ = trial.DescribeFamilies("the ports of a stack that fails", func(f trial.F
 		s.PortFile().Expect(f.At(5001), "unique MVS2")
 		s.PortFile().ExpectClean(f.DVA1)
 	})
-})
+}, Label(forAll))
 
 var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family) {
 	// Without common storage a stack that is frozen cannot be told from one that is gone: its ports are given back, and

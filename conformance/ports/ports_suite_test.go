@@ -6,6 +6,7 @@ package ports
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,7 +23,17 @@ import (
 	"github.com/plexlab-dev/plexlab/topo"
 )
 
-func TestPorts(t *testing.T) { trial.Suite(t, "ports", impl.ClusterPorts, impl.Outbound) }
+func TestPorts(t *testing.T) { trial.Suite(t, "ports", impl.ClusterPorts) }
+
+// forAll is the label of specs that hold everybody with cluster-wide ports to what it does. All others are of those that open
+// connections from DVIPAs too, take statements at run time and tell of their ports.
+const forAll = "clusterports"
+
+var _ = BeforeEach(func() {
+	if !slices.Contains(CurrentSpecReport().Labels(), forAll) {
+		trial.Needs(impl.Outbound)
+	}
+})
 
 var at = trial.At
 

@@ -105,11 +105,12 @@ type Profile struct {
 	// Verdict is the worst of its requirements and specs that decide; UNIMPLEMENTED where it is not
 	// declared.
 	Verdict verdict.Verdict `json:"verdict"`
-	// Due are the requirements of the capability that are due, Verified those with PASS; Share is what
-	// Due is of all that are due, from 0 to 1.
-	Due      int     `json:"due"`
-	Verified int     `json:"verified"`
-	Share    float64 `json:"share"`
+	// Due are the requirements of the capability that are due, Verified those with PASS, Unobserved those that nothing but a
+	// trace shows, where there was none; Share is what Due is of all that are due, from 0 to 1.
+	Due        int     `json:"due"`
+	Verified   int     `json:"verified"`
+	Unobserved int     `json:"unobserved"`
+	Share      float64 `json:"share"`
 	// Specs are those that need the capability, Passed those with PASS in every run.
 	Specs  int `json:"specs"`
 	Passed int `json:"passed"`

@@ -164,6 +164,20 @@ func end(r *types.SpecReport, state types.SpecState, d verdict.Declaration) {
 	}
 }
 
+// need has the spec of a requirement need one more capability.
+func (s *scenario) need(id, capability string) {
+	for _, run := range s.runs {
+		for _, specs := range run {
+			for i := range specs {
+				if specs[i].LeafNodeText == "does "+id {
+					specs[i].ReportEntries = append(specs[i].ReportEntries,
+						types.ReportEntry{Name: report.NeedsEntry, Value: types.WrapEntryValue(capability)})
+				}
+			}
+		}
+	}
+}
+
 // undeclared ends every spec that needs a capability as suites end them.
 func (s *scenario) undeclared(capabilities ...string) {
 	for _, run := range s.runs {

@@ -118,6 +118,11 @@ var certifications = []struct {
 	}},
 	{"one skipped", 1, Incomplete, "", func(s *scenario) { s.end(0, "all", "I2", types.SpecStateSkipped, skipped) }},
 	{"requirement without spec", 1, Incomplete, "", func(s *scenario) { s.drop("all", "I2"); s.drop("ipv6", "I2") }},
+	{"a spec needs more than is declared", 1, Incomplete, "", func(s *scenario) {
+		s.manifest = manifest("[core, clusterports, ipv6]", false)
+		s.need("T43", "outbound")
+		s.undeclared("backup", "takeover", "advertising", "outbound", "selection")
+	}},
 	{"declared, and said to be unimplemented", 1, Incomplete, "", func(s *scenario) {
 		s.end(0, "all", "T43", types.SpecStateSkipped, verdict.Declaration{Verdict: verdict.Unimplemented, Capability: "clusterports", Reason: "no"})
 	}},

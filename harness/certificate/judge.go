@@ -123,12 +123,15 @@ const tracesNeeded = "traces"
 
 // concerns says whether a spec can decide anything: it needs nothing that is not chosen.
 func (j *judging) concerns(s report.Spec) bool {
-	for _, need := range s.Needs {
-		if need == tracesNeeded && !j.WhiteBox || need != tracesNeeded && !j.isChosen(impl.Capability(need)) {
-			return false
-		}
+	return !slices.ContainsFunc(s.Needs, j.isUnmet)
+}
+
+// isUnmet: a spec needs what is not there or not chosen.
+func (j *judging) isUnmet(need string) bool {
+	if need == tracesNeeded {
+		return !j.WhiteBox
 	}
-	return true
+	return !j.isChosen(impl.Capability(need))
 }
 
 // excused: the spec failed, and the implementation declares that it chose otherwise an interpretation
@@ -193,7 +196,9 @@ func (j *judging) profiles() {
 			switch r.Verdict {
 			case verdict.Pass:
 				p.Verified++
-			case Unobserved, Deviates:
+			case Unobserved:
+				p.Unobserved++
+			case Deviates:
 			default:
 				p.Verdict = verdict.Worst(p.Verdict, r.Verdict)
 			}
@@ -239,6 +244,23 @@ func (j *judging) cover() {
 	}
 }
 
+// unmet says what the specs of a requirement need besides what is certified; empty if there is nothing or no spec.
+func (j *judging) unmet(id string) string {
+	var unmet []string
+	for _, i := range j.first.Requirements[id].Specs {
+		for _, need := range j.first.Specs[i].Needs {
+			if j.isUnmet(need) {
+				unmet = append(unmet, need)
+			}
+		}
+	}
+	if len(unmet) == 0 {
+		return ""
+	}
+	slices.Sort(unmet)
+	return "; its specs need what is not certified: " + strings.Join(slices.Compact(unmet), ", ")
+}
+
 // decide reaches the verdict: the first outcome that has reasons, else Certified.
 func (j *judging) decide() {
 	reasons := map[Outcome][]string{Flipped: j.Flips, EngineError: j.problems}
@@ -271,7 +293,7 @@ func (j *judging) decide() {
 	}
 	for _, r := range j.Requirements {
 		if r.Verdict == verdict.Skip || r.Verdict == verdict.Unimplemented && j.manifest.Has(r.Capability) {
-			add(Incomplete, "%s: no spec of it ran", r.ID)
+			add(Incomplete, "%s: no spec of it ran%s", r.ID, j.unmet(r.ID))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(j.Coverage)) {

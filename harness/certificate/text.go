@@ -50,14 +50,14 @@ func (c *Certificate) runs() string {
 func (c *Certificate) profileTable() string {
 	t := table.NewWriter()
 	t.SetStyle(table.StyleRounded)
-	t.AppendHeader(table.Row{"profile", "verdict", "requirements", "verified", "specs", "passed"})
+	t.AppendHeader(table.Row{"profile", "verdict", "requirements", "verified", "unobserved", "specs", "passed"})
 	var columns []table.ColumnConfig
-	for number := 3; number <= 6; number++ {
+	for number := 3; number <= 7; number++ {
 		columns = append(columns, table.ColumnConfig{Number: number, Align: text.AlignRight, AlignHeader: text.AlignRight})
 	}
 	t.SetColumnConfigs(columns)
 	for _, p := range c.Profiles {
-		t.AppendRow(table.Row{p.Name, p.Verdict, p.Due, p.Verified, p.Specs, p.Passed})
+		t.AppendRow(table.Row{p.Name, p.Verdict, p.Due, p.Verified, p.Unobserved, p.Specs, p.Passed})
 	}
 	return t.Render()
 }

@@ -70,7 +70,7 @@ const (
 	Takeover     Capability = "takeover"     // backup, and all that can happen to an owner meanwhile
 	IPv6         Capability = "ipv6"         // all it does, for IPv6 too
 	Advertising  Capability = "advertising"  // a routing protocol tells the network (Figure 10, 104)
-	Outbound     Capability = "outbound"     // SOURCEIPA: connections with a DVIPA as their source
+	Outbound     Capability = "outbound"     // SOURCEIPA, and cluster-wide ports beyond the flowcharts: see package ports
 	Selection    Capability = "selection"    // weights by the load of systems, and of a policy agent (T30)
 )
 

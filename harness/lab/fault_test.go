@@ -238,6 +238,24 @@ func TestFreezeAndThaw(t *testing.T) {
 	}
 }
 
+// TestFreezeOfAStackThatStartsPrograms: a thread that waits for its child to begin cannot be stopped, and would wait for
+// good if the child had been.
+func TestFreezeOfAStackThatStartsPrograms(t *testing.T) {
+	t.Parallel()
+	plan := sysplex(1)
+	nodeOf(plan, "MVS1").Stack.Profile = "busy"
+	l := up(t, plan, lab.Options{})
+	ctx := bounded(t)
+	for range 100 {
+		if err := l.Freeze(ctx, "MVS1"); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Thaw(ctx, "MVS1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // withServer is a plan whose MVS1 serves on port 80 of its address outside.
 func withServer() *topo.Plan {
 	plan := sysplex(2)

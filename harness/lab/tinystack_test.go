@@ -35,7 +35,7 @@ func tiny() *impl.Manifest {
 
 // tinyStack is the program of tiny. Its profile says how it behaves: empty, as it should;
 // "die", it ends; "mute", it is never ready; "shy", it sees the others when it is asked the
-// third time; "hermit", it sees them in its first life only.
+// third time; "hermit", it sees them in its first life only; "busy", it starts programs all the time.
 func tinyStack(args []string) error {
 	if len(args) != 5 {
 		return fmt.Errorf("%d arguments, want 5", len(args))
@@ -81,6 +81,11 @@ func tinyStack(args []string) error {
 		}
 	})}
 	go server.Serve(listener)
+	for string(profile) == "busy" && len(terminated) == 0 {
+		if err := exec.Command("true").Run(); err != nil {
+			return err
+		}
+	}
 	<-terminated
 	fmt.Println("asked to end")
 	return nil

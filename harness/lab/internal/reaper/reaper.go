@@ -118,6 +118,14 @@ func (p *Process) Exited() wire.Exited {
 	return p.exited
 }
 
+// Signal sends a signal to the process alone. A process that has ended is no error.
+func (p *Process) Signal(number unix.Signal) error {
+	if err := unix.Kill(p.pid, number); err != nil && !errors.Is(err, unix.ESRCH) {
+		return fmt.Errorf("send %s to process %d: %w", unix.SignalName(number), p.pid, err)
+	}
+	return nil
+}
+
 // SignalGroup sends a signal to the process and all of its group that it has not left. A
 // process that has ended is no error.
 func (p *Process) SignalGroup(number unix.Signal) error {

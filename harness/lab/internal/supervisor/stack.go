@@ -289,16 +289,20 @@ func (st *stack) kill() error {
 	return err
 }
 
-// freeze is the verb freeze. It returns when the stack is stopped.
+// freeze is the verb freeze. It returns when the stack is stopped. Its children are stopped after it: a thread that
+// starts a program by vfork(2) waits until the program has begun, and cannot be stopped before.
 func (st *stack) freeze() error {
 	process, _, err := st.alive()
 	if err != nil {
 		return err
 	}
-	if err := process.SignalGroup(unix.SIGSTOP); err != nil {
+	if err := process.Signal(unix.SIGSTOP); err != nil {
 		return err
 	}
 	if err := awaitStopped(process.Pid()); err != nil {
+		return errors.Join(err, process.SignalGroup(unix.SIGCONT))
+	}
+	if err := process.SignalGroup(unix.SIGSTOP); err != nil {
 		return err
 	}
 	st.change(process, wire.StateFrozen)
