@@ -9,7 +9,7 @@
 //	implementation.yaml  the manifest, as it was
 //	run-1, run-2, ...    the runs, each as package report has it, with the evidence of every spec
 //
-// The statement (in-toto Statement v1) has the manifest and the program as subjects and a Certificate
+// The statement (in-toto Statement v1) has the manifest, the program and the files that the manifest names as subjects and a Certificate
 // as predicate. Everything that a Certificate says of the runs follows from the files, and Verify lets it
 // follow once more.
 package certificate
@@ -74,8 +74,9 @@ type Terms struct {
 	// Repeat is how many runs there were, at least 1, Seed that of the order of specs in each of them.
 	Repeat int   `json:"repeat"`
 	Seed   int64 `json:"seed"`
-	// Program is what the manifest starts.
-	Program File `json:"program"`
+	// Program is what the manifest starts, Files what else it says that the implementation consists of.
+	Program File   `json:"program"`
+	Files   []File `json:"files,omitempty"`
 }
 
 // Implementation is what was certified.
@@ -172,9 +173,9 @@ type Packets struct {
 	Opaque int `json:"opaque"`
 }
 
-// A File is one of the directory, or a program.
+// A File is one of the directory, or of the implementation.
 type File struct {
-	// Path is relative to the directory, with slashes; of a program its name.
+	// Path is relative to the directory, or to that of the implementation's manifest, with slashes; of a program its name.
 	Path   string `json:"path"`
 	Bytes  int64  `json:"bytes"`
 	SHA256 string `json:"sha256"`

@@ -53,7 +53,7 @@ func (c *Certificate) statement(manifest File) ([]byte, error) {
 	statement := &attestation.Statement{
 		Type: attestation.StatementTypeUri, PredicateType: PredicateType, Predicate: predicate,
 	}
-	for _, f := range []File{manifest, c.Program} {
+	for _, f := range append([]File{manifest, c.Program}, c.Files...) {
 		statement.Subject = append(statement.Subject, &attestation.ResourceDescriptor{
 			Name: f.Path, Digest: map[string]string{"sha256": f.SHA256},
 		})

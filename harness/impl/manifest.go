@@ -6,7 +6,9 @@ package impl
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -41,6 +43,9 @@ type Manifest struct {
 	// ports in the port file as one stack, outside any laboratory, to be measured and killed. Empty: what needs it
 	// is not measured.
 	Claim []string `yaml:"claim" json:"claim,omitempty"`
+	// Files are those that the implementation consists of beside the programs, for one in an interpreted language: patterns of
+	// path.Match below Dir. A certificate names and hashes them.
+	Files []string `yaml:"files" json:"files,omitempty"`
 	// ReadyTimeout bounds the time from the start until GET /v1/ready answers that the stack is ready
 	// and has settled with all others: more than 0, at most 5 minutes; absent, DefaultReadyTimeout.
 	ReadyTimeout time.Duration `yaml:"ready_timeout" json:"ready_timeout"`
@@ -192,6 +197,11 @@ func (m *Manifest) check() (at, problem string) {
 	}{{"start", m.Start}, {"launch", m.Launch}, {"claim", m.Claim}} {
 		if i, err := tryCommand(command.templates); err != nil {
 			return fmt.Sprintf("$.%s[%d]", command.name, i), err.Error()
+		}
+	}
+	for i, pattern := range m.Files {
+		if _, err := path.Match(pattern, ""); err != nil || !fs.ValidPath(pattern) {
+			return fmt.Sprintf("$.files[%d]", i), fmt.Sprintf("files %q: expected a pattern such as src/*.py, below the directory of the manifest", pattern)
 		}
 	}
 	return m.checkDeviations()

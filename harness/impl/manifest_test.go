@@ -130,6 +130,8 @@ func TestMistakes(t *testing.T) {
 		{"unknown field of a template", head + "start: [x, '{{.Stak}}']\n", "m.yaml:3:12: argument"},
 		{"broken launcher", head + "start: [x]\nlaunch: [y, '{{.No}}']\n", "m.yaml:4:13: argument"},
 		{"broken claimer", head + "start: [x]\nclaim: [y, '{{.No}}']\n", "m.yaml:4:12: argument"},
+		{"files elsewhere", head + "start: [x]\nfiles: [../x]\n", `m.yaml:4:9: files "../x"`},
+		{"broken pattern", head + "start: [x]\nfiles: [a, '[']\n", `m.yaml:4:12: files "["`},
 		{"unknown capability", head + "start: [x]\ncapabilities:\n  - core\n  - fly\n", `m.yaml:6:5: capability "fly"`},
 		{"capability twice", head + "start: [x]\ncapabilities: [core, core]\n", `m.yaml:4:22: capability "core" is declared twice`},
 		{"unknown variant", head + "start: [x]\nvariant: both\n", `m.yaml:4:10: variant "both"`},

@@ -142,8 +142,7 @@ func (c *certification) prepare(profiles []string, place string) (err error) {
 	if c.terms.Kernel, err = kernelRelease(); err != nil {
 		return err
 	}
-	c.terms.Program, err = c.findProgram()
-	return err
+	return c.findImplementation()
 }
 
 // chooseProfiles checks profiles against what the manifest declares, and the manifest's deviations.
@@ -212,13 +211,27 @@ func (c *certification) findSuites(dir string) (err error) {
 	return nil
 }
 
-// findProgram is the program that the manifest starts.
-func (c *certification) findProgram() (certificate.File, error) {
+// findImplementation hashes the program that the manifest starts, and the files that it names.
+func (c *certification) findImplementation() error {
 	path, err := c.implementation.Program()
 	if err != nil {
-		return certificate.File{}, usagef("%w; build it first (the reference: make build)", err)
+		return usagef("%w; build it first (the reference: make build)", err)
 	}
-	return certificate.HashFile(path, filepath.Base(path))
+	if c.terms.Program, err = certificate.HashFile(path, filepath.Base(path)); err != nil {
+		return err
+	}
+	names, err := c.implementation.ListFiles()
+	if err != nil {
+		return usageError{err}
+	}
+	for _, name := range names {
+		file, err := certificate.HashFile(filepath.Join(c.implementation.Dir, name), name)
+		if err != nil {
+			return err
+		}
+		c.terms.Files = append(c.terms.Files, file)
+	}
+	return nil
 }
 
 // run runs the suites, makes the certificate and tells what it says.

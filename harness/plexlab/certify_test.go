@@ -1,9 +1,11 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -69,6 +71,7 @@ func TestWhatCannotBeCertified(t *testing.T) {
 		},
 		{"suites that are not built", core, []string{"--suites", "/nowhere"}, exitMissing, "run: make build suites"},
 		{"a manifest that is none", core + "flight: yes\n", nil, exitUsage, "theirs.yaml:5:1"},
+		{"files of which there are none", core + "files: ['*.py']\n", nil, exitUsage, `files "*.py" of implementation theirs: there is none`},
 		{"a directory in use", core, []string{"-o", "/etc"}, exitUsage, "a certificate has a directory of its own"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -130,6 +133,42 @@ END
 				t.Errorf("verify without a key: %d, %s", status, out)
 			}
 		})
+	}
+}
+
+// A certificate says of which files the implementation was that it speaks of.
+func TestACertificateNamesWhatWasCertified(t *testing.T) {
+	k := newKit(t, "exit 1", core+"files: [suites/fig12.*]\n")
+	if status, _, errors := k.certify(t); status != certificate.EngineError.Code {
+		t.Fatalf("certify: %d, %s", status, errors)
+	}
+	text, err := os.ReadFile(filepath.Join(k.out, certificate.EnvelopeFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var envelope struct{ Payload []byte }
+	var statement struct {
+		Subject []struct {
+			Name   string
+			Digest map[string]string
+		}
+	}
+	if err := json.Unmarshal(text, &envelope); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(envelope.Payload, &statement); err != nil {
+		t.Fatal(err)
+	}
+	const nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+	var names []string
+	for _, s := range statement.Subject {
+		names = append(names, s.Name)
+		if s.Name == "suites/fig12.test" && s.Digest["sha256"] != nothing {
+			t.Errorf("%s is empty: %v", s.Name, s.Digest)
+		}
+	}
+	if want := []string{certificate.ManifestFile, "true", "suites/fig12.test"}; !slices.Equal(names, want) {
+		t.Errorf("got %q, want %q", names, want)
 	}
 }
 
