@@ -9,8 +9,9 @@ import (
 	"github.com/plexlab-dev/plexlab/nodes/cf"
 )
 
-// exhaustedLimit bounds how long a bind, or a connect() without one, waits that finds no port left.
-const exhaustedLimit = 200 * time.Millisecond
+// exhaustedLimit bounds how long a bind, or a connect() without one, waits that finds no port left. It waits for what is under way, a millisecond or
+// two, and for longer only where a machine has too much to do.
+const exhaustedLimit = 700 * time.Millisecond
 
 // claimed runs a bind. Where no port is left, there may be one that a program here has just let go of: that becomes
 // known some time after, and is gathered. So the bind is run once more when all that is taken in, if a port was given
