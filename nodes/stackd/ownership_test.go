@@ -43,6 +43,16 @@ func TestAnOwnerThatIsNotSureHasLostNothing(t *testing.T) {
 		unsure: func() bool { return unsure }, informed: func() bool { return true },
 		post: func(e vipa.Event) { told <- e },
 	})
+	heard := func() vipa.Event {
+		t.Helper()
+		select {
+		case event := <-told:
+			return event
+		case <-time.After(5 * time.Second):
+			t.Fatal("the core hears of nothing")
+			return nil
+		}
+	}
 	expect := func(when string, holds, lost bool) {
 		t.Helper()
 		if o.holds(address) != holds || o.lost(address) != lost {
@@ -52,13 +62,13 @@ func TestAnOwnerThatIsNotSureHasLostNothing(t *testing.T) {
 	expect("before", false, true)
 	o.ask(vipa.TakeOwnership{DVIPA: address})
 	o.work()
-	<-told
+	heard()
 	expect("as its owner", true, false)
 	unsure = true
 	expect("unsure", false, false)
 	owners.current, owners.owner = 2, other
 	expect("unsure and overtaken", false, true)
-	if got, is := (<-told).(vipa.OwnershipRefused); !is || got.Epoch != 2 || got.Owner != other {
+	if got, is := heard().(vipa.OwnershipRefused); !is || got.Epoch != 2 || got.Owner != other {
 		t.Errorf("the core hears of %+v", got)
 	}
 }
