@@ -12,14 +12,8 @@ import (
 	"github.com/plexlab-dev/plexlab/topo"
 )
 
-// closings is how often a spec closes a socket and binds another one at once. When a stack knows of what was closed is
-// the same for DVIPAs of either family: with IPv6 a fifth has to do.
-func closings(f trial.Family) int {
-	if f.DVA1.Is6() {
-		return 50
-	}
-	return 250
-}
+// closings is how often a spec closes a socket and binds another one at once.
+const closings = 250
 
 var _ = trial.DescribeFamilies("a pool of which every port is in use", func(f trial.Family) {
 	both(func(sharing string) {
@@ -37,7 +31,7 @@ var _ = trial.DescribeFamilies("a pool of which every port is in use", func(f tr
 				s.EventuallyBinds(mvs2, name, at(f.DVB1, 0))
 			}
 			mvs2.Refused(unix.EADDRINUSE, at(f.DVB1, 0))
-			for i := range closings(f) {
+			for i := range closings {
 				name := sockets[i%len(sockets)]
 				mvs2.Do("close " + name)
 				Expect(slices.Contains(others, mvs2.Binds(name, at(f.DVB1, 0)))).To(BeFalse(), "it is a port of MVS3")
