@@ -32,10 +32,11 @@ const (
 	// contention is how many HELLOs of our own may pass without one of the holder of an XCF
 	// address until a later incarnation at that address replaces it.
 	contention = 3
-	// glance is how often HELLOs are taken in while the group changes, and for Dead after;
-	// otherwise it is done with each HELLO of our own. A newcomer is so heard within Hello,
-	// and a group that starts together forms in a few glances.
-	glance = 2 * time.Millisecond
+	// firstGlance is when HELLOs are taken in after the group has changed, and from then on more and more seldom, a
+	// glance after another part of the time since, until it is done with each HELLO of our own. A newcomer is so
+	// heard within Hello, and a group that starts together forms in a few glances.
+	firstGlance = 2 * time.Millisecond
+	glances     = 8
 	// hearAtOnce is how many HELLOs are taken in at once.
 	hearAtOnce = 4 * contract.MaxMembers
 	// userTimeout, times Dead, is how long a connection may have data that the partner does

@@ -121,7 +121,7 @@ func (g *Group) Problem() string {
 }
 
 // heartbeat sends a HELLO each Hello, and counts them: time, for the roster, is our own HELLOs.
-// Between them it takes in those of others, more often while the group changes.
+// Between them it takes in those of others, more often after the group has changed.
 type heartbeat struct {
 	*Group
 	said time.Time // when a HELLO was sent
@@ -150,11 +150,14 @@ func (b *heartbeat) beat(now time.Time) time.Time {
 			b.say(contract.HelloDestination(b.config.Self.XCF), farewell)
 		}
 	}
-	if glanced := now.Add(glance); now.Sub(b.changed) < b.config.Dead && glanced.Before(b.next) {
+	if glanced := now.Add(glance(now.Sub(b.changed))); glanced.Before(b.next) {
 		return glanced
 	}
 	return b.next
 }
+
+// glance is the time until HELLOs are taken in again when the group last changed so long ago.
+func glance(since time.Duration) time.Duration { return max(firstGlance, since/glances) }
 
 // tick counts one HELLO and ends what fell silent. It returns whether the HELLO is to be
 // sent, and whether it says that we leave.
