@@ -228,7 +228,7 @@ var _ = trial.DescribeFamilies("processes of four stacks", func(f trial.Family) 
 			}
 		})
 	})
-}, Serial) // sixteen processes that bind as fast as they can leave little of a machine to others
+}, SpecPriority(1))
 
 // checkLimit is the most that the search for an order takes; it takes milliseconds.
 const checkLimit = 20 * time.Second

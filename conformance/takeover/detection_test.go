@@ -120,7 +120,7 @@ var _ = trial.DescribeFamilies("a routing stack of Figure 9", func(f trial.Famil
 var _ = trial.DescribeFamilies("a routing stack of Figure 9 without XCF", func(f trial.Family) {
 	// When the network of XCF fails as a whole, nobody sees anybody, and there is no better owner than the one
 	// that there is: MVS1 and MVS5 keep what they have (I39). All have to notice it within the time that a stack
-	// gives to others before it believes that they see one another, so nothing else runs meanwhile.
+	// gives to others before it believes that they see one another, so nothing else begins meanwhile.
 	It("keeps its DVIPA when no stack sees any other", requirements.Covers("I39"), func() {
 		p := newField(f, func(t *topo.Topology) { t.Timers.HelloMS = 20 }, "MVS4")
 		stacks := p.Stacks()

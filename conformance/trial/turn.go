@@ -9,28 +9,28 @@ import (
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 )
 
-// takeTurn keeps a spec that is Serial from all others of the run until it has ended. Ginkgo does that within a suite;
-// suites that run side by side share a lock of the directory of results, which such a spec has alone. Meanwhile and while it waits,
-// no other goes in at the door, which is the directory of evidence. It has to be called before a spec does anything.
+// takeTurn keeps a spec from beginning while one that is Serial runs. Ginkgo does that within a suite, and has no other run
+// beside it; of suites that run side by side, what has begun goes on, which takes far less of a machine than a
+// laboratory that is built. Both go in at a door, which is the directory of evidence, and a spec that is Serial closes it behind
+// it. It has to be called before a spec does anything.
 func takeTurn() {
 	ginkgo.GinkgoHelper()
-	how := unix.LOCK_SH
+	door := lockDirectory(evidencePath())
 	if ginkgo.CurrentSpecReport().IsSerial {
-		how = unix.LOCK_EX
+		ginkgo.DeferCleanup(door.Close)
+		return
 	}
-	door := lockDirectory(evidencePath(), unix.LOCK_EX)
-	defer door.Close()
-	ginkgo.DeferCleanup(lockDirectory(resultsPath(), how).Close)
+	verdict.Engine(door.Close(), "go in")
 }
 
-// lockDirectory waits for a lock (flock(2)) of a directory, which is made if it is not there. The lock ends with the file, or the process.
-func lockDirectory(path string, how int) *os.File {
+// lockDirectory waits for the lock (flock(2)) of a directory, which is made if it is not there. The lock ends with the file, or the process.
+func lockDirectory(path string) *os.File {
 	ginkgo.GinkgoHelper()
 	verdict.Engine(os.MkdirAll(path, 0o755), "make the directory %s", path)
 	directory, err := os.Open(path)
 	verdict.Engine(err, "wait for a turn")
 	for err = unix.EINTR; err == unix.EINTR; {
-		err = unix.Flock(int(directory.Fd()), how)
+		err = unix.Flock(int(directory.Fd()), unix.LOCK_EX)
 	}
 	verdict.Engine(os.NewSyscallError("flock", err), "wait for a turn at %s", path)
 	return directory
