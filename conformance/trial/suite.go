@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"runtime"
 	"runtime/debug"
 	"testing"
 	"time"
@@ -27,6 +28,9 @@ const collectLess = 400
 // of a suite without needs say themselves what they need.
 func Suite(t *testing.T, name string, needs ...impl.Capability) {
 	debug.SetGCPercent(collectLess)
+	if config, _ := ginkgo.GinkgoConfiguration(); config.ParallelTotal >= runtime.NumCPU() {
+		runtime.GOMAXPROCS(1) // the others have the other processors
+	}
 	gomega.RegisterFailHandler(ginkgo.Fail)
 	gomega.SetDefaultEventuallyTimeout(Limit())
 	gomega.SetDefaultEventuallyPollingInterval(tryEvery)

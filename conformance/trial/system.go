@@ -10,12 +10,14 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/onsi/ginkgo/v2"
 	"github.com/onsi/gomega"
 	"golang.org/x/sys/unix"
 
 	"github.com/plexlab-dev/plexlab/harness/verdict"
+	"github.com/plexlab-dev/plexlab/nodes/contract/portfile"
 	"github.com/plexlab-dev/plexlab/topo"
 )
 
@@ -36,12 +38,13 @@ const (
 	unitDeadMS   = 1500
 )
 
-// patient fills in timers that are left out. Ten HELLOs until a member is lost are enough, each of which every stack hears and every
-// capture records.
+// patientHelloMS are the milliseconds between two HELLOs in them, each of which every stack hears and every capture records. The
+// reference says them with every third of its beats, and wakes for nothing else.
+const patientHelloMS = 3 * int(portfile.BeatInterval/time.Millisecond)
+
+// patient fills in timers that are left out.
 func patient(t topo.Timers, dead int) topo.Timers {
-	const least, most = 50, 100
-	dead = cmp.Or(t.DeadMS, dead)
-	return topo.Timers{HelloMS: cmp.Or(t.HelloMS, min(max(dead/10, least), most)), DeadMS: dead}
+	return topo.Timers{HelloMS: cmp.Or(t.HelloMS, patientHelloMS), DeadMS: cmp.Or(t.DeadMS, dead)}
 }
 
 func system(f Family, file string, change func(*topo.Topology), filter ...unix.SockFilter) *SystemTrial {

@@ -320,3 +320,13 @@ func TestLeaveEndsEveryGoroutine(t *testing.T) {
 		}
 	}
 }
+
+func TestGlancesGetRarer(t *testing.T) {
+	turns := 0
+	for since := time.Duration(0); since < time.Second; since += glance(since) {
+		turns++
+	}
+	if glance(0) != firstGlance || turns < 20 || turns > 50 {
+		t.Errorf("found %d glances in a second, the first after %v, want 20 to 50, after %v", turns, glance(0), firstGlance)
+	}
+}

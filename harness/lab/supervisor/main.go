@@ -4,6 +4,7 @@ package main
 
 import (
 	"os"
+	"runtime"
 
 	"github.com/plexlab-dev/plexlab/harness/lab"
 	"github.com/plexlab-dev/plexlab/harness/systempath"
@@ -11,5 +12,6 @@ import (
 
 func main() {
 	systempath.Add()
+	runtime.GOMAXPROCS(1) // it waits for the kernel; the processors are for the laboratory
 	os.Exit(lab.Supervise())
 }

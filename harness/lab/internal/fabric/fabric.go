@@ -67,7 +67,7 @@ func (f *Fabric) build() error {
 	}
 	// The kernel serialises most of it; what gains is the creation of namespaces.
 	var group errgroup.Group
-	group.SetLimit(2 * runtime.GOMAXPROCS(0))
+	group.SetLimit(2 * runtime.NumCPU())
 	for _, n := range f.nodes {
 		group.Go(func() error {
 			if err := f.buildNode(n, bridges); err != nil {
