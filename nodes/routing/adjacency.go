@@ -111,7 +111,7 @@ func (d *Daemon) consider(what func(now time.Time)) {
 func (d *Daemon) hasSettled() bool {
 	d.considering.Lock()
 	defer d.considering.Unlock()
-	return d.adjacent.IsZero() || d.adjacency.is == Adjacent && time.Since(d.adjacent) >= withdrawalRests
+	return d.adjacent.IsZero() || d.adjacency.is == Adjacent && time.Since(d.adjacent) >= takebackTakes
 }
 
 // beginAdjacency is how it is when Open returns.

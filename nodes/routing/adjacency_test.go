@@ -99,3 +99,29 @@ func TestRouterInDatabase(t *testing.T) {
 		})
 	}
 }
+
+// What is withdrawn waits for who takes it back.
+func TestAdjacencyThatHasSettled(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		is    Adjacency
+		since time.Duration // that it last became Adjacent; 0: never
+		want  bool
+	}{
+		"never was":         {Lost, 0, true},
+		"just came back":    {Adjacent, takebackTakes / 2, false},
+		"has been back":     {Adjacent, 2 * takebackTakes, true},
+		"is lost, long ago": {Lost, 2 * takebackTakes, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := &Daemon{adjacency: adjacencyWatch{is: c.is}}
+			if c.since > 0 {
+				d.adjacent = time.Now().Add(-c.since)
+			}
+			if got := d.hasSettled(); got != c.want {
+				t.Errorf("found %v, want %v", got, c.want)
+			}
+		})
+	}
+}

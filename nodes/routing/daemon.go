@@ -26,6 +26,9 @@ const (
 	// withdrawalRests is the time for which OSPF keeps what was withdrawn: one that is advertised anew meanwhile
 	// changes its cost, and leaves no gap. Who owns the DVIPA by then has a lower cost.
 	withdrawalRests = 500 * time.Millisecond
+	// takebackTakes is the most that it takes on a machine that is loaded until a stack that waited for an adjacency has taken back
+	// what it lost with it. Until then it stays advertised with its old epoch, which costs more than the newer of whoever has it.
+	takebackTakes = 2 * time.Second
 	// retry is the pause before a change is tried again that did not reach BIRD.
 	retry = 50 * time.Millisecond
 
@@ -147,10 +150,11 @@ func (d *Daemon) Advertise(dvipa netip.Prefix, epoch uint64) {
 	d.change(func() { d.owned[dvipa.Addr()] = ownership{prefix: dvipa, epoch: epoch} })
 }
 
-// Withdraw ends that, with OSPF after half a second of adjacency unless it is advertised again: within seconds of a withdrawal that
-// has gone out routers refuse to hear of the same again (RFC 2328, MinLSArrival and RxmtInterval), and one that cannot go out keeps
-// BIRD from telling it anew. Where there never was a neighbour, half a second it is too. With RIP it ends at once, since
-// there the older one can cost less than the newer (see Cost). A DVIPA that is not advertised is none to withdraw.
+// Withdraw ends that, with OSPF after half a second, and two seconds of adjacency, unless it is advertised again: within
+// seconds of a withdrawal that has gone out routers refuse to hear of the same again (RFC 2328, MinLSArrival and RxmtInterval),
+// and one that cannot go out keeps BIRD from telling it anew. Where there never was a neighbour, half a second it is too. With
+// RIP it ends at once, since there the older one can cost less than the newer (see Cost). A DVIPA that is not advertised is none
+// to withdraw.
 func (d *Daemon) Withdraw(dvipa netip.Addr) {
 	if d.config.Protocol == RIP {
 		d.change(func() { delete(d.owned, dvipa) })
