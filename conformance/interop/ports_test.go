@@ -34,13 +34,13 @@ var _ = Describe("a port of a DVIPA with cluster-wide ports", func() {
 			mvs2, mvs3, client := s.Program("MVS2", "APPC"), s.Program("MVS3", "APPC"), s.Program(s.Client, "")
 
 			s.EventuallyBinds(mvs2, "a", service)
-			mvs3.Refused(unix.EADDRINUSE, service)
+			mvs3.EventuallyRefused(unix.EADDRINUSE, service)
 			expectServed(s, client, mvs2, service)
 			expectOwnPorts(s, mvs2, mvs3)
 
 			mvs2.Do("close a")
 			s.EventuallyBinds(mvs3, "a", service)
-			mvs2.Refused(unix.EADDRINUSE, service)
+			mvs2.EventuallyRefused(unix.EADDRINUSE, service)
 			expectServed(s, client, mvs3, service)
 
 			mvs3.Kill()

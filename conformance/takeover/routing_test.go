@@ -28,6 +28,7 @@ var _ = trial.DescribeFamilies("a plex with a routing protocol", func(f trial.Fa
 			aroundDVA1(t)
 			servedOnlyBy(t, targets...)
 			t.Advertising.Method = method
+			t.Advertising.BFDMS = patientBFDMS
 		})
 		service := netip.AddrPortFrom(s.Plan.Symbols["DVA1"], 60)
 		s.EventuallyTargets("MVS1", service, targets...)
@@ -136,6 +137,10 @@ const (
 	// long again on a machine that others use too.
 	noRouteRIP = 1500 * time.Millisecond
 )
+
+// patientBFDMS are the milliseconds between two packets of BFD, five of which have to be missing: as by default, XCF finds a frozen
+// stack silent before the routers do.
+const patientBFDMS = 400
 
 // hostRoute is the prefix of one.
 func hostRoute(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }

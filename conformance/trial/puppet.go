@@ -121,8 +121,25 @@ func (p *Program) Connects(socket string, to netip.AddrPort, options ...string) 
 func (p *Program) Refused(errno unix.Errno, at netip.AddrPort, options ...string) {
 	ginkgo.GinkgoHelper()
 	p.Do(SocketOrder("refused", at, options...))
-	answer := p.Try(bind("refused", at))
-	gomega.Expect(errnoName(answer.Errno)).To(gomega.Equal(errnoName(errno)), "what bind to %s on %s answers", at, p.Stack)
+	p.expectRefused(p.Try(bind("refused", at)).Errno, errno, at)
+}
+
+// EventuallyRefused is Refused where a stack has to ask another one, which a loaded machine may keep from answering in time: that makes
+// EAGAIN of a bind, which is tried again.
+func (p *Program) EventuallyRefused(errno unix.Errno, at netip.AddrPort) {
+	ginkgo.GinkgoHelper()
+	p.Do(SocketOrder("refused", at))
+	var answer unix.Errno
+	gomega.Eventually(func() unix.Errno {
+		answer = p.Try(bind("refused", at)).Errno
+		return answer
+	}).ShouldNot(gomega.Equal(unix.EAGAIN), "what bind to %s on %s answers", at, p.Stack)
+	p.expectRefused(answer, errno, at)
+}
+
+func (p *Program) expectRefused(answer, errno unix.Errno, at netip.AddrPort) {
+	ginkgo.GinkgoHelper()
+	gomega.Expect(errnoName(answer)).To(gomega.Equal(errnoName(errno)), "what bind to %s on %s answers", at, p.Stack)
 	p.Do("close refused")
 }
 

@@ -231,8 +231,8 @@ func (p pace) look() <-chan time.Time {
 // pause is how long what has taken so long may go unseen.
 func pause(took time.Duration) time.Duration {
 	const (
-		least, most = time.Millisecond, 20 * time.Millisecond
+		least, most = 2 * time.Millisecond, 20 * time.Millisecond
 		mostOfAll   = 100 * time.Millisecond
 	)
-	return max(least, min(took/8, most), min(took/32, mostOfAll))
+	return max(least, min(took/6, most), min(took/32, mostOfAll))
 }
