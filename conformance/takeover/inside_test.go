@@ -40,6 +40,7 @@ var _ = trial.DescribeFamilies("from inside", func(f trial.Family) {
 		s.EventuallyTargets("MVS5", service, "MVS2")
 		for _, s.Client = range from {
 			By("from " + s.Client + ", to the new owner")
+			s.EventuallyTellsOwner(s.Client, f.DVA1, "MVS5")
 			Expect(s.Answers(service, 2)).To(Equal(map[string]int{"MVS2": 2}), "who answers %s", s.Client)
 			s.ExpectAlive(held[s.Client])
 		}
