@@ -124,17 +124,30 @@ func (p *Program) Refused(errno unix.Errno, at netip.AddrPort, options ...string
 	p.expectRefused(p.Try(bind("refused", at)).Errno, errno, at)
 }
 
-// EventuallyRefused is Refused where a stack has to ask another one, which a loaded machine may keep from answering in time: that makes
-// EAGAIN of a bind, which is tried again.
+// EventuallyRefused is Refused, and EventuallyBound is Binds, where a stack has to ask another one, which a loaded machine may keep
+// from answering in time: that makes EAGAIN of a bind, and only that is tried again.
 func (p *Program) EventuallyRefused(errno unix.Errno, at netip.AddrPort) {
 	ginkgo.GinkgoHelper()
-	p.Do(SocketOrder("refused", at))
-	var answer unix.Errno
+	p.expectRefused(p.decided("refused", at).Errno, errno, at)
+}
+
+// EventuallyBound returns where the socket is bound.
+func (p *Program) EventuallyBound(socket string, at netip.AddrPort) netip.AddrPort {
+	ginkgo.GinkgoHelper()
+	answer := p.decided(socket, at)
+	gomega.Expect(errnoName(answer.Errno)).To(gomega.Equal(errnoName(0)), "what bind to %s on %s answers", at, p.Stack)
+	return answer.Local
+}
+
+// decided makes a socket and binds it until the answer is another one than EAGAIN.
+func (p *Program) decided(socket string, at netip.AddrPort) (answer puppet.Answer) {
+	ginkgo.GinkgoHelper()
+	p.Do(SocketOrder(socket, at))
 	gomega.Eventually(func() unix.Errno {
-		answer = p.Try(bind("refused", at)).Errno
-		return answer
+		answer = p.Try(bind(socket, at))
+		return answer.Errno
 	}).ShouldNot(gomega.Equal(unix.EAGAIN), "what bind to %s on %s answers", at, p.Stack)
-	p.expectRefused(answer, errno, at)
+	return answer
 }
 
 func (p *Program) expectRefused(answer, errno unix.Errno, at netip.AddrPort) {
