@@ -1,6 +1,7 @@
 package cf
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -277,8 +278,8 @@ func (c *Claims) Ended(dvipa netip.Addr, epoch uint64) error {
 	return nil
 }
 
-// Wait is part of Owners. Once nobody answers any more, it cleans the claims.
-func (c *Claims) Wait(dvipa netip.Addr, epoch uint64) time.Duration {
+// Wait is part of Owners. Once nobody answers any more, it cleans the claims, apart from that of who is told.
+func (c *Claims) Wait(dvipa netip.Addr, epoch, told uint64) time.Duration {
 	c.mu.Lock()
 	t := c.taken[dvipa]
 	c.mu.Unlock()
@@ -297,7 +298,7 @@ func (c *Claims) Wait(dvipa netip.Addr, epoch uint64) time.Duration {
 	var peers map[netip.Addr]Peer
 	var unknown error
 	for _, earlier := range there.before(epoch) {
-		if there.ended[earlier] {
+		if there.ended[earlier] || earlier == told {
 			continue
 		}
 		owner, err := c.owner(dvipa, earlier)
@@ -318,7 +319,7 @@ func (c *Claims) Wait(dvipa netip.Addr, epoch uint64) time.Duration {
 		longest = max(longest, c.answers(owner, peers, since))
 	}
 	if longest == 0 {
-		c.clean(dvipa, epoch, there)
+		c.clean(dvipa, cmp.Or(told, epoch), there)
 	}
 	return longest
 }

@@ -109,7 +109,7 @@ func TestStaleClaim(t *testing.T) {
 	epoch := stale
 	for range 30 {
 		epoch = mustAcquire(t, two, dvipa4, epoch)
-		if wait := two.Wait(dvipa4, epoch); wait != 0 {
+		if wait := two.Wait(dvipa4, epoch, 0); wait != 0 {
 			t.Fatalf("wait of %v for a stack that has no slot", wait)
 		}
 	}
@@ -145,7 +145,7 @@ func TestEpochBeyondTheDirectory(t *testing.T) {
 	if one.Holds(dvipa4, low) {
 		t.Error("the low epoch is still held")
 	}
-	if wait := two.Wait(dvipa4, 41); wait <= 0 || wait > lapse {
+	if wait := two.Wait(dvipa4, 41, 0); wait <= 0 || wait > lapse {
 		t.Errorf("wait of %v for owners that nothing is known of", wait)
 	}
 	if err := os.RemoveAll(two.root); err != nil {
@@ -180,7 +180,7 @@ func TestClaimsCannotBeMade(t *testing.T) {
 		if epoch != 2 || owner != (contract.Member{}) || err == nil || one.Holds(dvipa4, 1) {
 			t.Errorf("claim %q: epoch %d of %+v, %v", content, epoch, owner, err)
 		}
-		if wait := one.Wait(dvipa4, 1); wait != 0 {
+		if wait := one.Wait(dvipa4, 1, 0); wait != 0 {
 			t.Errorf("wait of %v for a later claim", wait)
 		}
 		if err := os.Remove(one.path(dvipa4, "2")); err != nil {
@@ -244,19 +244,46 @@ func TestWait(t *testing.T) {
 				}
 			}
 			epoch := mustAcquire(t, two, dvipa4, before)
-			wait := two.Wait(dvipa4, epoch)
+			wait := two.Wait(dvipa4, epoch, 0)
 			if wait < c.from || wait > c.to {
 				t.Errorf("wait of %v, want %v to %v", wait, c.from, c.to)
 			}
-			eventually(t, "the wait is over", func() bool { return two.Wait(dvipa4, epoch) == 0 })
+			eventually(t, "the wait is over", func() bool { return two.Wait(dvipa4, epoch, 0) == 0 })
 			if found := names(t, two, dvipa4); !slices.Equal(found, []string{"1", "1.ended", "2"}) {
 				t.Errorf("claims and marks %v, want that of the earlier owner ended", found)
 			}
 			// The next owner does not wait for one that nobody waits for.
-			if three := claimant(path, 3); three.Wait(dvipa4, mustAcquire(t, three, dvipa4, epoch)) != 0 {
+			if three := claimant(path, 3); three.Wait(dvipa4, mustAcquire(t, three, dvipa4, epoch), 0) != 0 {
 				t.Error("the next owner waits")
 			}
 		})
+	}
+}
+
+// Who is told is not waited for, and goes on; who came before it is.
+func TestWaitButForWhoIsTold(t *testing.T) {
+	t.Parallel()
+	path := portFilePath(t)
+	one, two := claimant(path, 1), claimant(path, 2)
+	three := OpenClaims(path, config(path, 3).Self, lapse, func() ([]Peer, error) {
+		return []Peer{{Member: asMember(one.self), Alive: true}, {Member: asMember(two.self), Alive: true}}, nil
+	})
+	told := mustAcquire(t, two, dvipa4, mustAcquire(t, one, dvipa4, 0))
+	epoch := mustAcquire(t, three, dvipa4, told)
+	if wait := three.Wait(dvipa4, epoch, told); wait <= 0 || wait > lapse {
+		t.Errorf("wait of %v while the first may answer, want up to %v", wait, lapse)
+	}
+	if err := one.Ended(dvipa4, 1); err != nil {
+		t.Fatal(err)
+	}
+	if wait := three.Wait(dvipa4, epoch, told); wait != 0 {
+		t.Errorf("wait of %v when only who is told answers, want none", wait)
+	}
+	if found := names(t, three, dvipa4); !slices.Equal(found, []string{"1", "1.ended", "2", "3"}) {
+		t.Errorf("claims and marks %v, want that of the one who is told to stand", found)
+	}
+	if wait := three.Wait(dvipa4, epoch, 0); wait <= 0 {
+		t.Error("no wait for who answers and is not told")
 	}
 }
 
@@ -292,7 +319,7 @@ func beClaimer(text string) error {
 		for c.Holds(dvipa4, got) && random.IntN(50) > 0 {
 			nap(10 * time.Microsecond)
 		}
-		c.Wait(dvipa4, got)
+		c.Wait(dvipa4, got, 0)
 	}
 }
 
@@ -450,7 +477,7 @@ func BenchmarkAcquire(b *testing.B) {
 	before := processorTime(b)
 	for b.Loop() {
 		epoch = mustAcquire(b, c, dvipa6, epoch)
-		c.Wait(dvipa6, epoch)
+		c.Wait(dvipa6, epoch, 0)
 	}
 	b.ReportMetric(float64((processorTime(b)-before).Nanoseconds())/float64(b.N), "cpu-ns/op")
 }

@@ -40,8 +40,11 @@ func (h *Heard) Acquire(dvipa netip.Addr, after uint64) (uint64, error) {
 	return after + 1, nil
 }
 
-// Wait is part of Owners: an owner before may answer until its lease has run out.
-func (h *Heard) Wait(dvipa netip.Addr, epoch uint64) time.Duration {
+// Wait is part of Owners: an owner before may answer until its lease has run out. Of those before it nothing is known.
+func (h *Heard) Wait(dvipa netip.Addr, epoch, told uint64) time.Duration {
+	if epoch == told+1 {
+		return 0
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if t := h.taken[dvipa]; t.epoch == epoch {

@@ -18,9 +18,10 @@ type Owners interface {
 	// owner may still be answering: see Wait.
 	Acquire(dvipa netip.Addr, after uint64) (epoch uint64, err error)
 	// Wait is how long an owner before this epoch, which this stack has, may go on answering for
-	// the DVIPA if it says nothing; 0, none does. It is at most portfile.Lapse, and may
-	// become 0 at any moment: ask again after a millisecond or two.
-	Wait(dvipa netip.Addr, epoch uint64) time.Duration
+	// the DVIPA if it says nothing; 0, none does. The one of epoch told does not count, which is told in another
+	// way; 0, all do. It is at most portfile.Lapse, and may become 0 at any moment: ask again after a millisecond
+	// or two.
+	Wait(dvipa netip.Addr, epoch, told uint64) time.Duration
 	// Current is the highest epoch of a DVIPA and who took it; 0 if nobody ever did.
 	Current(dvipa netip.Addr) (epoch uint64, owner contract.Member, err error)
 	// Holds says whether this stack has the epoch and nobody a later one. Where that cannot be

@@ -53,6 +53,14 @@ type question struct {
 	epoch uint64 // that was taken for it, and is not answered yet
 }
 
+// told is the epoch of whoever need not be waited for; 0: nobody.
+func (q *question) told() uint64 {
+	if q.Wait {
+		return 0
+	}
+	return q.After
+}
+
 func newOwnership(o *ownership) *ownership {
 	o.wake = make(chan struct{}, 1)
 	o.asked, o.epochs = make(map[netip.Addr]*question), make(map[netip.Addr]uint64)
@@ -120,7 +128,7 @@ func (o *ownership) work() time.Duration {
 		switch again, held := o.acquire(q); {
 		case !held:
 			next = min(next, again)
-		case q.Wait && o.owners.Wait(q.DVIPA, q.epoch) > 0:
+		case o.owners.Wait(q.DVIPA, q.epoch, q.told()) > 0:
 			next = min(next, waitStep)
 		default:
 			taken = append(taken, q)
@@ -174,7 +182,7 @@ func (o *ownership) answer(taken []*question) {
 		if o.asked[q.DVIPA] == q {
 			delete(o.asked, q.DVIPA)
 			o.epochs[q.DVIPA] = q.epoch
-			event.Taken = append(event.Taken, vipa.Ownership{DVIPA: q.DVIPA, Epoch: q.epoch})
+			event.Taken = append(event.Taken, vipa.Ownership{DVIPA: q.DVIPA, Epoch: q.epoch, Waited: q.Wait})
 		}
 	}
 	o.mu.Unlock()

@@ -23,8 +23,8 @@ func (e *epochs) Acquire(_ netip.Addr, after uint64) (uint64, error) {
 func (e *epochs) Current(netip.Addr) (uint64, contract.Member, error) {
 	return e.current, e.owner, nil
 }
-func (e *epochs) Wait(netip.Addr, uint64) time.Duration { return 0 }
-func (e *epochs) Ended(netip.Addr, uint64) error        { return nil }
+func (e *epochs) Wait(netip.Addr, uint64, uint64) time.Duration { return 0 }
+func (e *epochs) Ended(netip.Addr, uint64) error                { return nil }
 func (e *epochs) Holds(_ netip.Addr, epoch uint64) bool {
 	return epoch == e.current && e.owner == e.own
 }

@@ -40,8 +40,8 @@ type Withdraw struct{ DVIPA netip.Addr }
 type TakeOwnership struct {
 	DVIPA netip.Addr
 	After uint64 // the highest epoch heard of; 0: none
-	// Wait: the owner before may not know of its end; once the epoch is taken, its lease has to
-	// run out before the answer.
+	// Wait: who took After may not know of its end; once the epoch is taken, its lease has to run out before
+	// the answer. Otherwise it is told by the list, or is gone. Those who came before it are waited for in any case.
 	Wait bool
 	// Standby: other stacks come first. The epoch is to be asked for only after these have had the
 	// time to take it.

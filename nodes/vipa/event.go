@@ -84,6 +84,8 @@ type OwnershipTaken struct {
 type Ownership struct {
 	DVIPA netip.Addr
 	Epoch uint64
+	// Waited: as TakeOwnership had asked for it, nobody who owned the DVIPA before answers any more.
+	Waited bool
 }
 
 // OwnershipRefused: another stack took the DVIPA at Epoch. It answers TakeOwnership, and is told

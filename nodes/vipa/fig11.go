@@ -166,13 +166,23 @@ func (s *Stack) candidate(d *dvipa, from contract.Member, e contract.DVIPA, held
 }
 
 // assignClusterWide takes over what the list says of CLUSTERPORTS. Where the keyword was added
-// while the DVIPA is an address of this stack, what it uses already is marked (T21).
+// while this stack uses the DVIPA, what it uses already is marked (T21).
 func (s *Stack) assignClusterWide(d *dvipa) {
 	added := d.listed.entry.ClusterPorts && !d.clusterWide
 	d.clusterWide = d.listed.entry.ClusterPorts
-	if added && d.active {
+	if added && s.uses(d) {
 		s.mark(d)
 	}
+}
+
+// uses: the DVIPA is an address of this stack, or was until the stack was cut off and has sockets of that time.
+func (s *Stack) uses(d *dvipa) bool {
+	for _, bound := range s.sockets {
+		if bound.local.Addr() == d.address {
+			return true
+		}
+	}
+	return d.active
 }
 
 // follow: where owners keep the tables of ports, what this stack holds is told to the one that the

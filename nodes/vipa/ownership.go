@@ -86,12 +86,14 @@ func (s *Stack) bidFor(d *dvipa) {
 	case bid == leaveIt, asked != nil && (bid == standBy || !asked.standby):
 		return
 	}
-	known := s.epochs[d.address]
 	d.taking = &taking{standby: bid == standBy}
 	s.do(TakeOwnership{
-		DVIPA: d.address, After: known.epoch, Wait: d.leased || s.mayAnswer(known), Standby: bid == standBy,
+		DVIPA: d.address, After: s.epochs[d.address].epoch, Wait: s.mustWait(d), Standby: bid == standBy,
 	})
 }
+
+// mustWait says whether a DVIPA is answered for by somebody who cannot be told to stop.
+func (s *Stack) mustWait(d *dvipa) bool { return d.leased || s.mayAnswer(s.epochs[d.address]) }
 
 // mayAnswer says whether a stack that was lost may still answer for what it owned.
 func (c Cause) mayAnswer() bool { return c != Ended && c != Left }
@@ -120,12 +122,15 @@ func (s *Stack) ownershipTaken(ev OwnershipTaken) {
 		}
 		switch {
 		case o.Epoch <= s.epochs[o.DVIPA].epoch: // somebody else has it since
-		case d != nil && s.keeps(d):
+		case d != nil && s.keeps(d) && (o.Waited || !s.mustWait(d)):
 			s.acquire(d, o.Epoch)
 			acquired = append(acquired, d)
 			continue
 		default:
-			// It is not wanted any more.
+			// It is not wanted any more, or who was to be told has been lost since: then it is asked for anew.
+			if d != nil {
+				d.leased = !o.Waited && s.mustWait(d)
+			}
 			s.broadcast(s.former([]Ownership{o}))
 			s.epochs[o.DVIPA] = known{epoch: o.Epoch, holder: s.self, until: s.lists}
 			s.broadcast(s.list)
@@ -158,7 +163,7 @@ func (s *Stack) acquire(d *dvipa, epoch uint64) {
 	}
 	s.epochs[d.address] = known{epoch: epoch, holder: s.self}
 	d.fresh, d.leased = false, false
-	if !d.active {
+	if !s.uses(d) {
 		d.clusterWide = entry.ClusterPorts
 	}
 	s.addresses = nil
@@ -179,7 +184,7 @@ func (s *Stack) disclaim(m *member) {
 			m.disclaimed = make(map[netip.Addr]uint64)
 		}
 		m.disclaimed[address] = k.epoch
-		over = append(over, Ownership{address, k.epoch})
+		over = append(over, Ownership{DVIPA: address, Epoch: k.epoch})
 	}
 	if len(over) > 0 {
 		m.told += 2

@@ -255,18 +255,19 @@ func (p *plex) news() bool {
 func (p *plex) acquire(i int, asked vipa.TakeOwnership) {
 	n := p.nodes[i]
 	delete(n.asked, asked.DVIPA)
+	last := p.epochs[asked.DVIPA].owner
 	latest, ok := p.epochs.acquire(asked.DVIPA, asked.After, n.self)
 	if !ok {
 		p.step(i, p.refusal(asked.DVIPA, latest))
 		return
 	}
-	if asked.Wait {
-		for _, other := range p.nodes {
+	for _, other := range p.nodes {
+		if told := !asked.Wait && other.self == last; !told {
 			delete(other.answers, asked.DVIPA)
 		}
 	}
 	p.step(i, vipa.OwnershipTaken{
-		Taken: []vipa.Ownership{{DVIPA: asked.DVIPA, Epoch: latest.epoch}}, Connections: n.held(),
+		Taken: []vipa.Ownership{{DVIPA: asked.DVIPA, Epoch: latest.epoch, Waited: asked.Wait}}, Connections: n.held(),
 	})
 }
 

@@ -175,7 +175,7 @@ func (w *witness) take(asked vipa.TakeOwnership) {
 	delete(w.asked, asked.DVIPA)
 	w.epochs[asked.DVIPA] = max(w.epochs[asked.DVIPA], asked.After) + 1
 	w.step(vipa.OwnershipTaken{
-		Taken: []vipa.Ownership{{DVIPA: asked.DVIPA, Epoch: w.epochs[asked.DVIPA]}}, Connections: everyConnection()[:4],
+		Taken: []vipa.Ownership{{DVIPA: asked.DVIPA, Epoch: w.epochs[asked.DVIPA], Waited: asked.Wait}}, Connections: everyConnection()[:4],
 	})
 }
 

@@ -108,7 +108,7 @@ func (s *script) take(name string, dvipas ...netip.Addr) string {
 		delete(stack.takes, dvipa)
 		latest, ok := s.owners.acquire(dvipa, asked.After, s.members[name])
 		if ok {
-			taken.Taken = append(taken.Taken, vipa.Ownership{DVIPA: dvipa, Epoch: latest.epoch})
+			taken.Taken = append(taken.Taken, vipa.Ownership{DVIPA: dvipa, Epoch: latest.epoch, Waited: asked.Wait})
 			continue
 		}
 		_, lives := s.stacks[latest.owner.Stack]
