@@ -16,8 +16,10 @@ import (
 type answer struct {
 	at    time.Time
 	stack string
-	epoch uint64 // of the stack, when it answered; 0: it had none yet
-	what  capture.Packet
+	// epoch is that of the stack when it answered, 0 for none; where it took that at about this moment, it may still have
+	// had the one before, sure.
+	epoch, sure uint64
+	what        capture.Packet
 }
 
 func (a answer) String() string {
@@ -33,7 +35,7 @@ func answersTo(s *trial.SystemTrial, service netip.AddrPort, held []claim, ends 
 	for _, stack := range s.Stacks() {
 		tell := func(at time.Time, p capture.Packet) {
 			if !slices.ContainsFunc(ends, func(e ending) bool { return e.covers(stack, at) }) {
-				all = append(all, answer{at: at, stack: stack, epoch: epochOf(held, stack, at), what: p})
+				all = append(all, answerAt(held, stack, at, p))
 			}
 		}
 		outside, xcf := s.Capture.On(stack+"/ext0"), s.Capture.On(stack+"/xcf0")
@@ -111,15 +113,18 @@ func arrivalsOf(packets []capture.Packet) map[arrival]moments {
 	return came
 }
 
-// epochOf is the epoch that a stack had taken last at a moment.
-func epochOf(held []claim, stack string, at time.Time) uint64 {
-	epoch := uint64(0)
+// answerAt is an answer with the epoch that the stack had taken last.
+func answerAt(held []claim, stack string, at time.Time, what capture.Packet) answer {
+	a := answer{at: at, stack: stack, what: what}
 	for _, c := range held {
 		if c.stack == stack && !c.at.After(at) {
-			epoch = max(epoch, c.epoch)
+			a.epoch = max(a.epoch, c.epoch)
+			if !c.seen.After(at) {
+				a.sure = max(a.sure, c.epoch)
+			}
 		}
 	}
-	return epoch
+	return a
 }
 
 // stale are the answers that came after one of a later epoch. A stack may take an epoch back; then its answers count for that.
@@ -127,11 +132,13 @@ func stale(answers []answer) []string {
 	var found []string
 	var latest answer
 	for _, a := range answers {
-		if a.epoch < latest.epoch || a.epoch == 0 {
+		if a.epoch < latest.sure || a.epoch == 0 {
 			found = append(found, fmt.Sprintf("%v\n    after %v", a, latest))
 			continue
 		}
-		latest = a
+		if a.sure >= latest.sure {
+			latest = a
+		}
 	}
 	return found
 }

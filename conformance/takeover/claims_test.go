@@ -14,16 +14,19 @@ import (
 	"sync"
 	"time"
 
+	"github.com/fsnotify/fsnotify"
+
 	"github.com/plexlab-dev/plexlab/conformance/trial"
+	"github.com/plexlab-dev/plexlab/harness/verdict"
 	"github.com/plexlab-dev/plexlab/nodes/contract/portfile"
 )
 
-// A claim is one ownership of a DVIPA: the epoch, who took it and when, by the clock of files, which is up to 10 ms
-// late.
+// A claim is one ownership of a DVIPA: the epoch and who took it, between two moments. at is by the clock of files, which
+// is up to 10 ms late; by seen the claim was there.
 type claim struct {
-	epoch uint64
-	stack string
-	at    time.Time
+	epoch    uint64
+	stack    string
+	at, seen time.Time
 }
 
 func (c claim) String() string {
@@ -39,28 +42,30 @@ type claims struct {
 	failure   error
 }
 
-// claimsEvery is the time between two looks. While 16 epochs go by a claim stays.
-const claimsEvery = 20 * time.Millisecond
-
+// collectClaims collects those of a DVIPA that has been owned already, until ctx ends.
 func collectClaims(ctx context.Context, s *trial.SystemTrial, dvipa netip.Addr) *claims {
 	c := &claims{
 		directory: filepath.Join(portfile.OwnersDirectory(s.Lab.PortFile()), portfile.ClaimsDirectory(dvipa)),
 		seen:      map[uint64]claim{},
 	}
+	watcher, err := fsnotify.NewWatcher()
+	verdict.Engine(err, "watch files")
+	verdict.Engine(watcher.Add(c.directory), "watch the claims of %s", dvipa)
 	go func() {
-		tick := time.NewTicker(claimsEvery)
-		defer tick.Stop()
+		defer watcher.Close()
 		for {
-			if err := c.look(); err != nil && ctx.Err() == nil {
+			err := c.look()
+			select {
+			case <-ctx.Done():
+				return
+			case <-watcher.Events:
+			case err = <-watcher.Errors:
+			}
+			if err != nil {
 				c.mu.Lock()
 				c.failure = err
 				c.mu.Unlock()
 				return
-			}
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
 			}
 		}
 	}()
@@ -70,12 +75,10 @@ func collectClaims(ctx context.Context, s *trial.SystemTrial, dvipa netip.Addr) 
 // look takes in what is there now.
 func (c *claims) look() error {
 	entries, err := os.ReadDir(c.directory)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
 	if err != nil {
 		return err
 	}
+	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, entry := range entries {
@@ -101,7 +104,7 @@ func (c *claims) look() error {
 		if err != nil {
 			return err
 		}
-		c.seen[epoch] = claim{epoch: epoch, stack: owner.Stack, at: info.ModTime()}
+		c.seen[epoch] = claim{epoch: epoch, stack: owner.Stack, at: info.ModTime(), seen: now}
 	}
 	return nil
 }

@@ -117,6 +117,16 @@ func Open(c Config) (_ *Home, err error) {
 	return h, h.watch()
 }
 
+// Forward makes a routing stack the way out of inside stacks. Before the data path knows the DVIPAs that a neighbour may
+// still send here, the kernel would forward what is for them as what is for anybody. It is to be called by a thread in
+// the namespace that Open was called in.
+func (h *Home) Forward() error {
+	if len(h.outside) == 0 {
+		return nil
+	}
+	return configure(forwarding("1"))
+}
+
 // addHop gives the stack the address that contract.NextHop makes of its XCF address.
 func (h *Home) addHop(xcf netip.Addr) error {
 	hop := contract.NextHop(netip.IPv6Unspecified(), xcf)

@@ -39,6 +39,7 @@ func TestSettings(t *testing.T) {
 	stack, _ := newHosts(t)
 	h := stack.open("ext0")
 	defer h.Close()
+	stack.do(h.Forward)
 	want := map[string]string{
 		"ipv4/ip_forward":             "1",
 		"ipv4/conf/all/rp_filter":     "0",

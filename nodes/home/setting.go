@@ -20,16 +20,8 @@ type setting struct {
 // settings are what DVIPAs need (Documentation/networking/ip-sysctl.rst). Of most the kernel
 // takes for an interface the larger of its own value and that of "all", so both are set.
 func settings(c Config) []setting {
-	// A routing stack is the way out of inside stacks.
-	forward := "0"
-	if len(c.Outside) > 0 {
-		forward = "1"
-	}
 	// First, for the kernel sets others back with these.
-	all := []setting{
-		{name: "ipv4/ip_forward", value: forward},
-		{name: "ipv6/conf/all/forwarding", value: forward, optional: true},
-	}
+	all := forwarding("0")
 	if c.LastPort != 0 {
 		first, last := min(c.FirstPort, firstChosen), max(c.LastPort, lastChosen)
 		all = append(all, setting{name: "ipv4/ip_local_port_range", value: fmt.Sprintf("%d\t%d", first, last)})
@@ -88,6 +80,14 @@ func settings(c Config) []setting {
 		)
 	}
 	return all
+}
+
+// forwarding is that of all interfaces.
+func forwarding(value string) []setting {
+	return []setting{
+		{name: "ipv4/ip_forward", value: value},
+		{name: "ipv6/conf/all/forwarding", value: value, optional: true},
+	}
 }
 
 // askAgainMS is a tenth of the kernel's default (RETRANS_TIMER, RFC 4861, section 10).

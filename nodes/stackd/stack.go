@@ -175,6 +175,9 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 		return nil, err
 	}
 	s.opened = append(s.opened, s.path.Close)
+	if err = s.home.Forward(); err != nil {
+		return nil, err
+	}
 	if checked.routing != "" {
 		daemon, err := routing.Open(routing.Config{
 			Protocol: checked.routing, Interfaces: o.outside, RouterID: routing.RouterID(s.self.XCF), Dir: routingDir(o.controlPath),

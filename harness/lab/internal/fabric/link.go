@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/google/nftables"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
@@ -53,19 +54,29 @@ func (f *Fabric) SetLinks(nodeName string, up bool) error {
 	return errors.Join(errs...)
 }
 
-// Forget makes a node as after a start of its machine: what a process before has left of addresses is gone, those of its
-// loopback interface and those that the node answers for as the proxy (NDP). With its links up, the kernel would
-// answer for them at once.
+// Forget makes a node as after a start of its machine: what a process before has left is gone, tables of nftables, kernel
+// settings, addresses of its loopback interface and those that the node answers for as the proxy (NDP). With its links up, the
+// kernel would go on by them at once.
 func (f *Fabric) Forget(nodeName string) error {
 	n, ok := f.nodes[nodeName]
 	if !ok {
 		return fmt.Errorf("node %s: %w", nodeName, ErrUnknown)
 	}
-	err := errors.Join(n.forgetAddresses(), n.forgetProxies())
+	err := errors.Join(n.forgetAddresses(), n.forgetProxies(), n.forgetTables(),
+		n.namespace.Do(func() error { return setAll(nodeSettings(n.plan)) }))
 	if err != nil {
-		return fmt.Errorf("node %s: forget what was left of addresses: %w", nodeName, err)
+		return fmt.Errorf("node %s: forget what was left: %w", nodeName, err)
 	}
 	return nil
+}
+
+func (n *node) forgetTables() error {
+	tables, err := nftables.New(nftables.WithNetNSFd(n.namespace.FD()))
+	if err != nil {
+		return err
+	}
+	tables.FlushRuleset()
+	return tables.Flush()
 }
 
 func (n *node) forgetAddresses() error {
