@@ -58,8 +58,9 @@ type Capture struct {
 	lost     map[string]uint64
 	// failure is that of a reader, unwritten that of the file.
 	failure, unwritten error
-	// stopping: Stop was called; stopped: nothing is recorded any more.
+	// stopping: Stop was called, at end; stopped: nothing is recorded any more.
 	stopping, stopped bool
+	end               time.Time
 }
 
 type source struct {
@@ -187,6 +188,9 @@ func (c *Capture) record(s *source) error {
 	})
 	arrived, lost, err := s.ring.count()
 	c.change(func() {
+		if c.stopping {
+			block = slices.DeleteFunc(block, func(p Packet) bool { return p.Time.After(c.end) })
+		}
 		c.packets = append(c.packets, block...)
 		s.recorded += counted
 		c.counted(s, arrived, lost)
@@ -239,7 +243,7 @@ func (c *Capture) change(how func()) {
 // drain times Source.Late is how long Stop waits at most for a block that the kernel has not handed over yet.
 const drain = 10
 
-// Stop records what arrived until now, ends the capture and completes the file. What was recorded
+// Stop records what arrived until now, and nothing later on any interface, ends the capture and completes the file. What was recorded
 // stays readable. The error tells of packets that were lost (a *LossError), of interfaces that
 // could not be read any more and of a file that could not be written; evidence is incomplete then.
 // Stopping again returns nil.
@@ -277,6 +281,7 @@ func (c *Capture) endReaders() (failures []error, again bool) {
 	if c.stopping {
 		return nil, true
 	}
+	c.end = time.Now()
 	for _, s := range c.sources {
 		arrived, lost, err := s.ring.count()
 		c.counted(s, arrived, lost)
