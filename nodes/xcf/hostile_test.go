@@ -355,7 +355,8 @@ func TestAConsumerThatWaits(t *testing.T) {
 		}
 		return next == n+1
 	})
-	if n := len(sender.told()); n != 3 { // two joined, one left
-		t.Errorf("the sender was told %v", sender.told())
+	sender.await(t, "the end of the other", func(events []Event) bool { return len(events) >= 3 })
+	if told := sender.told(); len(told) != 3 { // two joined, one left
+		t.Errorf("the sender was told %v", told)
 	}
 }
