@@ -201,7 +201,7 @@ func (s *Stack) socketClosed(ev SocketClosed) {
 }
 
 // portsReleased: the coupling facility has made ports available (blocks 190, 608). One that was
-// bound again since then has been claimed again, as it was asked for then.
+// bound again since then has been claimed again, as it was asked for then, unless that was without CLUSTERPORTS.
 func (s *Stack) portsReleased(ev PortsReleased) {
 	d := s.dvipas[ev.DVIPA]
 	for _, number := range ev.Ports {
@@ -209,12 +209,18 @@ func (s *Stack) portsReleased(ev PortsReleased) {
 		if p == nil {
 			continue
 		}
-		if !s.unused(d, number) {
+		if len(p.sockets) > 0 {
 			s.reassign(d, number)
 			continue
 		}
+		if p.routed {
+			s.announceUnique(d, number, false)
+		}
 		s.restored(p)
 		d.letGo(number)
+		if s.listeners.on(netip.AddrPortFrom(d.address, number)) > 0 {
+			s.recount(d)
+		}
 	}
 	if d != nil {
 		s.settle(d)
