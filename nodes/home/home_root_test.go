@@ -218,6 +218,7 @@ func TestAnswer(t *testing.T) {
 	stack, neighbour := newHosts(t)
 	h := stack.open("ext0")
 	defer h.Close()
+	stack.do(h.Forward) // the kernel is a proxy only where it forwards
 	owner := stack.link("ext0").Attrs().HardwareAddr.String()
 	must(t, h.Activate(dvipa6))
 	unanswered := func(when string) {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/google/nftables"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
@@ -54,29 +53,21 @@ func (f *Fabric) SetLinks(nodeName string, up bool) error {
 	return errors.Join(errs...)
 }
 
-// Forget makes a node as after a start of its machine: what a process before has left is gone, tables of nftables, kernel
-// settings, addresses of its loopback interface and those that the node answers for as the proxy (NDP). With its links up, the
-// kernel would go on by them at once.
+// Forget makes a node as after a start of its machine: what a process before has left of addresses is gone, those of its
+// loopback interface and those that the node answers for as the proxy (NDP), and the kernel settings are those of a new node. With
+// its links up, the kernel would answer for them at once, or forward what is for them. Rules of a data path stay: where it left
+// addresses on other links, they keep the kernel silent.
 func (f *Fabric) Forget(nodeName string) error {
 	n, ok := f.nodes[nodeName]
 	if !ok {
 		return fmt.Errorf("node %s: %w", nodeName, ErrUnknown)
 	}
-	err := errors.Join(n.forgetAddresses(), n.forgetProxies(), n.forgetTables(),
+	err := errors.Join(n.forgetAddresses(), n.forgetProxies(),
 		n.namespace.Do(func() error { return setAll(nodeSettings(n.plan)) }))
 	if err != nil {
 		return fmt.Errorf("node %s: forget what was left: %w", nodeName, err)
 	}
 	return nil
-}
-
-func (n *node) forgetTables() error {
-	tables, err := nftables.New(nftables.WithNetNSFd(n.namespace.FD()))
-	if err != nil {
-		return err
-	}
-	tables.FlushRuleset()
-	return tables.Flush()
 }
 
 func (n *node) forgetAddresses() error {

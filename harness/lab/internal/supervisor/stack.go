@@ -16,6 +16,7 @@ import (
 	"github.com/plexlab-dev/plexlab/harness/lab/internal/reaper"
 	"github.com/plexlab-dev/plexlab/harness/lab/internal/wire"
 	"github.com/plexlab-dev/plexlab/nodes/contract/control"
+	"github.com/plexlab-dev/plexlab/nodes/contract/portfile"
 )
 
 // stack is the process that a stack is.
@@ -27,6 +28,7 @@ type stack struct {
 	state   wire.State
 	process *reaper.Process // of StateRunning and StateFrozen
 	reason  string          // of StateFailed
+	ended   time.Time       // of StateFailed
 	// gone is closed when a process has ended and all that follows from it is done.
 	gone chan struct{}
 }
@@ -139,7 +141,7 @@ func (st *stack) watch(process *reaper.Process, gone chan struct{}) {
 	exited := process.Exited()
 	defer close(gone)
 	st.mu.Lock()
-	st.process, st.state, st.reason = nil, wire.StateFailed, exited.String()
+	st.process, st.state, st.reason, st.ended = nil, wire.StateFailed, exited.String(), time.Now()
 	st.mu.Unlock()
 	lab, name := st.node.lab, st.node.plan.Name
 	if lab.isStopping() {
@@ -208,6 +210,22 @@ func (st *stack) failure() error {
 	return withLog(fmt.Errorf("stack %s %w: %s", st.node.plan.Name, errEnded, reason), st.logPath())
 }
 
+// lapse waits until the data path of a process that has ended does nothing more as an owner. No real machine starts as fast,
+// and whoever has taken over did not wait.
+func (st *stack) lapse(ctx context.Context) error {
+	st.mu.Lock()
+	until := st.ended.Add(portfile.Lapse(time.Duration(st.node.lab.plan.Timers.DeadMS) * time.Millisecond))
+	st.mu.Unlock()
+	over := time.NewTimer(time.Until(until))
+	defer over.Stop()
+	select {
+	case <-over.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // restart is the verb start: nothing is left of the last process, links up, a new process, and, once it sees the stacks that run, its
 // applications. Some of them it may not reach, by a fault; then twice the time after which a silent
 // member is lost is enough. Where the process does not become ready in time, it stays for
@@ -218,6 +236,9 @@ func (st *stack) restart(ctx context.Context) error {
 	st.mu.Unlock()
 	if process == nil && gone != nil {
 		<-gone // what follows from the end of the last process must not meet the next one
+		if err := st.lapse(ctx); err != nil {
+			return err
+		}
 	}
 	begin := time.Now()
 	fabric, name := st.node.lab.fabric, st.node.plan.Name
