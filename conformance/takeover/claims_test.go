@@ -22,11 +22,21 @@ import (
 )
 
 // A claim is one ownership of a DVIPA: the epoch and who took it, between two moments. at is by the clock of files, which
-// is up to 10 ms late; by seen the claim was there.
+// is clockStep late at most; by seen the claim was there.
 type claim struct {
 	epoch    uint64
 	stack    string
 	at, seen time.Time
+}
+
+// clockStep is the longest step of a kernel's clock (CONFIG_HZ).
+const clockStep = 10 * time.Millisecond
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 func (c claim) String() string {
@@ -104,7 +114,7 @@ func (c *claims) look() error {
 		if err != nil {
 			return err
 		}
-		c.seen[epoch] = claim{epoch: epoch, stack: owner.Stack, at: info.ModTime(), seen: now}
+		c.seen[epoch] = claim{epoch: epoch, stack: owner.Stack, at: info.ModTime(), seen: earlier(now, info.ModTime().Add(clockStep))}
 	}
 	return nil
 }

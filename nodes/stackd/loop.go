@@ -195,6 +195,7 @@ func (l *loop) perform(actions []vipa.Action) {
 			publish()
 			l.edges.varied(a)
 		case vipa.TakeOwnership:
+			commit() // what is withdrawn here is not that which is taken
 			l.edges.take(a)
 		case vipa.LeaveOwnership:
 			l.edges.leave(a.DVIPA)

@@ -42,6 +42,8 @@ func (r *recorder) apply(actions []vipa.Action) error {
 			r.done = append(r.done, "advertise")
 		case vipa.AddConnections:
 			r.done = append(r.done, "add connections")
+		case vipa.Withdraw:
+			r.done = append(r.done, "withdraw")
 		}
 	}
 	r.done = append(r.done, "commit")
@@ -51,7 +53,7 @@ func (r *recorder) apply(actions []vipa.Action) error {
 func (r *recorder) account(vipa.Action) { r.done = append(r.done, "account") }
 
 func (r *recorder) follow(vipa.FollowOwner) { r.done = append(r.done, "follow") }
-func (r *recorder) take(vipa.TakeOwnership) {}
+func (r *recorder) take(vipa.TakeOwnership) { r.done = append(r.done, "take") }
 
 func (r *recorder) leave(netip.Addr) {}
 
@@ -111,6 +113,17 @@ func TestTheListGoesOutBeforeTheDVIPAIsAdvertised(t *testing.T) {
 	got := slices.DeleteFunc(r.done, func(s string) bool { return !slices.Contains(want, s) })
 	if sent, told := slices.Index(got, "send VIPA_LIST"), slices.Index(got, "advertise"); sent < 0 || told < sent {
 		t.Errorf("order of edges: got %v, want the list (102) before the advertising (104)", got)
+	}
+}
+
+// What is withdrawn is of the epoch before, not of the one that is taken next.
+func TestADVIPAIsWithdrawnBeforeItIsTakenAnew(t *testing.T) {
+	r := &recorder{}
+	newLoop(gathered(), r, newTrace(), slog.New(slog.DiscardHandler)).perform([]vipa.Action{
+		vipa.Withdraw{DVIPA: dvipa.Addr()}, vipa.TakeOwnership{DVIPA: dvipa.Addr(), After: 1, Wait: true},
+	})
+	if want := []string{"withdraw", "commit", "take"}; !slices.Equal(r.done, want) {
+		t.Errorf("edges: got %v, want %v", r.done, want)
 	}
 }
 

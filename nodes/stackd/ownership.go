@@ -241,12 +241,19 @@ func (o *ownership) look() {
 
 // ended tells whoever owns the DVIPA next that this stack answers for it no more.
 func (o *ownership) ended(dvipa netip.Addr) error {
-	o.mu.Lock()
-	epoch, owned := o.epochs[dvipa]
-	delete(o.epochs, dvipa)
-	o.mu.Unlock()
+	epoch, owned := o.epoch(dvipa)
 	if !owned {
 		return nil
 	}
+	return o.end(dvipa, epoch)
+}
+
+// end does that for one epoch.
+func (o *ownership) end(dvipa netip.Addr, epoch uint64) error {
+	o.mu.Lock()
+	if o.epochs[dvipa] == epoch {
+		delete(o.epochs, dvipa)
+	}
+	o.mu.Unlock()
 	return o.owners.Ended(dvipa, epoch)
 }

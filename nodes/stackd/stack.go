@@ -164,9 +164,6 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 		return nil, err
 	}
 	s.opened = append(s.opened, s.home.Close)
-	// Not before: some of the settings of home are written under the lock of all network configuration of the machine, for which the
-	// kernel asks again and again. A thread that is real-time would not let run whoever has it.
-	schedule(log)
 	lapse := portfile.Lapse(cmp.Or(checked.dead, xcf.DefaultDead))
 	if s.path, err = datapath.Open(datapath.Config{
 		Self: s.self.XCF, XCFInterface: o.xcfInterface, LoopInterface: home.LoopInterface, Outside: o.outside, Ended: ended,
@@ -178,6 +175,9 @@ func open(o options, log *slog.Logger) (_ *stack, err error) {
 	if err = s.home.Forward(); err != nil {
 		return nil, err
 	}
+	// Not before: some of the settings of home are written under the lock of all network configuration of the machine, for which the
+	// kernel asks again and again. A thread that is real-time would not let run whoever has it.
+	schedule(log)
 	if checked.routing != "" {
 		daemon, err := routing.Open(routing.Config{
 			Protocol: checked.routing, Interfaces: o.outside, RouterID: routing.RouterID(s.self.XCF), Dir: routingDir(o.controlPath),
@@ -546,6 +546,8 @@ func (s *stack) follows(action vipa.Action) error {
 	switch a := action.(type) {
 	case vipa.Withdraw:
 		return s.ownership.ended(a.DVIPA)
+	case vipa.EndOwnership:
+		return s.ownership.end(a.DVIPA, a.Epoch)
 	case vipa.Settle:
 		if a.On {
 			time.AfterFunc(settleLimit, func() { s.loop.post(vipa.SettleExpired{DVIPA: a.DVIPA}) })

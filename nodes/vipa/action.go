@@ -52,6 +52,12 @@ type TakeOwnership struct {
 // not to be taken, and nothing is answered. One that is taken already is answered as it would be.
 type LeaveOwnership struct{ DVIPA netip.Addr }
 
+// EndOwnership gives an epoch back that was taken and is not kept: nobody answers for the DVIPA by it.
+type EndOwnership struct {
+	DVIPA netip.Addr
+	Epoch uint64
+}
+
 // Settle begins or ends the time in which packets to the DVIPA that match nothing are dropped
 // silently (I20). When it has lasted for the stated maximum, SettleExpired is to be told.
 type Settle struct {
@@ -177,6 +183,7 @@ func (Refuse) action()         {}
 func (CreateEntry) action()    {}
 func (MarkPorts) action()      {}
 func (ReleasePorts) action()   {}
+func (EndOwnership) action()   {}
 func (ReclaimPorts) action()   {}
 func (FollowOwner) action()    {}
 func (LetConnect) action()     {}

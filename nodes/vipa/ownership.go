@@ -121,7 +121,9 @@ func (s *Stack) ownershipTaken(ev OwnershipTaken) {
 			d.taking = nil
 		}
 		switch {
+		case d != nil && d.routing != nil && o.Epoch <= d.routing.epoch: // answered twice
 		case o.Epoch <= s.epochs[o.DVIPA].epoch: // somebody else has it since
+			s.do(EndOwnership{DVIPA: o.DVIPA, Epoch: o.Epoch})
 		case d != nil && s.keeps(d) && (o.Waited || !s.mustWait(d)):
 			s.acquire(d, o.Epoch)
 			acquired = append(acquired, d)
@@ -131,6 +133,7 @@ func (s *Stack) ownershipTaken(ev OwnershipTaken) {
 			if d != nil {
 				d.leased = !o.Waited && s.mustWait(d)
 			}
+			s.do(EndOwnership{DVIPA: o.DVIPA, Epoch: o.Epoch})
 			s.broadcast(s.former([]Ownership{o}))
 			s.epochs[o.DVIPA] = known{epoch: o.Epoch, holder: s.self, until: s.lists}
 			s.broadcast(s.list)

@@ -49,7 +49,7 @@ func assignment(dist *contract.Distribution, port uint16) Use {
 // port is what the coupling facility notes for this stack of one port of a DVIPA.
 type port struct {
 	use     Use                 // never Local
-	asked   Use                 // by the latest bind; as it is held unless the port was given back before that
+	asked   Use                 // by the first bind since it was free; as it is held unless it was given back before that
 	sockets map[uint64]struct{} // bound to it, as far as they were told of
 	// routed: the owner is to have this stack as the holder of the unique port (I18, I19).
 	routed bool
@@ -110,7 +110,9 @@ func (s *Stack) portBound(ev PortBound) {
 	d := s.dvipa(local.Addr())
 	held := d.port(local.Port()) != nil
 	p := d.hold(local.Port(), ev.Use)
-	p.asked = ev.Use
+	if len(p.sockets) == 0 {
+		p.asked = ev.Use
+	}
 	p.sockets[ev.ID] = struct{}{}
 	s.settle(d)
 	switch {

@@ -134,6 +134,8 @@ func (s *script) action(a vipa.Action) string {
 		return line
 	case vipa.LeaveOwnership:
 		return "leave " + s.name(a.DVIPA)
+	case vipa.EndOwnership:
+		return fmt.Sprintf("end %s epoch=%d", s.name(a.DVIPA), a.Epoch)
 	case vipa.Settle:
 		return fmt.Sprintf("settle %s %s", s.name(a.DVIPA), map[bool]string{true: "on", false: "off"}[a.On])
 	case vipa.LetBind:
