@@ -165,13 +165,11 @@ func (c *change) disown(want map[netip.Addr]bool) []func() error {
 	return steps
 }
 
-// own has the leases of DVIPAs renewed from now on; the first Renew begins them. What their packets
-// meet has been committed before.
+// own notes DVIPAs whose leases may begin. What their packets meet has been committed before.
 func (p *Path) own(want map[netip.Addr]bool) {
 	for dvipa, owned := range want {
 		if owned {
 			p.state.owned[dvipa], p.state.answered[dvipa] = true, true
-			p.lease.add(dvipa)
 		}
 	}
 }

@@ -169,8 +169,16 @@ func (l *lease) send(packet []byte) error {
 	return fmt.Errorf("send on %s: %w", loopback, errno)
 }
 
-// Renew begins or puts off the leases of the owned DVIPAs that holds confirms, by Config.Lease from
-// now. It is to be called each portfile.BeatInterval, and at once after an Apply of Advertise. beat, called
+// Begin has the leases of all owned DVIPAs begin with the next Renew. It is to be called after an Apply of Advertise, once
+// the DVIPA is an address of the stack: what a lease lets in the kernel would else forward as a router.
+func (p *Path) Begin() {
+	for dvipa := range p.state.owned {
+		p.lease.add(dvipa)
+	}
+}
+
+// Renew begins or puts off the leases of the DVIPAs of Begin that holds confirms, by Config.Lease from
+// now. It is to be called each portfile.BeatInterval, and at once after Begin. beat, called
 // first, tells other stacks the present time (portfile.Heartbeat); no lease ends later than
 // portfile.Lapse after it. holds asks whether this stack has the ownership epoch of a DVIPA
 // still; it is called for each while no other method changes what is owned, and must be quick.

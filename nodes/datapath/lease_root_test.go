@@ -36,6 +36,7 @@ func never(netip.Addr) bool  { return false }
 func renew(t testing.TB, p *Path) {
 	t.Helper()
 	eventually(t, patience, "the lease is renewed in time", func() bool {
+		p.Begin()
 		err := p.Renew(quiet, always)
 		if err != nil && !errors.As(err, new(*LateError)) {
 			t.Fatal(err)
@@ -75,6 +76,7 @@ func own(t testing.TB, p *Path, a addresses, more ...vipa.Action) {
 	if err := p.Apply(append(a.own(), more...)); err != nil {
 		t.Fatal(err)
 	}
+	p.Begin()
 }
 
 // When nobody renews it any more, the lease ends within its time, and with it all that only the owner does.
@@ -115,6 +117,23 @@ func TestLeaseLapses(t *testing.T) {
 			eventually(t, patience, "the question and both packets are dropped", func() bool { return count(t, p, pathNotOwner) == dropped+3 })
 			want(t, "edges that packets took", before, counters(t, p))
 		}
+	})
+}
+
+// No lease begins before the stack has the address, whenever the turn of a renewal comes.
+func TestNoLeaseBeginsByItself(t *testing.T) {
+	eachFamily(t, func(t *testing.T, a addresses) {
+		l := newLab(t, a, 0)
+		p := l.open(Config{})
+		if err := p.Apply(a.own()); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Renew(quiet, always); err != nil {
+			t.Fatal(err)
+		}
+		want(t, "lease before Begin", false, leased(t, p.read, a.family, l.dvipa))
+		renew(t, p)
+		want(t, "lease after it", true, leased(t, p.read, a.family, l.dvipa))
 	})
 }
 
@@ -280,6 +299,7 @@ func renewForever(epoch string) error {
 	if err := p.Apply(of4.own()); err != nil {
 		return err
 	}
+	p.Begin()
 	for ticker := time.NewTicker(every); ; <-ticker.C {
 		err := p.Renew(quiet, func(netip.Addr) bool {
 			_, err := os.Stat(epoch)

@@ -502,7 +502,8 @@ func (s *stack) apply(actions []vipa.Action) error {
 	do(s.takeOn)
 	do(s.follows)
 	if advertises {
-		// The data path lets nothing out that tells of an address without a lease.
+		// The data path lets nothing out that tells of an address without a lease, and nothing in.
+		s.path.Begin()
 		failed = append(failed, s.beginLeases())
 		do(s.advertise)
 	}
