@@ -240,8 +240,12 @@ func (c *Capture) change(how func()) {
 	c.recorded = make(chan struct{})
 }
 
-// drain times Source.Late is how long Stop waits at most for a block that the kernel has not handed over yet.
-const drain = 10
+// Stop waits for a block that the kernel has not handed over yet, drain times Source.Late at most, and no less than busy: on a busy
+// machine the kernel's timer comes late.
+const (
+	drain = 10
+	busy  = 500 * time.Millisecond
+)
 
 // Stop records what arrived until now, and nothing later on any interface, ends the capture and completes the file. What was recorded
 // stays readable. The error tells of packets that were lost (a *LossError), of interfaces that
@@ -288,7 +292,7 @@ func (c *Capture) endReaders() (failures []error, again bool) {
 		s.due = s.arrived
 		end := time.Now()
 		if s.recorded < s.due {
-			end = end.Add(drain * s.ring.late)
+			end = end.Add(max(drain*s.ring.late, busy))
 		}
 		failures = append(failures, err, s.ring.file.SetReadDeadline(end))
 	}

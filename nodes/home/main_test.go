@@ -88,6 +88,12 @@ func newHosts(t *testing.T) (stack, neighbour host) {
 		}
 	}
 	stack.up("lo")
+	for _, h := range []host{stack, neighbour} {
+		for _, name := range []string{"ext0", "xcf0"} {
+			// The kernel notices the carrier in a worker of its own, and goes no way by a link before.
+			eventually(t, name+" has its carrier", func() bool { return h.link(name).Attrs().OperState == netlink.OperUp })
+		}
+	}
 	return stack, neighbour
 }
 
