@@ -292,7 +292,7 @@ func (c *Claims) Wait(dvipa netip.Addr, epoch, told uint64) time.Duration {
 		return since
 	}
 	var longest time.Duration
-	if t.epoch != epoch || t.blind {
+	if t.epoch != epoch || t.blind && told == 0 {
 		longest = since
 	}
 	var peers map[netip.Addr]Peer

@@ -145,6 +145,9 @@ func TestEpochBeyondTheDirectory(t *testing.T) {
 	if one.Holds(dvipa4, low) {
 		t.Error("the low epoch is still held")
 	}
+	if wait := two.Wait(dvipa4, 41, 40); wait != 0 {
+		t.Errorf("wait of %v for who is told, though its claim is lost", wait)
+	}
 	if wait := two.Wait(dvipa4, 41, 0); wait <= 0 || wait > lapse {
 		t.Errorf("wait of %v for owners that nothing is known of", wait)
 	}
