@@ -402,12 +402,16 @@ func (p *plex) ownerOf(dvipa netip.Addr) int {
 	return owner
 }
 
+// found are seeds that once showed a defect: an owner lost while it was about to be told, a port that was not marked after a
+// cut, one that was given back and held on, and one that was held as a later socket had asked for it.
+var found = []uint64{358, 967, 13812, 18836}
+
 // TestPlexOfFaults lets stacks die, freeze, be cut off and lose their links at any moment, several
 // at once, while programs bind and clients connect. At no time do two stacks answer for a DVIPA,
 // and when all is well again everything is where it belongs.
 func TestPlexOfFaults(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(15) {
+	for _, seed := range append(found, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14) {
 		p := newPlex(t, rand.New(rand.NewPCG(seed, 2)))
 		for range 30 {
 			for range p.random.IntN(30) {
