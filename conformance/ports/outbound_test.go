@@ -35,10 +35,11 @@ var _ = trial.DescribeFamilies("a connection that an application opens", func(f 
 	// "Such a message may be generated if an application bound to a DVIPA utilizing a port in the VIPA
 	// list initiates a connection" (T31), whether it bound itself or its stack chose for it. The SYN
 	// leaves once the routing stack has entered the connection and said so (I25); then the answer
-	// finds the way.
+	// finds the way. What is said of another connection lets that one go on alone.
 	DescribeTable("is told to the routing stack before its SYN leaves",
 		func(bound ...netip.AddrPort) {
 			s := newTarget(f, trial.UnitConfig{})
+			other := s.Program(s.Stack, "APPA")
 			for _, local := range bound {
 				By("bound to " + local.String())
 				s.program.Do(trial.SocketOrder("a", s.server))
@@ -51,12 +52,16 @@ var _ = trial.DescribeFamilies("a connection that an application opens", func(f 
 				Expect(told).To(And(
 					HaveField("DVIPA", f.DVA1), HaveField("XCF", f.XCF(1)), HaveField("Epoch", uint64(1))))
 				listed := told.Connections[0]
-				// Whatever had left with the message would have left before the answer to this.
-				stray := segment.NewACK(s.From(), at(s.self, trial.MarkerPort), 1, 1)
-				s.Send(stray)
-				marker := segment.Pattern{Src: stray.Dst, Dst: stray.Src, Has: segment.RST}
-				Expect(s.Capture.On(s.OutsideLink).Sent().After(since).NoneBefore(s.Soon(), s.toServer(), marker)).To(Succeed())
+				// A SYN that does not wait goes the way of this later one, and leaves before it.
+				other.Do(trial.SocketOrder("a", s.server))
+				other.Begin("connect a " + s.server.String())
+				later := segment.Pattern{Src: s.acknowledge().Local, Dst: s.server, Has: segment.SYN}
+				Expect(s.Capture.On(s.OutsideLink).Sent().After(since).NoneBefore(s.Soon(), segment.Pattern{Src: listed.Local, Dst: s.server, Has: segment.SYN}, later)).To(Succeed())
+				s.reply(s.outgoing(since).Answer(segment.RST, 0))
+				Expect(other.Answer().Errno).To(Equal(unix.ECONNREFUSED))
+				other.Do("close a")
 
+				since = s.Capture.Mark()
 				s.mvs2.Say(contract.NEWCONNAck{Acknowledge: told.Acknowledge})
 				syn := s.outgoing(since)
 				Expect(syn.Src).To(Equal(listed.Local))

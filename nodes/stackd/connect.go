@@ -16,8 +16,8 @@ import (
 )
 
 // acknowledgeLimit bounds how long a connect() waits for its connection to be in the CRT of the
-// owner.
-const acknowledgeLimit = time.Second
+// owner. It is below the second in which a program may expect an answer, even to a failure.
+const acknowledgeLimit = 700 * time.Millisecond
 
 // Connect gives a connection its source (SOURCEIPA) and, if that is a DVIPA, lets it go on once the
 // owner would send the replies here (T31).
