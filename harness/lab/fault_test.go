@@ -184,6 +184,26 @@ func TestLinkDownAndUp(t *testing.T) {
 	}
 }
 
+// TestLinkUpCarries: what is sent the moment a link is up again arrives, in either direction, however late the kernel notices
+// the carrier.
+func TestLinkUpCarries(t *testing.T) {
+	t.Parallel()
+	l := up(t, sysplex(3), lab.Options{})
+	m := newMesh(t, l, 3)
+	ctx := bounded(t)
+	for range 20 {
+		if err := l.LinkDown(ctx, "MVS1", "xcf0"); err != nil {
+			t.Fatal(err)
+		}
+		reach := m.reach(func() error { return l.LinkUp(ctx, "MVS1", "xcf0") })
+		for name, want := range map[string]string{"MVS1": "MVS1", "MVS2": "MVS2 MVS3", "MVS3": "MVS2 MVS3"} {
+			if reach[name] != want {
+				t.Errorf("%s hears %q with the link down, want %q", name, reach[name], want)
+			}
+		}
+	}
+}
+
 // stateOf is the state of a stack.
 func stateOf(t *testing.T, l *lab.Lab, stack string) lab.StatusNode {
 	t.Helper()

@@ -79,7 +79,7 @@ func (f *Fabric) build() error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	return f.awaitPorts()
+	return f.awaitCarriers()
 }
 
 // bridge is a network in the hub.

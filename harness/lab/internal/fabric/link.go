@@ -19,7 +19,8 @@ type unknown struct{}
 func (unknown) Error() string { return "not in the plan" }
 func (unknown) Unwrap() error { return unix.ENOENT }
 
-// SetLink takes a link down or up at its hub end.
+// SetLink takes a link down or up at its hub end. One that comes up carries packets when it returns, unless the node has taken
+// its own end down.
 func (f *Fabric) SetLink(nodeName, linkName string, up bool) error {
 	n, ok := f.nodes[nodeName]
 	if !ok {
@@ -36,6 +37,9 @@ func (f *Fabric) SetLink(nodeName, linkName string, up bool) error {
 	}
 	if err := set(&netlink.Veth{LinkAttrs: attributes}); err != nil {
 		return fmt.Errorf("link %s of node %s %s: %w", linkName, nodeName, state, err)
+	}
+	if up {
+		return f.awaitCarrier(n, linkName)
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package fabric
 import (
 	"fmt"
 	"net"
-	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -96,39 +95,4 @@ func (f *Fabric) buildLink(n *node, link topo.PlanLink, to *bridge) error {
 		return fmt.Errorf("up: %w", err)
 	}
 	return n.introduce(end.Attrs().Index, to.neighbours)
-}
-
-// portsReady bounds awaitPorts. The kernel's work takes milliseconds; on a loaded machine
-// its worker may come late.
-const portsReady = 5 * time.Second
-
-// awaitPorts waits until every port has its carrier. The kernel notices it in a worker of its own
-// (net/core/link_watch.c), and a bridge forwards nothing to a port before.
-func (f *Fabric) awaitPorts() error {
-	total := 0
-	for _, n := range f.nodes {
-		total += len(n.plan.Links)
-	}
-	deadline := time.Now().Add(portsReady)
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for {
-		links, err := retry(f.ports.LinkList)
-		if err != nil {
-			return fmt.Errorf("hub: list ports: %w", err)
-		}
-		up := 0
-		for _, link := range links {
-			if _, port := link.(*netlink.Veth); port && link.Attrs().OperState == netlink.OperUp {
-				up++
-			}
-		}
-		if up == total {
-			return nil
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("hub: %d of %d ports have a carrier after %s", up, total, portsReady)
-		}
-		<-tick.C
-	}
 }
