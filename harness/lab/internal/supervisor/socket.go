@@ -16,8 +16,12 @@ func (s *supervisor) socket(name string, want wire.Socket) (*os.File, error) {
 		return nil, err
 	}
 	var file *os.File
+	protocol := want.Protocol
+	if want.Interface != "" {
+		protocol = 0 // nothing is received before the bind; for a socket that does the kernel would wait for all processors
+	}
 	err = n.namespace.Do(func() error {
-		descriptor, err := unix.Socket(want.Domain, want.Type|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, want.Protocol)
+		descriptor, err := unix.Socket(want.Domain, want.Type|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, protocol)
 		if err != nil {
 			return fmt.Errorf("create socket (domain %d, type %d, protocol %d) on %s: %w", want.Domain, want.Type, want.Protocol, name, err)
 		}
