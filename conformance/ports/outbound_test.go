@@ -146,10 +146,12 @@ var _ = trial.DescribeFamilies("a connection that an application opens", func(f 
 	// socket that has not begun to connect: the next attempt gets it, the only one of the pool.
 	It("that does not begin returns its port", requirements.Covers("T41", "I18", "I25"), func() {
 		s := newTarget(f, trial.UnitConfig{ClusterPorts: topo.ClusterPorts{First: 5000, Last: 5000}})
+		since := s.Capture.Mark()
 		s.program.Do(trial.SocketOrder("a", s.server))
 		s.program.Begin("connect a " + s.server.String())
 		unanswered := s.mvs2.ExpectMessage(newconn(s.server)).(contract.NEWCONN).Connections[0].Local
 		Expect(s.program.Answer().Errno).To(Equal(unix.EADDRNOTAVAIL))
+		Expect(s.Capture.On(s.OutsideLink).Sent().After(since).Matching(s.toServer())).To(BeEmpty())
 		s.PortFile().Eventually(unanswered, "available")
 		Expect(s.connect("a").local).To(Equal(unanswered))
 	})
