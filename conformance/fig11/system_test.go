@@ -49,7 +49,7 @@ var _ = describe("in the Sysplex of Figure 9", func(f plex) {
 		verdict.Engine(s.Lab.Kill(s.Context(), "MVS3"), "kill MVS3")
 		s.EventuallyTargets("MVS5", service, "MVS2", "MVS5")
 		held := s.HoldOne("MVS5", service, "MVS2")
-		verdict.Engine(s.Lab.StartStack(s.Context(), "MVS3"), "start MVS3")
+		s.Start("MVS3")
 		s.EventuallyTargets("MVS5", service, "MVS2", "MVS3", "MVS5")
 		Expect(s.Answers(service, 6)).To(Equal(map[string]int{"MVS2": 2, "MVS3": 2, "MVS5": 2}))
 		expectServed(held, "APPB on MVS2")

@@ -24,7 +24,7 @@ var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family
 			Expect(s.Answers(appA, 4)).To(Equal(map[string]int{"MVS1": 2, "MVS4": 2}))
 			s.ExpectEnded(held)
 
-			verdict.Engine(s.Lab.StartStack(s.Context(), "MVS2"), "start MVS2 again")
+			s.Start("MVS2")
 			s.EventuallyTargets("MVS1", appA, "MVS1", "MVS2", "MVS4")
 			Expect(s.Answers(appA, 6)).To(Equal(map[string]int{"MVS1": 2, "MVS2": 2, "MVS4": 2}))
 		})

@@ -78,7 +78,7 @@ func thereAndBack(others ...string) {
 	expectAlive(s, held)
 	held = append(held, s.HoldOne("MVS5", appA, "MVS4"), s.HoldOne("MVS5", kept, "MVS2"))
 
-	verdict.Engine(s.Lab.StartStack(s.Context(), "MVS1"), "start MVS1")
+	s.Start("MVS1")
 	expectDistributed(s, neighbour, "MVS1", appA, "MVS2", "MVS4")
 	expectDistributed(s, neighbour, "MVS1", kept, "MVS2", "MVS4")
 	expectAlive(s, held)

@@ -118,7 +118,7 @@ var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family
 				s.EventuallyBinds(mvs2, name, port)
 				mvs5.Refused(unix.EADDRINUSE, port)
 			}
-			verdict.Engine(s.Lab.StartStack(s.Context(), "MVS3"), "start MVS3")
+			s.Start("MVS3")
 			s.Program("MVS3", "APPC").Refused(unix.EADDRINUSE, held[0])
 		})
 
@@ -128,7 +128,7 @@ var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family
 			s := plex(f, sharing, "MVS2", "MVS3", "MVS5")
 			held := takes(f, s.Program("MVS3", "APPC"), "a", "b")
 			verdict.Engine(s.Lab.Kill(s.Context(), "MVS3"), "kill MVS3")
-			verdict.Engine(s.Lab.StartStack(s.Context(), "MVS3"), "start MVS3")
+			s.Start("MVS3")
 			back, mvs2 := s.Program("MVS3", "APPC"), s.Program("MVS2", "APPC")
 			s.EventuallyBinds(back, "a", held[0])
 			s.EventuallyBinds(mvs2, "b", held[1])
@@ -146,7 +146,7 @@ var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family
 			held := takes(f, mvs2, "a")[0]
 			verdict.Engine(s.Lab.Kill(s.Context(), "MVS5"), "kill MVS5")
 			s.EventuallyWithout("MVS2", "MVS5")
-			verdict.Engine(s.Lab.StartStack(s.Context(), "MVS5"), "start MVS5")
+			s.Start("MVS5")
 			mvs5 := s.Program("MVS5", "APPC")
 			s.EventuallyBinds(mvs5, "a", at(f.DVB1, 0))
 			mvs5.Refused(unix.EADDRINUSE, held)
@@ -165,7 +165,7 @@ var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family
 			s.EventuallyTellsOwner("MVS1", f.DVB1, "MVS1")
 			s.EventuallyBinds(mvs1, "b", at(f.DVB1, 0))
 			meanwhile := s.EventuallyBinds(mvs1, "c", at(f.DVB1, 0))
-			verdict.Engine(s.Lab.StartStack(s.Context(), "MVS5"), "start MVS5")
+			s.Start("MVS5")
 			s.EventuallyTellsOwner("MVS1", f.DVB1, "MVS5")
 			mvs5 := s.Program("MVS5", "APPC")
 			after := s.EventuallyBinds(mvs5, "a", at(f.DVB1, 0))

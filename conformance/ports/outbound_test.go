@@ -335,7 +335,7 @@ var _ = trial.DescribeFamilies("a port that carried an outbound connection", fun
 		s.EventuallyRemnant(s.Stack, c.local)
 		s.mvs2.Close()
 		verdict.Engine(s.Lab.Kill(s.Context(), s.Stack), "kill %s", s.Stack)
-		verdict.Engine(s.Lab.StartStack(s.Context(), s.Stack), "start %s", s.Stack)
+		s.Start(s.Stack)
 		s.PortFile().Eventually(c.local, "unique MVS1")
 		s.EndRemnants(s.Stack, c.local)
 		s.PortFile().Eventually(c.local, "resting")

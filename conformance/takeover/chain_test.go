@@ -180,11 +180,11 @@ var _ = trial.DescribeFamilies("a backup chain", func(f trial.Family) {
 			Expect(s.Answers(appA, 2)).To(Equal(map[string]int{"MVS4": 2}))
 
 			By("MVS2 comes back")
-			verdict.Engine(s.Lab.StartStack(s.Context(), "MVS2"), "start MVS2")
+			s.Start("MVS2")
 			s.EventuallyTargets("MVS3", appA, "MVS2", "MVS4")
 			s.ExpectAlive(held)
 			By("MVS1 comes back")
-			verdict.Engine(s.Lab.StartStack(s.Context(), "MVS1"), "start MVS1")
+			s.Start("MVS1")
 			s.EventuallyOwner(neighbour, f.DVA1, "MVS1")
 			s.EventuallyTargets("MVS1", appA, "MVS1", "MVS2", "MVS4")
 			s.ExpectAlive(held)

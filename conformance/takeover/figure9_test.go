@@ -36,7 +36,7 @@ var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family
 			since := s.HoldOne("MVS5", appA, "MVS4")
 
 			talks := []*talk{startTalk(s, "MVS2", onMVS2), startTalk(s, "MVS4", since)}
-			verdict.Engine(s.Lab.StartStack(s.Context(), "MVS1"), "start MVS1")
+			s.Start("MVS1")
 			s.EventuallyOwner(neighbour, f.DVA1, "MVS1")
 			s.ExpectAlive(onMVS4)
 			s.EventuallyTargets("MVS1", appA, "MVS1", "MVS2", "MVS4")

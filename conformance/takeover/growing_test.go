@@ -26,12 +26,12 @@ var _ = trial.DescribeFamilies("a growing plex", func(f trial.Family) {
 				// The servers of APPB, those on MVS4 besides.
 				t.Applications[0].On = append(t.Applications[0].On, "MVS4")
 			})
-			Expect(s.Lab.Kill(s.Context(), "MVS4")).To(Succeed())
+			verdict.Engine(s.Lab.Kill(s.Context(), "MVS4"), "kill MVS4")
 			s.EventuallyWithout("MVS5", "MVS4")
 			s.EventuallyTargets("MVS5", service, "MVS2", "MVS3", "MVS5")
 			held := []held{{s.HoldOne("MVS5", service, "MVS2"), "MVS2"}, {s.HoldOne("MVS5", service, "MVS5"), "MVS5"}}
 
-			verdict.Engine(s.Lab.StartStack(s.Context(), "MVS4"), "start MVS4")
+			s.Start("MVS4")
 			s.EventuallyTargets("MVS5", service, "MVS2", "MVS3", "MVS4", "MVS5")
 			Expect(s.Answers(service, 8)).To(Equal(map[string]int{"MVS2": 2, "MVS3": 2, "MVS4": 2, "MVS5": 2}))
 			expectAlive(s, held)

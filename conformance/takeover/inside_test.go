@@ -9,6 +9,7 @@ import (
 
 	"github.com/plexlab-dev/plexlab/conformance/requirements"
 	"github.com/plexlab-dev/plexlab/conformance/trial"
+	"github.com/plexlab-dev/plexlab/harness/verdict"
 	"github.com/plexlab-dev/plexlab/topo"
 )
 
@@ -35,7 +36,7 @@ var _ = trial.DescribeFamilies("from inside", func(f trial.Family) {
 		}
 
 		// It follows the owner, as the connections do.
-		Expect(s.Lab.Kill(s.Context(), "MVS1")).To(Succeed())
+		verdict.Engine(s.Lab.Kill(s.Context(), "MVS1"), "kill MVS1")
 		s.EventuallyTellsOwner("MVS5", f.DVA1, "MVS5")
 		s.EventuallyTargets("MVS5", service, "MVS2")
 		for _, s.Client = range from {

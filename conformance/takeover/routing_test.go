@@ -63,13 +63,13 @@ var _ = trial.DescribeFamilies("a plex with a routing protocol", func(f trial.Fa
 			s.ExpectAlive(held)
 
 			By("MVS1 dies")
-			Expect(s.Lab.Kill(s.Context(), "MVS1")).To(Succeed())
+			verdict.Engine(s.Lab.Kill(s.Context(), "MVS1"), "kill MVS1")
 			follows(s, service, "MVS5")
 			s.EventuallyTargets("MVS5", service, "MVS2", "MVS4")
 			Expect(s.Answers(service, 4)).To(Equal(map[string]int{"MVS2": 2, "MVS4": 2}))
 			s.ExpectAlive(held)
 			By("MVS1 comes back")
-			Expect(s.Lab.StartStack(s.Context(), "MVS1")).To(Succeed())
+			s.Start("MVS1")
 			follows(s, service, "MVS1")
 			s.EventuallyTargets("MVS1", service, "MVS1", "MVS2", "MVS4")
 			Expect(s.Answers(service, 6)).To(Equal(map[string]int{"MVS1": 2, "MVS2": 2, "MVS4": 2}))
@@ -77,7 +77,7 @@ var _ = trial.DescribeFamilies("a plex with a routing protocol", func(f trial.Fa
 
 			// It leads out as well, and is the owner of nothing that is asked for here.
 			By("MVS5 dies")
-			Expect(s.Lab.Kill(s.Context(), "MVS5")).To(Succeed())
+			verdict.Engine(s.Lab.Kill(s.Context(), "MVS5"), "kill MVS5")
 			s.EventuallyWithout("MVS2", "MVS5")
 			s.EventuallyRoute("ROUTER", hostRoute(service.Addr()), "MVS1")
 			Expect(whoAnswered(s.Answers(service, 6))).To(Equal([]string{"MVS1", "MVS2", "MVS4"}))

@@ -28,7 +28,8 @@ import (
 	"github.com/plexlab-dev/plexlab/topo"
 )
 
-// buildLimit bounds the building of a lab and its end; a loaded machine is slow.
+// buildLimit bounds the building of a lab, without the time that its stacks are given to become ready, and its end; a loaded machine
+// is slow.
 const buildLimit = 60 * time.Second
 
 // Trial is one lab under one spec.
@@ -63,7 +64,7 @@ func (t *Trial) build(filter []unix.SockFilter) *Trial {
 	t.ctx = ctx
 	ginkgo.DeferCleanup(cancel)
 	t.evidence = newEvidenceDirectory()
-	verdict.Engine(t.up(), "build the lab of the spec")
+	t.came(t.up(), "build the lab of the spec")
 	ginkgo.DeferCleanup(t.end)
 	t.watch(filter)
 	return t
@@ -71,7 +72,7 @@ func (t *Trial) build(filter []unix.SockFilter) *Trial {
 
 // up starts the lab; on an error there is none.
 func (t *Trial) up() (err error) {
-	building, done := context.WithTimeout(t.ctx, buildLimit)
+	building, done := context.WithTimeout(t.ctx, buildLimit+t.ready())
 	defer done()
 	t.name = fmt.Sprintf("%s.%d.%d", t.Plan.Name, os.Getpid(), trials.Add(1))
 	t.Lab, err = lab.Up(building, &t.Plan, lab.Options{

@@ -100,6 +100,9 @@ const (
 // ErrGone is wrapped by what is asked of a lab that has ended.
 var ErrGone = errors.New("the lab has ended")
 
+// A StackError is of a stack that did not come up although its program was started.
+type StackError = wire.StackError
+
 // RefusedError says that the machine does not let this user build a lab.
 type RefusedError struct {
 	Reason string // what is missing, and what to do

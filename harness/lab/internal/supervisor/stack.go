@@ -193,7 +193,7 @@ func (st *stack) await(ctx context.Context, begin time.Time, accept func(control
 			return context.Cause(ctx)
 		case <-deadline.C:
 			err := fmt.Errorf("stack %s is not ready after %s (%s): %w", st.node.plan.Name, st.manifest.ReadyTimeout, said, unix.ETIMEDOUT)
-			return withLog(err, st.logPath())
+			return &wire.StackError{Stack: st.node.plan.Name, Err: withLog(err, st.logPath())}
 		case <-next.look():
 		}
 	}
@@ -207,7 +207,8 @@ func (st *stack) failure() error {
 	st.mu.Lock()
 	reason := st.reason
 	st.mu.Unlock()
-	return withLog(fmt.Errorf("stack %s %w: %s", st.node.plan.Name, errEnded, reason), st.logPath())
+	err := withLog(fmt.Errorf("stack %s %w: %s", st.node.plan.Name, errEnded, reason), st.logPath())
+	return &wire.StackError{Stack: st.node.plan.Name, Err: err}
 }
 
 // lapse waits until the data path of a process that has ended does nothing more as an owner. No real machine starts as fast,

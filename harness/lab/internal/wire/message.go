@@ -222,26 +222,45 @@ type StatusFault struct {
 	Error string `json:"error,omitempty"`
 }
 
-// Error is an error on its way to the other side. The errno survives, the rest is text.
+// Error is an error on its way to the other side. The errno survives, and the stack of a StackError; the rest is text.
 type Error struct {
 	Message string     `json:"message"`
 	Errno   unix.Errno `json:"errno,omitempty"`
+	Stack   string     `json:"stack,omitempty"`
 }
 
 // NewError packs an error.
 func NewError(err error) *Error {
 	packed := &Error{Message: err.Error()}
 	errors.As(err, &packed.Errno)
+	if stack := (*StackError)(nil); errors.As(err, &stack) {
+		packed.Stack = stack.Stack
+	}
 	return packed
 }
 
 // Error is the text of the original.
 func (e *Error) Error() string { return e.Message }
 
-// Unwrap lets errors.Is find the errno of the original.
-func (e *Error) Unwrap() error {
-	if e.Errno == 0 {
-		return nil
+// Unwrap lets errors.Is find the errno of the original, and errors.As its StackError.
+func (e *Error) Unwrap() (errs []error) {
+	if e.Errno != 0 {
+		errs = append(errs, e.Errno)
 	}
-	return e.Errno
+	if e.Stack != "" {
+		errs = append(errs, &StackError{e.Stack, errors.New(e.Message)})
+	}
+	return errs
 }
+
+// A StackError is of a stack that did not come up although its program was started: it has ended, or was not ready in time.
+// That is the implementation's doing, unlike every other error of a lab.
+type StackError struct {
+	Stack string // name
+	Err   error
+}
+
+func (e *StackError) Error() string { return e.Err.Error() }
+
+// Unwrap is the error.
+func (e *StackError) Unwrap() error { return e.Err }
