@@ -98,7 +98,7 @@ var certifications = []struct {
 	}},
 	{"stack died in setup", 1, Failed, "", func(s *scenario) {
 		s.end(0, "all", "T4", types.SpecStateFailed, verdict.Declaration{
-			Verdict: verdict.Fail, Reason: "expected MVS1 to be ready within 5s\nactual   it ended with status 1",
+			Verdict: verdict.Fail, Reason: "expected MVS1 ready within 5s\nactual   stack MVS1 ended: exit status 1; its log is empty",
 		})
 	}},
 	{"evidence disk full", 1, EngineError, "", func(s *scenario) {

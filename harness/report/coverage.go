@@ -69,6 +69,9 @@ func (r *Report) measure(passed map[string]uint64, catalogue []Requirement) {
 		r.count(requirement, share, isCovered)
 		r.Coverage[name] = figure
 	}
+	if len(edges) == 0 {
+		return // without the requirements nobody knows the flowcharts
+	}
 	for _, edge := range slices.Sorted(maps.Keys(passed)) {
 		if !edges[edge] {
 			r.UnknownEdges = append(r.UnknownEdges, edge)

@@ -61,7 +61,7 @@ var runs = []struct {
 		specs := passing()
 		specs[0].State = types.SpecStateFailed
 		specs[0] = declaring(specs[0], verdict.Declaration{
-			Verdict: verdict.Fail, Reason: "expected MVS1 to be ready within 5s\nactual   it ended with status 1",
+			Verdict: verdict.Fail, Reason: "expected MVS1 ready within 5s\nactual   stack MVS1 ended: exit status 1; its log is empty",
 		})
 		must(t, WriteSuite(dir, "fig12", suite(specs...)))
 	}, nil},
@@ -101,7 +101,13 @@ var runs = []struct {
 	}, nil},
 	{"no catalogue", EngineError, func(t *testing.T, dir string) {
 		must(t, WriteSuite(dir, "fig12", suite(passing()...)))
+		must(t, AddCoverage(dir, "fig12", everyEdge))
 		must(t, os.Remove(filepath.Join(dir, catalogueFile)))
+	}, nil},
+	{"disk full throughout", EngineError, func(t *testing.T, dir string) {
+		must(t, AddCoverage(dir, "fig12", everyEdge))
+		writeText(t, "", dir, suitesDir, "fig12.json")
+		writeText(t, "", dir, catalogueFile)
 	}, nil},
 	{"vacuous", Vacuous, func(t *testing.T, dir string) {
 		specs := passing()

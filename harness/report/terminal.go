@@ -118,7 +118,7 @@ func meaning(outcome string) string {
 	case Unimplemented.Name:
 		return "capabilities that specs need are not declared"
 	case Incomplete.Name:
-		return "what ran has passed, but not everything ran"
+		return "nothing that ran has failed, but not everything ran"
 	case Uncovered.Name:
 		return "everything passed, but edges that are due were not taken"
 	}
