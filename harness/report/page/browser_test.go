@@ -19,6 +19,7 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
+	"github.com/plexlab-dev/plexlab/harness/capture"
 	"github.com/plexlab-dev/plexlab/harness/report"
 )
 
@@ -110,6 +111,26 @@ func scheme(name string) chromedp.Action[chromedp.Void] {
 	})
 }
 
+// cut are the texts of drawings that begin before or end after the drawing that they are in.
+const cut = `[...document.querySelectorAll("main svg text")].filter((e) => {
+	const text = e.getBoundingClientRect(), drawing = e.closest("svg").getBoundingClientRect();
+	return text.width === 0 || text.left < drawing.left || text.right > drawing.right;
+}).map((e) => e.textContent)`
+
+func TestInABrowserTextsOfDrawingsAreWhole(t *testing.T) {
+	dir := write(t, small())
+	record, judgements := many(2)
+	last := judgements[1]
+	last.Role, last.On, last.Seen, last.LimitNS = capture.Expected, "MVS3/xcf0", -1, int64(2500*time.Millisecond)
+	keep(t, dir, "reaches", record, append(judgements, last)...)
+	v := open(t, dir)
+	eval[bool](v, `(document.getElementById("open").click(), true)`)
+	if texts := eval[[]string](v, cut); len(texts) > 0 {
+		t.Errorf("cut off, or not shown: %q", texts)
+	}
+	v.silent()
+}
+
 // lowest is the lowest contrast of a text against its ground (WCAG 2, contrast ratio).
 const lowest = `(() => {
 	const channels = (text) => text.match(/[\d.]+/g).map(Number);
@@ -146,7 +167,9 @@ func TestInABrowserLightAndDark(t *testing.T) {
 
 func TestInABrowserAtPhoneWidth(t *testing.T) {
 	const width = 360
-	v := open(t, write(t, small()), chromedp.EmulateViewport(width, 740))
+	r := small()
+	r.Specs[1].Name += strings.Repeat(", though its name takes many lines here", 3)
+	v := open(t, write(t, r), chromedp.EmulateViewport(width, 740))
 	eval[bool](v, `(document.getElementById("open").click(), true)`)
 	if got := eval[int](v, `document.documentElement.scrollWidth`); got > width {
 		t.Errorf("the page is %d wide on a screen of %d", got, width)
@@ -154,6 +177,14 @@ func TestInABrowserAtPhoneWidth(t *testing.T) {
 	over := eval[[]string](v, `[...document.querySelectorAll("main *")].filter((e) => !e.closest(".scroll, pre, svg") && e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.outerHTML.slice(0, 80))`)
 	if len(over) > 0 {
 		t.Errorf("beyond the edge: %q", over)
+	}
+	// A link leads to the whole of a summary, however many lines it takes.
+	for _, id := range []string{"spec-2", "spec-3", "req-fig12-140"} {
+		const top = `Math.round(document.getElementById(%q).closest("details").getBoundingClientRect().top)`
+		eval[bool](v, fmt.Sprintf(`(document.documentElement.style.scrollBehavior = "auto", document.querySelector('li a[href="#%s"]').click(), true)`, id))
+		if got := eval[int](v, fmt.Sprintf(top, id)); got < 0 || got > 40 {
+			t.Errorf("after a link to %s the top of its summary is at %d pixels", id, got)
+		}
 	}
 	v.silent()
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/plexlab-dev/plexlab/harness/capture"
 	"github.com/plexlab-dev/plexlab/harness/evidence"
@@ -45,7 +46,7 @@ type step struct {
 	From, To int // of the arrow, where a packet was seen
 	Head     int // +1 or -1, the direction of the arrow
 	Label    string
-	LabelX   int
+	LabelX   int // the middle of an arrow's text, else where the text begins
 
 	judgement capture.Judgement
 	time      time.Time
@@ -247,6 +248,8 @@ const (
 	stepFirst   = 54
 	stepSpacing = 32
 	headLength  = 3
+	besideGap   = 9 // between the ring of a packet that did not come and its text
+	letter      = 7 // the width of a letter of texts at steps, or more
 )
 
 // place gives lifelines and steps their places.
@@ -276,7 +279,19 @@ func (s *sequence) place() {
 		step.Head = cmp.Compare(step.To, step.From)
 		step.To -= headLength * step.Head
 		step.LabelX = (step.From + step.To) / 2
+		if !step.Seen() {
+			step.LabelX = step.From + besideGap
+		}
+		s.Width = max(s.Width, step.textEnd())
 	}
+}
+
+// textEnd is where the text of a step ends, or before.
+func (s step) textEnd() int {
+	if s.Seen() {
+		return s.LabelX + letter*utf8.RuneCountInString(s.Sign+" "+s.Label)/2
+	}
+	return s.LabelX + letter*utf8.RuneCountInString(s.Sign+" "+s.Word)
 }
 
 // side orders lifelines: what is outside stands before the machines, everyone behind them.
