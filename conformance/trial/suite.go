@@ -34,14 +34,7 @@ func Suite(t *testing.T, name string, needs ...impl.Capability) {
 	gomega.RegisterFailHandler(ginkgo.Fail)
 	gomega.SetDefaultEventuallyTimeout(Limit())
 	gomega.SetDefaultEventuallyPollingInterval(tryEvery)
-	// Errors say what a person needs; their insides, whole captures among them, do not.
-	format.RegisterCustomFormatter(func(value any) (string, bool) {
-		err, ok := value.(error)
-		if !ok {
-			return "", false
-		}
-		return err.Error(), true
-	})
+	format.RegisterCustomFormatter(verdict.Format)
 	ginkgo.ReportAfterSuite("results", func(r ginkgo.Report) {
 		gomega.Expect(errors.Join(
 			report.WriteCatalogue(resultsPath(), requirements.Catalogue()),

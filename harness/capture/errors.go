@@ -26,6 +26,11 @@ func (e *NotSeenError) Error() string {
 	return fmt.Sprintf("not seen on %s: %s: %v; %s", e.View, e.Wanted, e.Cause, Listing(e.Recorded))
 }
 
+// Mismatch is for reports.
+func (e *NotSeenError) Mismatch() (expected, actual string) {
+	return fmt.Sprintf("on %s: %s", e.View, e.Wanted), fmt.Sprintf("not seen: %v; %s", e.Cause, Listing(e.Recorded))
+}
+
 // Unwrap is the cause, such as context.DeadlineExceeded.
 func (e *NotSeenError) Unwrap() error { return e.Cause }
 
@@ -41,6 +46,11 @@ type UnexpectedError struct {
 func (e *UnexpectedError) Error() string {
 	return fmt.Sprintf("seen on %s, where none is allowed: %s:\n  %s\n%s",
 		e.View, e.Unwanted, e.Packet, Listing(e.Recorded))
+}
+
+// Mismatch is for reports.
+func (e *UnexpectedError) Mismatch() (expected, actual string) {
+	return fmt.Sprintf("none on %s: %s", e.View, e.Unwanted), e.Packet.String()
 }
 
 // LossError says that the kernel dropped packets before they were recorded, by interface. Nothing

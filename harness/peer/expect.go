@@ -62,7 +62,7 @@ func (p *Peer) ExpectNone(ctx context.Context, match Match) error {
 	if err != nil {
 		return nil
 	}
-	return fmt.Errorf("%s expected no %s, and got: %s", p.name(), match.Want, p.Record()[at])
+	return &UnexpectedError{Peer: p.name(), Unwanted: match.Want, Entry: p.Record()[at]}
 }
 
 // Passed makes Expect look only at what comes from now on.

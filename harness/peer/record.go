@@ -117,7 +117,6 @@ func (p *Peer) seek(ctx context.Context, from int, match func(Entry) bool) (int,
 func (p *Peer) explain(ctx context.Context, want string, from int) error {
 	record := p.Record()
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s expected %s and got instead:", p.name(), want)
 	hellos, lines := 0, 0
 	for _, e := range record[min(from, len(record)):] {
 		if e.What == HelloHeard {
@@ -135,5 +134,5 @@ func (p *Peer) explain(ctx context.Context, want string, from int) error {
 	default:
 		fmt.Fprintf(&b, "\n  and %d HELLOs", hellos)
 	}
-	return fmt.Errorf("%s: %w", b.String(), context.Cause(ctx))
+	return &NotToldError{Peer: p.name(), Wanted: want, Came: b.String(), Cause: context.Cause(ctx)}
 }

@@ -43,6 +43,13 @@ var runs = []struct {
 		must(t, WriteSuite(dir, "fig12", suite(append(specs, broken)...)))
 		must(t, AddCoverage(dir, "fig12", everyEdge))
 	}, nil},
+	{"assertion failed", Failed, func(t *testing.T, dir string) {
+		specs := passing()
+		specs[1] = because(specs[1], "what the target has\nExpected\n    <string>: MVS2 <&>\nto equal\n    <string>: MVS3")
+		specs[1].State = types.SpecStateFailed
+		must(t, WriteSuite(dir, "fig12", suite(specs...)))
+		must(t, AddCoverage(dir, "fig12", everyEdge))
+	}, nil},
 	{"engine error", EngineError, func(t *testing.T, dir string) {
 		specs := passing()
 		specs[1] = declaring(specs[1], verdict.Declaration{Verdict: verdict.EngineError, Reason: "open packet socket: EPERM"})

@@ -73,7 +73,7 @@ func addCase(suite *reporters.JUnitTestSuite, spec Spec) {
 	test := reporters.JUnitTestCase{
 		Name: spec.Name, Classname: suite.Name, Status: string(spec.Verdict), Time: spec.Seconds,
 	}
-	headline, _, _ := strings.Cut(spec.Reason, "\n")
+	headline, _, _ := strings.Cut(spec.Account(), "\n")
 	suite.Tests++
 	switch spec.Verdict {
 	case verdict.Pass:
@@ -97,7 +97,7 @@ func addCase(suite *reporters.JUnitTestSuite, spec Spec) {
 
 func explain(spec Spec) string {
 	if spec.Location == "" {
-		return spec.Reason
+		return spec.Account()
 	}
-	return spec.Location + ": " + spec.Reason
+	return spec.Location + ": " + spec.Account()
 }

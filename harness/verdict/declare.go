@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/onsi/ginkgo/v2"
 )
@@ -20,9 +21,21 @@ type Declaration struct {
 	Reason string `json:"reason,omitempty"`
 	// Capability is what an Unimplemented spec needs.
 	Capability string `json:"capability,omitempty"`
-	// Expected and Actual explain a Fail.
+	// Expected and Actual explain a Fail: declared, or read from the assertion that failed. Empty where it does
+	// not tell them apart.
 	Expected string `json:"expected,omitempty"`
 	Actual   string `json:"actual,omitempty"`
+}
+
+// Compares: there is nothing in the reason but what was expected and what came instead.
+func (d Declaration) Compares() bool { return d.Reason == mismatch(d.Expected, d.Actual) }
+
+// Account is the reason; where more than that is known, what was expected and what came instead stands before it.
+func (d Declaration) Account() string {
+	if d.Expected == "" || d.Compares() {
+		return d.Reason
+	}
+	return strings.TrimSpace(mismatch(d.Expected, d.Actual) + "\n\n" + d.Reason)
 }
 
 // String is how Ginkgo prints the entry.
@@ -84,7 +97,7 @@ func Mismatch(expected, actual string) {
 	ginkgo.GinkgoHelper()
 	fail(Declaration{
 		Verdict: Fail, Expected: expected, Actual: actual,
-		Reason: fmt.Sprintf("expected %s\nactual   %s", expected, actual),
+		Reason: mismatch(expected, actual),
 	})
 }
 

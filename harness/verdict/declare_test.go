@@ -87,6 +87,10 @@ func TestDeclarationsReachTheReport(t *testing.T) {
 			Verdict: Fail, Expected: "SYN at MVS2", Actual: "RST from the DVIPA",
 			Reason: "expected SYN at MVS2\nactual   RST from the DVIPA",
 		},
+		"asserts in vain": {
+			Verdict: Fail, Expected: "2", Actual: "1",
+			Reason: "Expected\n    <int>: 1\nto equal\n    <int>: 2",
+		},
 		"breaks": {Verdict: EngineError, Reason: "open packet socket: permission denied"},
 		"misses its stimulus": {
 			Verdict: Vacuous,
@@ -109,7 +113,7 @@ func TestDeclarationsReachTheReport(t *testing.T) {
 		// What was found out stays, though the cleanup failed.
 		"cleans up badly": {Verdict: Fail, Expected: "a", Actual: "b", Reason: "expected a\nactual   b"},
 	}
-	onlyVerdict := map[string]Verdict{"asserts in vain": Fail, "asserts in vain and cleans up badly": Fail, "panics": EngineError, "hangs": EngineError}
+	onlyVerdict := map[string]Verdict{"asserts in vain and cleans up badly": Fail, "panics": EngineError, "hangs": EngineError}
 
 	report := judged(t, "specs", "-ginkgo.label-filter=!(left out)")
 	for _, spec := range report.SpecReports {

@@ -10,7 +10,7 @@ import (
 
 // Of judges one spec or setup node of a Ginkgo report. What the spec declared itself counts where
 // its state agrees with it; else
-//   - failed is FAIL in a spec, and ENGINE_ERROR in a node that runs once for a whole suite,
+//   - failed is FAIL in a spec, with what its assertion says of expected and actual, and ENGINE_ERROR in a node that runs once for a whole suite,
 //     because there nothing was tested yet;
 //   - panicked, interrupted, aborted and timed out are ENGINE_ERROR: specs state a maximum for
 //     every wait on the implementation, so Ginkgo's own time-out catches the kit alone;
@@ -43,7 +43,8 @@ func Of(spec types.SpecReport) (Declaration, error) {
 		case spec.LeafNodeType != types.NodeTypeIt:
 			return Declaration{Verdict: EngineError, Reason: fmt.Sprintf("%s: %s", spec.LeafNodeType, message)}, nil
 		}
-		return Declaration{Verdict: Fail, Reason: message}, nil
+		expected, actual := explain(message)
+		return Declaration{Verdict: Fail, Reason: message, Expected: expected, Actual: actual}, nil
 	case types.SpecStateSkipped:
 		if declared.Verdict == Unimplemented {
 			return declared, nil
