@@ -29,6 +29,8 @@ type document struct {
 	Suites  []suite
 	// Amiss are the specs that a person has to look at, the worst first.
 	Amiss []spec
+	// KeepAll is how to have the packets of specs that passed as well; empty where they were kept.
+	KeepAll string
 	// Unverified are the requirements that are due and that no spec verified.
 	Unverified []link
 }
@@ -105,6 +107,9 @@ func newDocument(dir string, r *report.Report, o Options) document {
 	for _, s := range specs {
 		if isAmiss(s.Verdict) {
 			d.Amiss = append(d.Amiss, s)
+		}
+		if s.Verdict == verdict.Pass && s.Kept == "" {
+			d.KeepAll = keepAll
 		}
 	}
 	slices.SortStableFunc(d.Amiss, func(a, b spec) int { return b.Verdict.Severity() - a.Verdict.Severity() })
@@ -218,9 +223,13 @@ func newSpecs(dir string, r *report.Report, o Options) []spec {
 func (s *spec) readEvidence(dir string) {
 	kept, ok := s.Evidence[report.EvidenceEntry]
 	if !ok {
-		s.Silence = "Its packets were not kept: a run keeps those of specs that did not pass, or all with PLEXLAB_EVIDENCE=all."
-		if s.Verdict == verdict.Skip || s.Verdict == verdict.Unimplemented {
+		switch s.Verdict {
+		case verdict.Skip, verdict.Unimplemented:
 			s.Silence = "It did not run."
+		case verdict.Pass:
+			s.Silence = "Its packets were not kept, for it passed. The command below runs it again and keeps them."
+		default:
+			s.Silence = "No packets of it were kept."
 		}
 		return
 	}

@@ -63,6 +63,21 @@ func TestThePageSaysOnWhatTerms(t *testing.T) {
 	}
 }
 
+func TestThePageSaysHowToHaveAllPackets(t *testing.T) {
+	const command = `<pre class="command" tabindex="0">sudo PLEXLAB_EVIDENCE=all make conformance</pre>`
+	r := small()
+	if strings.Contains(render(t, write(t, r)), command) {
+		t.Error("it tells so though they were kept")
+	}
+	r.Specs[0].Evidence = nil
+	got := render(t, write(t, r))
+	for _, want := range []string{command, "Its packets were not kept, for it passed. The command below runs it again and keeps them."} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q on the page", want)
+		}
+	}
+}
+
 var (
 	idOf   = regexp.MustCompile(`\bid="([^"]*)"`)
 	hrefOf = regexp.MustCompile(`\bhref="#([^"]*)"`)
