@@ -8,6 +8,9 @@ import (
 	"github.com/plexlab-dev/plexlab/harness/report"
 )
 
+// againDir is where the results of a spec that is run again go: those that the page shows stay.
+const againDir = "out/again"
+
 // again is the command that runs a spec once more, and keeps its packets whatever it comes to. Setup is
 // run with everything that it sets up.
 func again(s report.Spec, seed int64, whiteBox bool, o Options) string {
@@ -21,7 +24,7 @@ func again(s report.Spec, seed int64, whiteBox bool, o Options) string {
 	if !whiteBox {
 		words = append(words, "PLEXLAB_BLACK_BOX=1")
 	}
-	return strings.Join(append(words, "PLEXLAB_EVIDENCE=all", "scripts/conformance"), " ")
+	return strings.Join(append(words, "PLEXLAB_EVIDENCE=all", "RESULTS="+againDir, "scripts/conformance"), " ")
 }
 
 // keepAll is the command that runs everything and keeps the packets of specs that pass, too.

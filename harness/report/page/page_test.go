@@ -138,9 +138,9 @@ func TestTheCommandRunsOneSpec(t *testing.T) {
 		setup, whiteBox bool
 		manifest, want  string
 	}{
-		{false, true, "", `sudo SUITES=fig12 SEED=42 FOCUS='block 142: MVS1'\''s \(own\) TCP$' PLEXLAB_EVIDENCE=all scripts/conformance`},
-		{true, true, "", `sudo SUITES=fig12 SEED=42 PLEXLAB_EVIDENCE=all scripts/conformance`},
-		{true, false, "/a b/c.yaml", `sudo SUITES=fig12 SEED=42 IMPLEMENTATION='/a b/c.yaml' PLEXLAB_BLACK_BOX=1 PLEXLAB_EVIDENCE=all scripts/conformance`},
+		{false, true, "", `sudo SUITES=fig12 SEED=42 FOCUS='block 142: MVS1'\''s \(own\) TCP$' PLEXLAB_EVIDENCE=all RESULTS=out/again scripts/conformance`},
+		{true, true, "", `sudo SUITES=fig12 SEED=42 PLEXLAB_EVIDENCE=all RESULTS=out/again scripts/conformance`},
+		{true, false, "/a b/c.yaml", `sudo SUITES=fig12 SEED=42 IMPLEMENTATION='/a b/c.yaml' PLEXLAB_BLACK_BOX=1 PLEXLAB_EVIDENCE=all RESULTS=out/again scripts/conformance`},
 	} {
 		s.Setup = test.setup
 		if got := again(s, 42, test.whiteBox, Options{Manifest: test.manifest}); got != test.want {
