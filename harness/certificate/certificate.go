@@ -71,6 +71,8 @@ type Terms struct {
 	BlackBox bool `json:"black_box"`
 	// Suites that were started in each run.
 	Suites []string `json:"suites"`
+	// Focus is a regular expression of the specs that were asked for; empty for all. With one, nothing is certified.
+	Focus string `json:"focus,omitempty"`
 	// Repeat is how many runs there were, at least 1, Seed that of the order of specs in each of them.
 	Repeat int   `json:"repeat"`
 	Seed   int64 `json:"seed"`

@@ -117,6 +117,7 @@ var certifications = []struct {
 		}
 	}},
 	{"one skipped", 1, Incomplete, "", func(s *scenario) { s.end(0, "all", "I2", types.SpecStateSkipped, skipped) }},
+	{"specs were chosen", 1, Incomplete, "", func(s *scenario) { s.terms.Focus = "T4|I2" }},
 	{"requirement without spec", 1, Incomplete, "", func(s *scenario) { s.drop("all", "I2"); s.drop("ipv6", "I2") }},
 	{"a spec needs more than is declared", 1, Incomplete, "", func(s *scenario) {
 		s.manifest = manifest("[core, clusterports, ipv6]", false)

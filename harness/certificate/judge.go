@@ -291,6 +291,9 @@ func (j *judging) decide() {
 	if passed == 0 {
 		add(NothingRun, "no spec passed")
 	}
+	if j.Focus != "" {
+		add(Incomplete, "only specs that match %q were asked for", j.Focus)
+	}
 	for _, r := range j.Requirements {
 		if r.Verdict == verdict.Skip || r.Verdict == verdict.Unimplemented && j.manifest.Has(r.Capability) {
 			add(Incomplete, "%s: no spec of it ran%s", r.ID, j.unmet(r.ID))

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -77,6 +78,7 @@ taken; 16 a verdict was another one when run again. Whatever it is, there is a c
 	flags.IntVar(&c.processes, "procs", 4, "`NUMBER` of processes that run a suite side by side")
 	flags.StringVar(&place, "suites", "", "`DIRECTORY` of the suites")
 	flags.StringSliceVar(&c.names, "only", nil, "`SUITE` to run; what the others verify is missing then")
+	flags.StringVar(&c.terms.Focus, "focus", "", "`REGEXP` of the names of specs to run; what comes of them certifies nothing")
 	_ = command.MarkFlagRequired("output") // these fail for an unknown flag only
 	_ = flags.MarkHidden("suites")
 	_ = command.RegisterFlagCompletionFunc("profile", completeProfiles)
@@ -101,6 +103,9 @@ func completeManifest(*cobra.Command, []string, string) ([]string, cobra.ShellCo
 func (c *certification) prepare(profiles []string, place string) (err error) {
 	if c.terms.Repeat < 1 || c.processes < 1 {
 		return usagef("--repeat and --procs must be above zero")
+	}
+	if _, err := regexp.Compile(c.terms.Focus); err != nil {
+		return usagef("--focus: %w", err)
 	}
 	if c.program, err = os.Executable(); err != nil {
 		return fmt.Errorf("find the program itself: %w", err)
@@ -290,7 +295,7 @@ func (c *certification) runOnce(ctx context.Context, n int) error {
 		}
 		err := c.set.Run(ctx, name, suites.Config{
 			Results: results, Program: c.program, Manifest: c.manifest, Profiles: profiles,
-			BlackBox: c.terms.BlackBox, Seed: c.terms.Seed, Processes: c.processes,
+			BlackBox: c.terms.BlackBox, Focus: c.terms.Focus, Seed: c.terms.Seed, Processes: c.processes,
 			Progress: func(p report.Progress) {
 				count[p.Verdict]++
 				if c.told.live {
@@ -309,7 +314,7 @@ func (c *certification) runOnce(ctx context.Context, n int) error {
 	}
 	_, err = report.Write(results, certificate.Inputs(c.terms, c.implementation), log)
 	if err == nil {
-		err = page.Write(results, page.Options{Manifest: c.manifest})
+		err = page.Write(results, page.Options{Manifest: c.manifest, Certified: true, Profiles: profiles})
 	}
 	if err := errors.Join(err, log.Close()); err != nil {
 		return fmt.Errorf("end run %d: %w", n, err)

@@ -62,6 +62,7 @@ func TestWhatCannotBeCertified(t *testing.T) {
 		{"IPv6 alone", "capabilities: [core, ipv6]\n", []string{"--profile", "ipv6"}, exitUsage, "choose it with one of them"},
 		{"outbound alone", "capabilities: [core, outbound]\n", nil, exitUsage, "together with clusterports"},
 		{"outbound alone among what is chosen", "capabilities: [clusterports, outbound]\n", []string{"--profile", "outbound"}, exitUsage, "together with clusterports"},
+		{"a focus that is no expression", core, []string{"--focus", "("}, exitUsage, "--focus: error parsing regexp: missing closing )"},
 		{"a suite that is none", core, []string{"--only", "fig99"}, exitUsage, "there is no suite fig99; there are fig12"},
 		{"no run at all", core, []string{"--repeat", "0"}, exitUsage, "--repeat and --procs must be above zero"},
 		{"time without a reason", core + "ready_timeout: 2m\n", nil, exitUsage, "declare a deviation from tolerance ready"},

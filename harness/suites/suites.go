@@ -70,6 +70,8 @@ type Config struct {
 	Profiles []string
 	// BlackBox leaves traces aside.
 	BlackBox bool
+	// Focus is a regular expression of the specs to run; empty for all.
+	Focus string
 	// Seed is that of the order of specs, not 0; Processes how many run a suite side by side, at least 1.
 	Seed      int64
 	Processes int
@@ -98,8 +100,11 @@ func (s *Set) Run(ctx context.Context, name string, c Config) (err error) {
 	defer log.Close()
 
 	told := filepath.Join(place, "progress")
-	command := exec.CommandContext(ctx, filepath.Join(s.Dir, ginkgo), "run", "--no-color", "--silence-skips",
-		fmt.Sprintf("--procs=%d", c.Processes), fmt.Sprintf("--seed=%d", c.Seed), filepath.Join(s.Dir, name+suffix))
+	args := []string{"run", "--no-color", "--silence-skips", fmt.Sprintf("--procs=%d", c.Processes), fmt.Sprintf("--seed=%d", c.Seed)}
+	if c.Focus != "" {
+		args = append(args, "--focus="+c.Focus)
+	}
+	command := exec.CommandContext(ctx, filepath.Join(s.Dir, ginkgo), append(args, filepath.Join(s.Dir, name+suffix))...)
 	command.Dir = s.Dir
 	command.Env = append(os.Environ(),
 		"PLEXLAB="+c.Program, "PLEXLAB_IMPLEMENTATION="+c.Manifest, "PLEXLAB_RESULTS="+c.Results,

@@ -53,11 +53,11 @@ func TestASuiteIsToldOfItsRun(t *testing.T) {
 	s := set(t, `echo "$@" | sed "s,$PWD,HERE,"
 echo $PLEXLAB $PLEXLAB_IMPLEMENTATION $PLEXLAB_PROFILES $PLEXLAB_BLACK_BOX $PLEXLAB_EVIDENCE`, "fig05")
 	c := config(t)
-	c.Profiles, c.BlackBox = []string{"core", "ipv6"}, true
+	c.Profiles, c.BlackBox, c.Focus = []string{"core", "ipv6"}, true, "a SYN"
 	must(t, s.Run(t.Context(), "fig05", c))
 	got, err := os.ReadFile(filepath.Join(c.Results, LogFile))
 	must(t, err)
-	want := "run --no-color --silence-skips --procs=3 --seed=7 HERE/fig05.test\n/bin/plexlab /m.yaml core,ipv6 1 all\n"
+	want := "run --no-color --silence-skips --procs=3 --seed=7 --focus=a SYN HERE/fig05.test\n/bin/plexlab /m.yaml core,ipv6 1 all\n"
 	if diff := cmp.Diff(want, string(got)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}

@@ -90,7 +90,8 @@ type spec struct {
 	Anchor string
 	Mark   mark
 	Open   bool
-	Again  string
+	// Again is the command that runs it again, AgainIn where.
+	Again, AgainIn string
 	// Kept is the directory of the evidence, relative to the page; empty where none was kept.
 	Kept     string
 	Sequence *sequence
@@ -207,7 +208,7 @@ func newSpecs(dir string, r *report.Report, o Options) []spec {
 		group.Go(func() error {
 			specs[i] = spec{
 				Spec: s, Anchor: specAnchor(i), Mark: markOf(s.Verdict), Open: isAmiss(s.Verdict),
-				Again: again(s, seeds[s.Suite], r.WhiteBox, o),
+				Again: again(s, seeds[s.Suite], r.WhiteBox, o), AgainIn: againIn(o),
 			}
 			specs[i].readEvidence(dir)
 			for _, id := range s.Requirements {

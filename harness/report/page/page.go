@@ -32,6 +32,9 @@ type Options struct {
 	// Manifest is the path of the implementation's manifest, for the commands that run a spec again;
 	// without one they run the reference.
 	Manifest string
+	// Certified: the run was one of plexlab certify, about Profiles, all that are declared if there are none.
+	Certified bool
+	Profiles  []string
 }
 
 // Write makes the page of the run in dir, of its report.json and the evidence beside it, and leaves it

@@ -149,6 +149,20 @@ func TestTheCommandRunsOneSpec(t *testing.T) {
 	}
 }
 
+func TestTheCommandOfACertificateNeedsNoSourceTree(t *testing.T) {
+	s := report.Spec{Suite: "fig12", Name: "block 142: MVS1's (own) TCP"}
+	o := Options{Manifest: "/a b/c.yaml", Certified: true}
+	want := `plexlab certify --implementation '/a b/c.yaml' --only fig12 --seed 42 --focus 'block 142: MVS1'\''s \(own\) TCP$' --output again`
+	if got := again(s, 42, true, o); got != want {
+		t.Errorf("want %s\ngot  %s", want, got)
+	}
+	s.Setup, o.Profiles = true, []string{"core", "ipv6"}
+	want = `plexlab certify --implementation '/a b/c.yaml' --only fig12 --seed 42 --profile core,ipv6 --black-box --output again`
+	if got := again(s, 42, false, o); got != want {
+		t.Errorf("want %s\ngot  %s", want, got)
+	}
+}
+
 func TestAPageThatCannotBeMade(t *testing.T) {
 	if err := Write(t.TempDir(), Options{}); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("without report.json: %v", err)
