@@ -29,7 +29,7 @@ type document struct {
 	Suites  []suite
 	// Amiss are the specs that a person has to look at, the worst first.
 	Amiss []spec
-	// KeepAll is how to have the packets of specs that passed as well; empty where they were kept.
+	// KeepAll is how to have the packets of specs that passed as well; empty where any were kept.
 	KeepAll string
 	// Unverified are the requirements that are due and that no spec verified.
 	Unverified []link
@@ -109,9 +109,9 @@ func newDocument(dir string, r *report.Report, o Options) document {
 		if isAmiss(s.Verdict) {
 			d.Amiss = append(d.Amiss, s)
 		}
-		if s.Verdict == verdict.Pass && s.Kept == "" {
-			d.KeepAll = keepAll
-		}
+	}
+	if passed := passedOf(specs); len(passed) > 0 && !slices.ContainsFunc(passed, func(s spec) bool { return s.Kept != "" }) {
+		d.KeepAll = keepAll
 	}
 	slices.SortStableFunc(d.Amiss, func(a, b spec) int { return b.Verdict.Severity() - a.Verdict.Severity() })
 	for _, id := range slices.SortedFunc(maps.Keys(r.Requirements), compareIDs) {
@@ -131,6 +131,15 @@ func newDocument(dir string, r *report.Report, o Options) document {
 		}
 	}
 	return d
+}
+
+func passedOf(specs []spec) (passed []spec) {
+	for _, s := range specs {
+		if s.Verdict == verdict.Pass {
+			passed = append(passed, s)
+		}
+	}
+	return passed
 }
 
 // outcomeMark is how the outcome of the run looks, with the name of the outcome as its word.

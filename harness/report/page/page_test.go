@@ -40,15 +40,56 @@ func TestPageOfASmallReport(t *testing.T) {
 	// Style and script are compared with by eye.
 	got = regexp.MustCompile(`(?s)<(style|script)>.*?</(style|script)>`).ReplaceAllString(got, "<$1/>")
 	got = regexp.MustCompile(`'sha256-[^']*'`).ReplaceAllString(got, "'sha256'")
-	golden := filepath.Join("testdata", "small.html")
+	compare(t, filepath.Join("testdata", "small.html"), got)
+}
+
+func compare(t *testing.T, golden, got string) {
+	t.Helper()
 	if *update {
-		must(t, os.MkdirAll("testdata", 0o755))
+		must(t, os.MkdirAll(filepath.Dir(golden), 0o755))
 		must(t, os.WriteFile(golden, []byte(got), 0o644))
 	}
 	want, err := os.ReadFile(golden)
 	must(t, err)
 	if diff := cmp.Diff(string(want), got); diff != "" {
 		t.Errorf("%s: -want +got (accept with -update):\n%s", golden, diff)
+	}
+}
+
+var (
+	headerOf  = regexp.MustCompile(`(?ms)^<title>.*?</title>|<header id="summary">.*?</header>`)
+	verdictOf = regexp.MustCompile(`<p class="verdict (\w+)"><b aria-hidden="true">(.)</b><span><strong>(\w+)</strong>`)
+)
+
+// TestWhatARunComesToLooksLikeIt holds the head of the page of every run that package report holds the reports of.
+func TestWhatARunComesToLooksLikeIt(t *testing.T) {
+	reports, err := filepath.Glob("../testdata/*/report.json")
+	must(t, err)
+	outcomes := map[string]bool{}
+	for _, golden := range reports {
+		text, err := os.ReadFile(golden)
+		must(t, err)
+		dir, name := t.TempDir(), filepath.Base(filepath.Dir(golden))
+		must(t, os.WriteFile(filepath.Join(dir, "report.json"), text, 0o644))
+		got := render(t, dir)
+		compare(t, filepath.Join("testdata", "heads", name+".html"), strings.Join(headerOf.FindAllString(got, -1), "\n")+"\n")
+		found := verdictOf.FindStringSubmatch(got)
+		if found == nil {
+			t.Errorf("%s: no verdict on the page", name)
+			continue
+		}
+		outcomes[found[3]] = true
+		pass := marks[verdict.Pass]
+		if passed := found[3] == report.Passed.Name; (found[1] == pass.Class) != passed || (found[2] == pass.Sign) != passed {
+			t.Errorf("%s: %s has class %s and sign %s", name, found[3], found[1], found[2])
+		}
+	}
+	for _, o := range []report.Outcome{
+		report.Failed, report.EngineError, report.Vacuous, report.NothingRun, report.Unimplemented, report.Incomplete, report.Uncovered, report.Passed,
+	} {
+		if !outcomes[o.Name] {
+			t.Errorf("no run comes to %s", o.Name)
+		}
 	}
 }
 
