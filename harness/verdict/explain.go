@@ -46,11 +46,11 @@ var (
 // it has another form.
 func explain(message string) (expected, actual string) {
 	if found := failedError.FindStringSubmatch(message); found != nil {
-		text := strings.TrimSpace(untyped(outdent(found[1])))
+		text := untyped(outdent(found[1]))
 		if pair := explainedError.FindStringSubmatch(text); pair != nil {
 			return pair[1], outdent(pair[2])
 		}
-		return "no error", once(text)
+		return "no error", text
 	}
 	if noError.MatchString(message) {
 		return "an error", "none"
@@ -71,21 +71,21 @@ func explain(message string) (expected, actual string) {
 	return expected, actual
 }
 
-// untyped is an object without its type.
-func untyped(object string) string { return objectType.ReplaceAllString(object, "") }
-
-// outdent takes one level of Gomega's indentation off a text.
-func outdent(text string) string {
-	return strings.TrimRight(strings.ReplaceAll(strings.TrimPrefix(text, "    "), "\n    ", "\n"), "\n")
-}
-
-// once is the text of an error that Gomega says twice.
-func once(text string) string {
+// untyped is an object without its type, and an error, which Gomega says below its type and then once more, once.
+func untyped(object string) string {
+	text, below := strings.CutPrefix(objectType.ReplaceAllString(object, ""), "\n")
+	if !below {
+		return text
+	}
 	lines := strings.Split(text, "\n")
-	first := strings.Join(lines[:len(lines)/2], "\n")
-	second := strings.Join(lines[len(lines)/2:], "\n")
+	first, second := strings.Join(lines[:len(lines)/2], "\n"), strings.Join(lines[len(lines)/2:], "\n")
 	if outdent(second) == first {
 		return first
 	}
 	return text
+}
+
+// outdent takes one level of Gomega's indentation off a text.
+func outdent(text string) string {
+	return strings.TrimRight(strings.ReplaceAll(strings.TrimPrefix(text, "    "), "\n    ", "\n"), "\n")
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -39,6 +40,7 @@ func TestAssertionsTellExpectedAndActual(t *testing.T) {
 			"to consist of [\"a\"]", "nil",
 		},
 		{"many lines", func(g gomega.Gomega) { g.Expect("a\nb").To(gomega.ContainSubstring("c\nd")) }, "to contain substring c\nd", "a\nb"},
+		{"another error", func(g gomega.Gomega) { g.Expect(syscall.EINVAL).To(gomega.Equal(syscall.EAGAIN)) }, syscall.EAGAIN.Error(), syscall.EINVAL.Error()},
 		{"an error", func(g gomega.Gomega) { g.Expect(plain).NotTo(gomega.HaveOccurred(), "keep it") }, "no error", plain.Error()},
 		{"no success", func(g gomega.Gomega) { g.Expect(plain).To(gomega.Succeed()) }, "no error", plain.Error()},
 		{"no error", func(g gomega.Gomega) { g.Expect(error(nil)).To(gomega.HaveOccurred()) }, "an error", "none"},
