@@ -1,8 +1,12 @@
 package claimer_test
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
 	"net/netip"
+	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +41,53 @@ func TestServe(t *testing.T) {
 	}
 	if err := claimer.Serve(strings.NewReader("no job"), &out, nil); err == nil {
 		t.Error("what is no job was passed over")
+	}
+}
+
+// The conversation in the manual is one in this package's terms, and the manual names all of them.
+func TestManualHasTheConversation(t *testing.T) {
+	manual, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, found := strings.Cut(string(manual), "```claimer\n")
+	text, after, closed := strings.Cut(text, "```\n")
+	if !found || !closed {
+		t.Fatal("README.md has no block claimer")
+	}
+	for line := range strings.Lines(text) {
+		var said any = new(claimer.Answer)
+		line, isJob := strings.CutPrefix(line, "> ")
+		if isJob {
+			said = new(claimer.Job)
+		} else {
+			line = strings.TrimPrefix(line, "< ")
+		}
+		if err := json.Unmarshal([]byte(line), said); err != nil {
+			t.Errorf("%q: %v", line, err)
+			continue
+		}
+		if again, err := json.Marshal(said); err != nil || string(again)+"\n" != line {
+			t.Errorf("%q is read as %s, %v", line, again, err)
+		}
+	}
+	for _, work := range []claimer.Work{claimer.Cycle, claimer.Hold, claimer.Release, claimer.Churn} {
+		if !strings.Contains(after, fmt.Sprintf("\n| `%s` | ", work)) {
+			t.Errorf("README.md does not say what %s is", work)
+		}
+	}
+	for _, said := range []any{claimer.Job{}, claimer.Answer{}} {
+		for _, field := range reflect.VisibleFields(reflect.TypeOf(said)) {
+			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+			if !strings.Contains(text+after, "`"+name+"`") {
+				t.Errorf("README.md does not name %s", name)
+			}
+		}
+	}
+	h := claimer.Histogram{}
+	h.Add(1_000_000)
+	if h[999_424] != 1 || !strings.Contains(after, "1000000 counts as 999424") {
+		t.Errorf("README.md does not round as a histogram does: %v", h)
 	}
 }
 
