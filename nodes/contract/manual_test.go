@@ -65,6 +65,14 @@ func examples(t *testing.T) map[string][]byte {
 		{"port-release", PortRelease{DVIPA: netip.MustParseAddr("44.0.0.10"), XCF: one.XCF, Ports: []uint16{1024, 1025}, Rest: true, Epoch: 1}},
 		{"ports-held", PortsHeld{DVIPA: netip.MustParseAddr("44.0.0.10"), XCF: one.XCF, Shared: []uint16{60}, Unique: []uint16{1024, 1025}, Resting: []uint16{1026}, Epoch: 1}},
 		{"workload", Workload{Capacity: 2000, Load: 350, Connections: 12}},
+		{"newconn-ack", NEWCONNAck{Acknowledge: 7}},
+		{"termconn", TERMCONN{
+			DVIPA: netip.MustParseAddr("44.0.0.10"), XCF: one.XCF, Epoch: 1,
+			Connections: []Connection{
+				{Remote: netip.MustParseAddrPort("9.9.9.9:40000"), Local: netip.MustParseAddrPort("44.0.0.10:60")},
+				{Remote: netip.MustParseAddrPort("9.9.9.9:40001"), Local: netip.MustParseAddrPort("44.0.0.10:60")},
+			},
+		}},
 		{"unknown", Unknown{Field: 1000}},
 	} {
 		payload, err := Marshal(Envelope{Sender: one.Stack, Incarnation: one.Incarnation, Message: next.message})
