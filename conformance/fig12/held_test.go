@@ -68,5 +68,21 @@ var _ = trial.DescribeFamilies("the entry of a connection", func(f trial.Family)
 			mvs3.Say(mvs3.TERMCONN(trial.Of(syn)))
 			u.Settled(mvs3)
 			u.ExpectForwarded(segment.NewACK(syn.Src, syn.Dst, syn.Next(), 1), mvs3)
+
+			// The same there and back: what follows a SYN goes where that went, not where one before it had gone.
+			before := mvs3
+			for _, next := range []*trial.Partner{mvs2, mvs3} {
+				before.Say(before.SRVSTAT(service, false))
+				next.Say(next.SRVSTAT(service, true))
+				u.EventuallyForwarded(service, next)
+				for range 2 {
+					syn.Seq += 1 << 20
+					u.ExpectForwarded(syn, next)
+				}
+				next.Say(next.TERMCONN(trial.Of(syn)))
+				u.Settled(next)
+				u.ExpectForwarded(segment.NewACK(syn.Src, syn.Dst, syn.Next(), 1), next)
+				before = next
+			}
 		})
 })
