@@ -2,6 +2,7 @@ package mutant
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 )
@@ -33,6 +34,16 @@ func (m Mutant) Edited(tree fs.FS) ([]byte, error) {
 		return nil, &ErrNotOnce{m.ID, m.File, linesOf(text, find)}
 	}
 	return bytes.Replace(text, find, []byte(m.Replace), 1), nil
+}
+
+// Applies is nil where every edit applies to the tree; else it names each that does not.
+func Applies(tree fs.FS, mutants []Mutant) error {
+	var wrong []error
+	for _, m := range mutants {
+		_, err := m.Edited(tree)
+		wrong = append(wrong, err)
+	}
+	return errors.Join(wrong...)
 }
 
 func linesOf(text, find []byte) []int {

@@ -31,6 +31,9 @@ type Config struct {
 	// Suites is the directory of the test programs, Program the plexlab command, Out the directory of the run;
 	// absolute paths. What an earlier run left of the same mutants is removed.
 	Suites, Program, Out string
+	// Only is by what the mutants were chosen, empty for all, and Of how many there are; for the summary.
+	Only string
+	Of   int
 	// Jobs is how many mutants are built and tried side by side, at least 1.
 	Jobs int
 	// Told is told of each mutant as it ends, by one goroutine at a time; nil for nobody.
@@ -39,16 +42,11 @@ type Config struct {
 
 // Run tries mutants, and the specs that are named for them on the reference itself. The error says that
 // an edit did not apply or left no program, or that the run was interrupted: what else goes wrong is in
-// the rows.
+// the rows. The summary that comes with it, if any, has what was decided until then.
 func Run(ctx context.Context, c Config, mutants []Mutant) (*Summary, error) {
 	begun := time.Now()
 	// All edits first: one that does not apply costs nobody a run.
-	var wrong []error
-	for _, m := range mutants {
-		_, err := m.Edited(os.DirFS(c.Tree.Root))
-		wrong = append(wrong, err)
-	}
-	if err := errors.Join(wrong...); err != nil {
+	if err := Applies(os.DirFS(c.Tree.Root), mutants); err != nil {
 		return nil, err
 	}
 
@@ -59,7 +57,9 @@ func Run(ctx context.Context, c Config, mutants []Mutant) (*Summary, error) {
 	for n := range c.Jobs {
 		workers.Go(func() {
 			for job := range jobs {
-				failures[n] = errors.Join(failures[n], job())
+				if ctx.Err() == nil {
+					failures[n] = errors.Join(failures[n], job())
+				}
 			}
 		})
 	}
@@ -77,12 +77,15 @@ func Run(ctx context.Context, c Config, mutants []Mutant) (*Summary, error) {
 	// What the reference did not pass beside the builds, on a machine that had other things to do, it
 	// may pass by itself; the limit is as strict.
 	for suite, specs := range r.unpassed(mutants) {
-		failures = append(failures, r.tryReference(ctx, suite, specs))
+		if ctx.Err() == nil {
+			failures = append(failures, r.tryReference(ctx, suite, specs))
+		}
 	}
-	if err := errors.Join(append(failures, context.Cause(ctx))...); err != nil {
-		return nil, err
+	err := errors.Join(failures...)
+	if ctx.Err() != nil {
+		err = context.Cause(ctx) // of which the failures are what came of it
 	}
-	return r.conclude(mutants, time.Since(begun)), nil
+	return r.conclude(mutants, time.Since(begun), err), err
 }
 
 // run is a Run under way.
@@ -91,11 +94,13 @@ type run struct {
 	found []trial // of each mutant
 
 	mu        sync.Mutex
-	reference map[string]verdict.Declaration // by suite and spec
+	reference map[string]verdict.Declaration // by suite and spec; of those that ran to their end
 }
 
 // trial is what the spec of a mutant found.
 type trial struct {
+	// ended: the mutant was built, and its spec ran to its end.
+	ended   bool
 	verdict verdict.Declaration
 	seconds float64
 }
@@ -157,7 +162,7 @@ func (r *run) try(ctx context.Context, m Mutant) (trial, error) {
 		}
 		t.verdict = found[m.Spec]
 	}
-	t.seconds = time.Since(begun).Seconds()
+	t.ended, t.seconds = true, time.Since(begun).Seconds()
 	if r.Told != nil {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -166,7 +171,7 @@ func (r *run) try(ctx context.Context, m Mutant) (trial, error) {
 	return t, nil
 }
 
-// specs runs specs of a suite and returns what each found.
+// specs runs specs of a suite and returns what each found. What was interrupted has found nothing.
 func (r *run) specs(ctx context.Context, suite string, specs []string, manifest, results string) (map[string]verdict.Declaration, error) {
 	if err := report.Prepare(results); err != nil {
 		return nil, err
@@ -176,9 +181,9 @@ func (r *run) specs(ctx context.Context, suite string, specs []string, manifest,
 		return nil, err
 	}
 	defer log.Close()
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(len(specs))*specLimit)
+	limited, cancel := context.WithTimeout(ctx, time.Duration(len(specs))*specLimit)
 	defer cancel()
-	command := exec.CommandContext(ctx, filepath.Join(r.Suites, suite+".test"),
+	command := exec.CommandContext(limited, filepath.Join(r.Suites, suite+".test"),
 		"--ginkgo.no-color", "--ginkgo.fail-fast="+fmt.Sprint(len(specs) == 1), "--ginkgo.focus="+focus(suite, specs))
 	command.Dir = r.Suites
 	command.Env = append(os.Environ(), "PLEXLAB="+r.Program, "PLEXLAB_IMPLEMENTATION="+manifest,
@@ -188,6 +193,9 @@ func (r *run) specs(ctx context.Context, suite string, specs []string, manifest,
 	command.WaitDelay = specLimit
 	if err := command.Run(); errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		return nil, fmt.Errorf("%w; scripts/suites builds the suites", err)
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
 	}
 	found, _ := report.Read(results, report.Inputs{Suites: []string{suite}})
 	return verdictsOf(found, specs), nil
@@ -202,11 +210,14 @@ func focus(suite string, specs []string) string {
 	return fmt.Sprintf("^%s (%s)$", suite, strings.Join(quoted, "|"))
 }
 
-// conclude makes the summary.
-func (r *run) conclude(mutants []Mutant, took time.Duration) *Summary {
-	s := &Summary{Seconds: took.Seconds()}
+// conclude makes the summary of a run that err ended early, if it is not nil.
+func (r *run) conclude(mutants []Mutant, took time.Duration, err error) *Summary {
+	s := &Summary{Only: r.Only, Of: r.Of, Complete: err == nil, Seconds: took.Seconds()}
 	for i, m := range mutants {
-		s.add(row(m, r.found[i], r.reference[m.Suite+" "+m.Spec]))
+		reference, known := r.reference[m.Suite+" "+m.Spec]
+		t := r.found[i]
+		t.ended = t.ended && (known || m.Equivalent != "")
+		s.add(row(m, t, reference))
 	}
 	return s
 }

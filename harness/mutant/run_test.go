@@ -1,13 +1,16 @@
 package mutant
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 )
@@ -55,6 +58,50 @@ func TestARunRefusesAnEditThatDoesNotApply(t *testing.T) {
 	}
 	if _, err := os.Stat(c.Out); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("something was made in %s: %v", c.Out, err)
+	}
+}
+
+// What was decided before somebody interrupted the run stays, and nothing is said of what was under way.
+func TestAnInterruptedRunTellsWhatItDecided(t *testing.T) {
+	root := t.TempDir()
+	c := Config{
+		Tree:   Tree{Root: root, Manifest: "m.yaml", Programs: "bin/"},
+		Suites: filepath.Join(root, "suites"), Out: filepath.Join(root, "out"), Jobs: 1, Only: "a|b|c|d", Of: 9,
+	}
+	bin, waits := filepath.Join(root, "bin"), filepath.Join(root, "waits")
+	for file, text := range map[string]string{
+		"m.yaml": "start: [bin/stackd]\n", "nodes/a.go": "one\n",
+		"bin/go":            "#!/bin/sh\n",
+		"suites/fig13.test": "#!/bin/sh\ncase $PLEXLAB_RESULTS in */c/*) echo > " + waits + "; exec sleep 60 ;; esac\n",
+	} {
+		must(t, os.MkdirAll(filepath.Dir(filepath.Join(root, file)), 0o755))
+		must(t, os.WriteFile(filepath.Join(root, file), []byte(text), 0o755))
+	}
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	must(t, unix.Mkfifo(waits, 0o600))
+	ctx, interrupt := context.WithCancel(t.Context())
+	go func() {
+		defer interrupt()
+		if _, err := os.ReadFile(waits); err != nil {
+			t.Error(err)
+		}
+	}()
+
+	decided := func(id string) Mutant {
+		return Mutant{ID: id, File: "nodes/a.go", Find: "one", Replace: "two", Suite: "fig13", Spec: "a spec", Reason: "no SYN"}
+	}
+	equivalent := Mutant{ID: "b", File: "nodes/a.go", Find: "one", Equivalent: "nobody can see it"}
+	s, err := Run(ctx, c, []Mutant{decided("a"), equivalent, decided("c"), decided("d")})
+	if !errors.Is(err, context.Canceled) || s == nil {
+		t.Fatalf("got %v and %v, want a summary and that the run was interrupted", s, err)
+	}
+	if s.Complete || s.Only != c.Only || s.Of != c.Of || s.Equivalent != 1 || s.Undecided != 3 {
+		t.Errorf("got %+v", s)
+	}
+	for i, want := range []string{"the reference does not pass", "nobody can see it", "the run ended", "the run ended"} {
+		if got := s.Mutants[i].Reason; !strings.HasPrefix(got, want) {
+			t.Errorf("of mutant %s: got %q, want %q", s.Mutants[i].ID, got, want)
+		}
 	}
 }
 

@@ -13,6 +13,11 @@ import (
 
 // Summary is summary.json: what a run of mutants came to.
 type Summary struct {
+	// Only is the regular expression by which mutants were chosen, empty for all, and Of how many there are.
+	Only string `json:"only"`
+	Of   int    `json:"of"`
+	// Complete: the run was not interrupted, nor ended by an error; else what it did not come to is undecided.
+	Complete bool `json:"complete"`
 	// How many mutants came to each outcome.
 	Killed     int `json:"killed"`
 	Survived   int `json:"survived"`
@@ -41,10 +46,16 @@ type Row struct {
 func row(m Mutant, t trial, reference verdict.Declaration) Row {
 	r := Row{ID: m.ID, Wrong: m.Wrong, For: m.For, File: m.File, Suite: m.Suite, Spec: m.Spec, Seconds: t.seconds}
 	if m.Equivalent != "" {
-		r.Suite, r.Outcome, r.Reason = "", Equivalent, m.Equivalent
-		return r
+		r.Suite = ""
 	}
-	r.Outcome, r.Reason = judge(m, t.verdict, reference)
+	switch {
+	case !t.ended:
+		r.Outcome, r.Reason = Undecided, "the run ended before it was decided"
+	case m.Equivalent != "":
+		r.Outcome, r.Reason = Equivalent, m.Equivalent
+	default:
+		r.Outcome, r.Reason = judge(m, t.verdict, reference)
+	}
 	return r
 }
 
@@ -62,8 +73,8 @@ func (s *Summary) add(r Row) {
 	}
 }
 
-// Good: every mutant was killed or is equivalent, and there is one that was killed.
-func (s *Summary) Good() bool { return s.Survived+s.Undecided == 0 && s.Killed > 0 }
+// Good: every mutant that was chosen was killed or is equivalent, and there is one that was killed.
+func (s *Summary) Good() bool { return s.Complete && s.Survived+s.Undecided == 0 && s.Killed > 0 }
 
 // JSON is the summary as summary.json has it.
 func (s *Summary) JSON() ([]byte, error) {
@@ -92,8 +103,8 @@ func (s *Summary) Print(to io.Writer) error {
 			fmt.Fprintf(to, "\n%s: %s: %s\n  %s\n", r.Outcome, r.ID, r.Wrong, shortened(r.Reason))
 		}
 	}
-	_, err := fmt.Fprintf(to, "\n%d mutants: %d killed, %d survived, %d equivalent, %d undecided: %s of those that are not equivalent killed, in %.0f s\n",
-		len(s.Mutants), s.Killed, s.Survived, s.Equivalent, s.Undecided, s.share(), s.Seconds)
+	_, err := fmt.Fprintf(to, "\n%d of %d mutants: %d killed, %d survived, %d equivalent, %d undecided: %s of those that are not equivalent killed, in %.0f s\n",
+		len(s.Mutants), s.Of, s.Killed, s.Survived, s.Equivalent, s.Undecided, s.share(), s.Seconds)
 	return err
 }
 

@@ -17,7 +17,7 @@ var update = flag.Bool("update", false, "write the golden files instead of compa
 // summary holds one mutant of each outcome.
 func summary() *Summary {
 	passed := verdict.Declaration{Verdict: verdict.Pass}
-	s := &Summary{Seconds: 61.4}
+	s := &Summary{Only: "a|b", Of: 155, Complete: true, Seconds: 61.4}
 	for _, m := range []struct {
 		Mutant
 		found, reference verdict.Declaration
@@ -28,7 +28,7 @@ func summary() *Summary {
 		{Mutant{ID: "undecided", Spec: "a spec", Suite: "fig13", Reason: "no SYN"}, verdict.Declaration{Verdict: verdict.EngineError, Reason: "no room"}, passed},
 	} {
 		m.Wrong, m.For, m.File = "it does wrong", []string{"fig13/160-other->end", "I11"}, "nodes/vipa/fig13.go"
-		s.add(row(m.Mutant, trial{m.found, 1.25}, m.reference))
+		s.add(row(m.Mutant, trial{true, m.found, 1.25}, m.reference))
 	}
 	return s
 }
@@ -48,11 +48,12 @@ func TestGood(t *testing.T) {
 		s    Summary
 		want bool
 	}{
-		{Summary{Killed: 1, Equivalent: 1}, true},
-		{Summary{Killed: 9, Survived: 1}, false},
-		{Summary{Killed: 9, Undecided: 1}, false},
-		{Summary{Equivalent: 1}, false},
-		{Summary{}, false},
+		{Summary{Complete: true, Killed: 1, Equivalent: 1}, true},
+		{Summary{Complete: true, Killed: 9, Survived: 1}, false},
+		{Summary{Complete: true, Killed: 9, Undecided: 1}, false},
+		{Summary{Complete: true, Equivalent: 1}, false},
+		{Summary{Killed: 9}, false},
+		{Summary{Complete: true}, false},
 	} {
 		if test.s.Good() != test.want {
 			t.Errorf("%+v: good is %v", test.s, !test.want)

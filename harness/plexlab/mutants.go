@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -17,6 +19,7 @@ import (
 func newMutants(io streams) *cobra.Command {
 	var (
 		tree, only, named string
+		edits             bool
 		jobs              int
 	)
 	command := &cobra.Command{
@@ -31,10 +34,12 @@ func newMutants(io streams) *cobra.Command {
 				return usagef("--only: %w", err)
 			}
 			c, mutants, err := mutantsOf(tree, chosen)
-			if err != nil {
+			switch {
+			case err != nil:
 				return err
-			}
-			if named != "" {
+			case edits:
+				return mutant.Applies(os.DirFS(c.Tree.Root), mutants)
+			case named != "":
 				r, err := report.Open(named)
 				if err == nil {
 					err = mutant.Named(mutants, r)
@@ -43,29 +48,39 @@ func newMutants(io streams) *cobra.Command {
 			}
 			c.Jobs = jobs
 			c.Told = func(r mutant.Row) { fmt.Fprintf(io.err, "%-10s %s\n", r.Outcome, r.ID) }
-			summary, err := mutant.Run(cmd.Context(), c, mutants)
-			if err != nil {
-				return err
-			}
-			text, err := summary.JSON()
-			if err == nil {
-				err = os.WriteFile(filepath.Join(c.Out, "summary.json"), text, 0o644)
-			}
-			if err := errors.Join(err, summary.Print(io.out)); err != nil {
-				return err
-			}
-			if !summary.Good() {
-				return statusError(exitFailed)
-			}
-			return nil
+			return runMutants(cmd.Context(), io, c, mutants)
 		},
 	}
 	flags := command.Flags()
 	flags.StringVar(&tree, "tree", ".", "`DIRECTORY` of the sources, with what scripts/build and scripts/suites make")
 	flags.StringVar(&only, "only", "", "`REGEXP` of the ids to try")
 	flags.StringVar(&named, "named", "", "only look whether the specs named for them are in the report in `DIRECTORY`")
+	flags.BoolVar(&edits, "edits", false, "only look whether their edits apply to the sources")
 	flags.IntVar(&jobs, "jobs", 4, "`NUMBER` of mutants that are tried side by side")
 	return command
+}
+
+// runMutants writes the summary, of a run that ended early too; what an earlier one left says nothing of this one.
+func runMutants(ctx context.Context, io streams, c mutant.Config, mutants []mutant.Mutant) error {
+	path := filepath.Join(c.Out, "summary.json")
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	summary, ended := mutant.Run(ctx, c, mutants)
+	if summary == nil {
+		return ended
+	}
+	text, err := summary.JSON()
+	if err == nil {
+		err = os.WriteFile(path, text, 0o644)
+	}
+	switch err := errors.Join(ended, err, summary.Print(io.out)); {
+	case err != nil:
+		return err
+	case !summary.Good():
+		return statusError(exitFailed)
+	}
+	return nil
 }
 
 // mutantsOf are the mutants of a tree whose ids match, and how they are run.
@@ -102,5 +117,6 @@ func mutantsOf(tree string, chosen *regexp.Regexp) (mutant.Config, []mutant.Muta
 			Programs: "{{.Dir}}/../../out/bin/", Builder: builder,
 		},
 		Suites: filepath.Join(out, "suites"), Program: program, Out: filepath.Join(out, "mutants"),
+		Only: chosen.String(), Of: len(all),
 	}, mutants, nil
 }
