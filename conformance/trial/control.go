@@ -51,7 +51,7 @@ func (t *Trial) EventuallyLogged(stack, text string) {
 	gomega.Eventually(func() (string, error) {
 		log, err := t.log(t.ctx, stack, "")
 		return string(log), err
-	}).Should(gomega.ContainSubstring(text), "log of %s", stack)
+	}).Should(gomega.ContainSubstring(text), "%q in the log of %s", text, stack)
 }
 
 // Obey has the stack under test obey statements (VARY OBEY), with the symbols and MASK of profiles; a

@@ -73,11 +73,11 @@ func (t *Trial) keepPackets() {
 }
 
 // tellLimit bounds all that one stack says: one that is frozen says nothing.
-const tellLimit = 5 * time.Second
+func tellLimit() time.Duration { return strictly(5 * time.Second) }
 
 // stackTells is everything that the control API of a stack says.
 func (t *Trial) stackTells(ctx context.Context, stack string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, tellLimit)
+	ctx, cancel := context.WithTimeout(ctx, tellLimit())
 	defer cancel()
 	client := t.Lab.Control(stack)
 	defer client.Close()

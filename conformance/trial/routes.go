@@ -14,9 +14,9 @@ import (
 	"github.com/plexlab-dev/plexlab/topo"
 )
 
-// RoutingLimit is the most that a router's table may be behind, with a routing protocol: it takes the loss of a neighbour and
+// routingLimit is the most that a router's table may be behind, with a routing protocol: it takes the loss of a neighbour and
 // a calculation of routes, each of which waits for others.
-const RoutingLimit = 15 * time.Second
+func routingLimit() time.Duration { return strictly(15 * time.Second) }
 
 // routesEvery is the time between two looks at a table, each of which starts a program.
 const routesEvery = 300 * time.Millisecond
@@ -30,7 +30,7 @@ func (t *Trial) EventuallyRoute(node string, to netip.Prefix, stack string) {
 	gomega.Eventually(func() (string, error) {
 		output, err := t.output(t.ctx, node, []string{"ip", "-oneline", ipFamily(to.Addr()), "route", "show", "table", "all", "exact", to.String()})
 		return onlyAfter("via", string(output)), err
-	}).WithTimeout(RoutingLimit).WithPolling(routesEvery).Should(gomega.BeElementOf(own), "%s is the next hop of %s on the way to %s", stack, node, to)
+	}).WithTimeout(routingLimit()).WithPolling(routesEvery).Should(gomega.BeElementOf(own), "%s is the next hop of %s on the way to %s", stack, node, to)
 }
 
 // hops are the addresses that routers may name a stack by: those of its links, and the link-local ones that a kernel makes of their

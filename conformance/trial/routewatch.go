@@ -72,7 +72,7 @@ func (t *Trial) EventuallyBFD(router string, up int) {
 			}
 		}
 		return found, err
-	}).WithTimeout(RoutingLimit).WithPolling(routesEvery).Should(gomega.Equal(up), "sessions of BFD that are up at %s", router)
+	}).WithTimeout(routingLimit()).WithPolling(routesEvery).Should(gomega.Equal(up), "sessions of BFD that are up at %s", router)
 }
 
 // routerControl is the control socket of the routing daemon of a router, in the lab.

@@ -10,7 +10,6 @@ import (
 
 	"github.com/plexlab-dev/plexlab/harness/impl"
 	"github.com/plexlab-dev/plexlab/harness/report"
-	"github.com/plexlab-dev/plexlab/harness/tolerance"
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 )
 
@@ -74,16 +73,16 @@ func tellProgress(spec ginkgo.SpecReport) {
 	_ = report.AddProgress(path, report.Progress{Suite: suite, Spec: spec.FullText(), Verdict: judged.Verdict})
 }
 
-// strictLimit is PLEXLAB_LIMIT, a duration: the most that specs wait where it is stricter than what the
-// implementation is given. It makes specs that fail do so sooner, and loosens nothing.
-func strictLimit() time.Duration {
+// strictly is a limit of a wait, or PLEXLAB_LIMIT, a duration, where that is stricter. It makes specs that fail do so
+// sooner, and loosens nothing.
+func strictly(limit time.Duration) time.Duration {
 	text := os.Getenv("PLEXLAB_LIMIT")
 	if text == "" {
-		return tolerance.Limit.Bound
+		return limit
 	}
-	limit, err := time.ParseDuration(text)
+	strict, err := time.ParseDuration(text)
 	verdict.Engine(err, "read PLEXLAB_LIMIT")
-	return limit
+	return min(limit, strict)
 }
 
 func setting(variable string, otherwise ...string) string {

@@ -9,7 +9,7 @@ import (
 )
 
 // Limit is the most that a spec waits for one thing the implementation has to do.
-func Limit() time.Duration { return min(Allowed(tolerance.Limit), strictLimit()) }
+func Limit() time.Duration { return strictly(Allowed(tolerance.Limit)) }
 
 // Quiet is how long a spec watches for what must not happen. Nothing but a message that is
 // wrongly sent within it is found.
