@@ -8,6 +8,7 @@ import (
 	"github.com/plexlab-dev/plexlab/conformance/trial"
 	"github.com/plexlab-dev/plexlab/harness/impl"
 	"github.com/plexlab-dev/plexlab/harness/peer"
+	"github.com/plexlab-dev/plexlab/nodes/contract"
 )
 
 var _ = trial.DescribeFamilies("a listening socket that is closed", func(f trial.Family) {
@@ -20,6 +21,8 @@ var _ = trial.DescribeFamilies("a listening socket that is closed", func(f trial
 			t.ExpectPath("fig06", "600->602 602-no->end", func() { t.program.Do("close a") })
 		})
 		Expect(t.mvs2.Tell(clustered(f))).To(HaveLen(1), "END_OF_LIST and nothing else")
+		t.passes()
+		Expect(trial.Told[contract.SRVSTAT](t.mvs2.Said())).NotTo(ContainElement(HaveField("Service", f.At(5000))), "what the owner is told")
 	})
 
 	// A cluster-wide port: "the common storage is accessed and updated to indicate that the port is

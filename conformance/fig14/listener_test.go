@@ -41,6 +41,11 @@ var _ = trial.DescribeFamilies("a listening socket that is terminated", func(f t
 			u.ExpectPath("fig14", "180-no->182 182->end", func() { program.Do("close a") })
 		})
 		Expect(mvs2.Tell(lists(f)...)).To(HaveExactElements(contract.EndOfList{}))
+		// One more that is closed: what was closed before has been dealt with then.
+		marker := program.Listens("marker", f.At(0))
+		program.Do("close marker")
+		u.PortFile().Eventually(marker, "available")
+		Expect(trial.Told[contract.SRVSTAT](mvs2.Said())).To(HaveEach(HaveField("Service", marker)), "what the owner is told")
 	})
 
 	// "... appropriate tables are updated as would be the case with a conventional DVIPA" (184); "if
