@@ -10,7 +10,7 @@ import (
 	"github.com/plexlab-dev/plexlab/nodes/contract"
 )
 
-// What a partner says may be said twice, in the wrong order, or far too often. The tables hold the last
+// What a partner says may be said twice, in the wrong order, too late, or far too often. The tables hold the last
 // word of each stack, and nobody else notices.
 var _ = trial.DescribeFamilies("a partner", func(f trial.Family) {
 	service := f.At(80)
@@ -49,6 +49,41 @@ var _ = trial.DescribeFamilies("a partner", func(f trial.Family) {
 			)
 			u.EventuallyForwarded(service, mvs2)
 			u.EventuallyFollows(segmentOf, mvs2)
+		})
+
+	// TERMCONN may be under way while the client uses its address and port again. It ends neither the next connection
+	// at the same stack, whose own NEWCONN is still to come, nor one that another stack has been selected for.
+	It("that is late ends no connection which has the addresses and ports by then",
+		requirements.Covers("fig13/160-NEWCONN->164", "fig13/160-TERMCONN->162"), func() {
+			u := f.Unit(trial.UnitConfig{Profile: distributed, Partners: []int{2, 3}})
+			mvs2, mvs3 := u.Join(2), u.Join(3)
+			mvs2.Say(mvs2.SRVSTAT(service, true))
+			syn := u.EventuallyForwarded(service, mvs2)
+			// next is one more connection of the same addresses and ports, and follows what comes after its SYN.
+			next := func(holder *trial.Partner) {
+				syn.Seq += 1 << 20
+				u.ExpectForwarded(syn, holder)
+			}
+			follows := func(holder *trial.Partner) {
+				u.ExpectForwarded(segment.NewACK(syn.Src, syn.Dst, syn.Next(), 1), holder)
+			}
+			says := func(messages ...contract.Message) {
+				mvs2.Say(messages...)
+				u.Settled(mvs2)
+			}
+
+			next(mvs2)
+			says(mvs2.TERMCONN(trial.Of(syn)))
+			follows(mvs2)
+			says(mvs2.NEWCONN(trial.Of(syn)))
+			follows(mvs2)
+
+			says(mvs2.SRVSTAT(service, false), mvs2.TERMCONN(trial.Of(syn)))
+			mvs3.Say(mvs3.SRVSTAT(service, true))
+			u.Settled(mvs3)
+			next(mvs3)
+			says(mvs2.TERMCONN(trial.Of(syn)))
+			follows(mvs3)
 		})
 
 	It("that floods the stack with messages keeps nobody else from being heard, and nobody else hears of it",
