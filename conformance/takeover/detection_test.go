@@ -247,7 +247,7 @@ var _ = trial.DescribeFamilies("an owner that has lost all partners, without a p
 	It("leaves to its only partner what another station answers for", requirements.Covers("I39"), func() {
 		u := lonely(func(u *trial.UnitTrial) { u.Rival(f.DVB1) }, 2)
 		since := u.Capture.Mark()
-		Consistently(silent(u, f.DVB1)).WithArguments(capture.Role("")).WithTimeout(followed).WithPolling(betweenQuestions).Should(Succeed())
+		Consistently(silent(u, f.DVB1)).WithArguments(capture.Role("")).WithTimeout(askedOut).WithPolling(betweenQuestions).Should(Succeed())
 		Expect(u.Capture.On(u.OutsideLink).Sent().After(since).Matching(asksFor(f.DVB1))).NotTo(BeEmpty(), "what %s asks for %s", u.Stack, f.DVB1)
 	})
 })
