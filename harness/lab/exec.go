@@ -17,7 +17,8 @@ import (
 type ExecSpec struct {
 	// Argv is the command; a program without a slash is looked for in PATH.
 	Argv []string
-	// Env is added to the environment of the lab, which is that of the process that called Up.
+	// Env is added to the environment of the lab, which is that of the process that called Up without the variables
+	// of the kit (PLEXLAB_*).
 	Env []string
 	// Dir is the working directory; empty: the caller's own.
 	Dir string

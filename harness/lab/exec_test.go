@@ -69,6 +69,18 @@ func TestExec(t *testing.T) {
 	}
 }
 
+// TestNothingInALabKnowsTheKitsSettings: neither what runs in it nor the supervisor, whose environment a stack may read, has a
+// variable of the kit; all others are there.
+func TestNothingInALabKnowsTheKitsSettings(t *testing.T) {
+	t.Setenv("PLEXLAB_RESULTS", "/results")
+	t.Setenv("COLOUR", "red")
+	l := up(t, sysplex(1), lab.Options{})
+	script := `grep -lz ^PLEXLAB /proc/[0-9]*/environ; grep -lz ^COLOUR=red /proc/[0-9]*/environ | sed 's,[0-9][0-9]*,N,' | sort -u`
+	if got, _ := output(t, l, "MVS1", lab.ExecSpec{Argv: []string{"sh", "-c", script}}); got != "/proc/N/environ\n" {
+		t.Errorf("got %q, want that only the variable of others is found", got)
+	}
+}
+
 func TestExecWithFiles(t *testing.T) {
 	t.Parallel()
 	l := up(t, sysplex(1), lab.Options{})

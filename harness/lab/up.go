@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/plexlab-dev/plexlab/harness/environment"
 	"github.com/plexlab-dev/plexlab/harness/lab/internal/wire"
 	"github.com/plexlab-dev/plexlab/topo"
 )
@@ -66,6 +67,7 @@ func startSupervisor(options Options) (*starting, error) {
 	defer theirs.Close()
 	s := &starting{conn: ours, ended: make(chan struct{}), stderr: &lastWords{}}
 	s.command = exec.Command(options.Supervisor[0], options.Supervisor[1:]...)
+	s.command.Env = environment.Clean() // whatever runs in the lab inherits it
 	s.command.ExtraFiles = []*os.File{theirs}
 	s.command.Stderr = s.stderr
 	rootless := giveNamespaces(s.command)

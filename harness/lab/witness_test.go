@@ -21,7 +21,7 @@ import (
 )
 
 // marker is the variable of the environment by which a witness knows the processes of its lab.
-const marker = "PLEXLAB_WITNESS"
+const marker = "LAB_WITNESS"
 
 // A witness sees what a lab consists of and whether all of it is gone. It knows processes by
 // a mark in their environment, which they inherit, and asks the kernel for namespaces: an id

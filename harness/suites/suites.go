@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/plexlab-dev/plexlab/harness/environment"
 	"github.com/plexlab-dev/plexlab/harness/report"
 )
 
@@ -60,7 +61,8 @@ func Find(dir string) (*Set, error) {
 	return set, nil
 }
 
-// Config is what a run of suites is told.
+// Config is what a run of suites is told. It is told nothing else: settings in the environment of the caller, such as
+// PLEXLAB_LIMIT, do not reach it.
 type Config struct {
 	// Results is the directory of the run, made by report.Prepare; LogFile what the suites print there.
 	Results string
@@ -106,7 +108,7 @@ func (s *Set) Run(ctx context.Context, name string, c Config) (err error) {
 	}
 	command := exec.CommandContext(ctx, filepath.Join(s.Dir, ginkgo), append(args, filepath.Join(s.Dir, name+suffix))...)
 	command.Dir = s.Dir
-	command.Env = append(os.Environ(),
+	command.Env = append(environment.Clean(),
 		"PLEXLAB="+c.Program, "PLEXLAB_IMPLEMENTATION="+c.Manifest, "PLEXLAB_RESULTS="+c.Results,
 		"PLEXLAB_PROFILES="+strings.Join(c.Profiles, ","), "PLEXLAB_EVIDENCE=all", "PLEXLAB_PROGRESS="+told)
 	if c.BlackBox {

@@ -50,15 +50,23 @@ func TestFind(t *testing.T) {
 }
 
 func TestASuiteIsToldOfItsRun(t *testing.T) {
+	for _, variable := range []string{"PLEXLAB_LIMIT", "PLEXLAB_BLACK_BOX", "PLEXLAB_OTHER", "PLEXLAB_UNKNOWN"} {
+		t.Setenv(variable, "inherited")
+	}
 	s := set(t, `echo "$@" | sed "s,$PWD,HERE,"
-echo $PLEXLAB $PLEXLAB_IMPLEMENTATION $PLEXLAB_PROFILES $PLEXLAB_BLACK_BOX $PLEXLAB_EVIDENCE`, "fig05")
+env | grep ^PLEXLAB | sort | sed "s,=$PLEXLAB_RESULTS\$,=RESULTS,; s,_PROGRESS=.*,_PROGRESS=FILE,"`, "fig05")
 	c := config(t)
-	c.Profiles, c.BlackBox, c.Focus = []string{"core", "ipv6"}, true, "a SYN"
+	c.Profiles = []string{"core", "ipv6"}
+	must(t, s.Run(t.Context(), "fig05", c))
+	c.BlackBox, c.Focus = true, "a SYN"
 	must(t, s.Run(t.Context(), "fig05", c))
 	got, err := os.ReadFile(filepath.Join(c.Results, LogFile))
 	must(t, err)
-	want := "run --no-color --silence-skips --procs=3 --seed=7 --focus=a SYN HERE/fig05.test\n/bin/plexlab /m.yaml core,ipv6 1 all\n"
-	if diff := cmp.Diff(want, string(got)); diff != "" {
+	told := func(focus, blackBox string) string {
+		return "run --no-color --silence-skips --procs=3 --seed=7" + focus + " HERE/fig05.test\nPLEXLAB=/bin/plexlab\n" + blackBox +
+			"PLEXLAB_EVIDENCE=all\nPLEXLAB_IMPLEMENTATION=/m.yaml\nPLEXLAB_PROFILES=core,ipv6\nPLEXLAB_PROGRESS=FILE\nPLEXLAB_RESULTS=RESULTS\n"
+	}
+	if diff := cmp.Diff(told("", "")+told(" --focus=a SYN", "PLEXLAB_BLACK_BOX=1\n"), string(got)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
