@@ -88,13 +88,19 @@ const LogFile = "suites.log"
 const endLimit = time.Minute
 
 // Run runs one suite. Specs that fail are no error: what the suite found out is in its results, and one
-// that ended before its time left none. The error says that it could not be started or was interrupted.
+// that ended before its time left none. Nothing of it outlives this process, even where that is killed. The error says that it
+// could not be started or was interrupted.
 func (s *Set) Run(ctx context.Context, name string, c Config) (err error) {
 	place, err := os.MkdirTemp("", "plexlab-suite-")
 	if err != nil {
 		return fmt.Errorf("run suite %s: %w", name, err)
 	}
 	defer os.RemoveAll(place)
+	g, err := newGuard(place)
+	if err != nil {
+		return fmt.Errorf("run suite %s: %w", name, err)
+	}
+	defer g.end()
 	log, err := os.OpenFile(filepath.Join(c.Results, LogFile), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
 	if err != nil {
 		return fmt.Errorf("run suite %s: %w", name, err)
@@ -107,6 +113,7 @@ func (s *Set) Run(ctx context.Context, name string, c Config) (err error) {
 		args = append(args, "--focus="+c.Focus)
 	}
 	command := exec.CommandContext(ctx, filepath.Join(s.Dir, ginkgo), append(args, filepath.Join(s.Dir, name+suffix))...)
+	g.join(command)
 	command.Dir = s.Dir
 	command.Env = append(environment.Clean(),
 		"PLEXLAB="+c.Program, "PLEXLAB_IMPLEMENTATION="+c.Manifest, "PLEXLAB_RESULTS="+c.Results,
@@ -115,7 +122,7 @@ func (s *Set) Run(ctx context.Context, name string, c Config) (err error) {
 		command.Env = append(command.Env, "PLEXLAB_BLACK_BOX=1")
 	}
 	command.Stdout, command.Stderr = log, log
-	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
+	command.Cancel = g.interrupt
 	command.WaitDelay = endLimit
 	if err := command.Start(); err != nil {
 		return fmt.Errorf("run suite %s: %w", name, err)

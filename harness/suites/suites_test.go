@@ -3,14 +3,17 @@ package suites
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/plexlab-dev/plexlab/harness/report"
 	"github.com/plexlab-dev/plexlab/harness/verdict"
@@ -104,6 +107,58 @@ while :; do sleep 0.05; done`, "fig05")
 	must(t, err)
 	if string(log) != "ended\n" {
 		t.Errorf("the suite was not let end: %q", log)
+	}
+}
+
+// TestNothingOutlivesWhoRunsASuite kills a process that runs one. Ginkgo and a child of it, neither of which a signal of the
+// keyboard ends, are gone then, and so is what was made for them.
+func TestNothingOutlivesWhoRunsASuite(t *testing.T) {
+	if dir := os.Getenv(victim); dir != "" {
+		s, err := Find(dir)
+		must(t, err)
+		t.Fatalf("the suite has ended: %v", s.Run(t.Context(), "fig05", Config{Results: dir, Processes: 1}))
+	}
+	s := set(t, `trap "" INT TERM HUP
+sh -c 'echo $$ $PPID; exec sleep 60' &
+wait`, "fig05")
+	temporary := t.TempDir()
+	runs := exec.Command("/proc/self/exe", "-test.run=^"+t.Name()+"$")
+	runs.Env = append(os.Environ(), victim+"="+s.Dir, "TMPDIR="+temporary)
+	must(t, runs.Start())
+	var child, parent int
+	await(t, "that the suite runs", func() bool {
+		text, _ := os.ReadFile(filepath.Join(s.Dir, LogFile))
+		n, _ := fmt.Sscan(string(text), &child, &parent)
+		return n == 2
+	})
+	must(t, runs.Process.Kill())
+	if err := runs.Wait(); err == nil {
+		t.Error("it was not killed")
+	}
+	await(t, "the end of ginkgo and of its child", func() bool {
+		return errors.Is(unix.Kill(child, 0), unix.ESRCH) && errors.Is(unix.Kill(parent, 0), unix.ESRCH)
+	})
+	await(t, "that no file is left", func() bool {
+		left, err := os.ReadDir(temporary)
+		return err == nil && len(left) == 0
+	})
+}
+
+// victim makes this test program the one that is killed; its value is the directory of the suites.
+const victim = "SUITES_VICTIM"
+
+// await waits until something is so.
+func await(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	deadline := time.After(5 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !so() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("%s: not within 5 s", what)
+		}
 	}
 }
 
