@@ -47,13 +47,15 @@ func parseKey(path string, text []byte) (*Key, error) {
 	return &Key{ED25519SignerVerifier: key, Path: path}, nil
 }
 
-// SigningKey reads a private key, and makes one where the file is not there; made says so. A new file
-// can be read by its owner alone.
+// SigningKey reads a private key, and makes one where the file is not there; made says so, also with the error
+// that it could not be made. A new file can be read by its owner alone.
 func SigningKey(path string) (key *Key, made bool, err error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		made = true
-		text, err = makeKey(path)
+		if text, err = makeKey(path); err != nil {
+			return nil, true, fmt.Errorf("make a key for the certifier: %w", err)
+		}
 	}
 	if err != nil {
 		return nil, false, fmt.Errorf("read the certifier's key: %w", err)

@@ -19,7 +19,6 @@ import (
 	"github.com/plexlab-dev/plexlab/harness/impl"
 	"github.com/plexlab-dev/plexlab/harness/plexlab/machine"
 	"github.com/plexlab-dev/plexlab/harness/report"
-	"github.com/plexlab-dev/plexlab/harness/report/page"
 	"github.com/plexlab-dev/plexlab/harness/suites"
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 )
@@ -58,13 +57,16 @@ made.
 
 Exit status: 0 certified; 1 the implementation failed; 10 the kit or the machine broke; 11 a stimulus never
 arrived; 12 nothing ran; 14 a requirement that is due was not verified; 15 an edge that is due was not
-taken; 16 a verdict was another one when run again. Whatever it is, there is a certificate that says so.`,
+taken; 16 a verdict was another one when run again. Whatever of these it is, there is a certificate that says so.
+Without a certificate: 2 the command line, the key or the manifest is wrong; 3 this machine lacks a right or a feature, or
+the output cannot be written; 10 with a line on standard error, the kit broke; 130 it was interrupted. What was found until
+then stays in DIRECTORY; take it away, or name another one, before you begin again.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := c.prepare(profiles, place); err != nil {
-				return err
+				return blameKit(err)
 			}
-			return c.run(cmd.Context())
+			return blameKit(c.run(cmd.Context()))
 		},
 	}
 	flags := command.Flags()
@@ -79,8 +81,7 @@ taken; 16 a verdict was another one when run again. Whatever it is, there is a c
 	flags.StringVar(&place, "suites", "", "`DIRECTORY` of the suites")
 	flags.StringSliceVar(&c.names, "only", nil, "`SUITE` to run; what the others verify is missing then")
 	flags.StringVar(&c.terms.Focus, "focus", "", "`REGEXP` of the names of specs to run; what comes of them certifies nothing")
-	_ = command.MarkFlagRequired("output") // these fail for an unknown flag only
-	_ = flags.MarkHidden("suites")
+	_ = flags.MarkHidden("suites") // these fail for an unknown flag only
 	_ = command.RegisterFlagCompletionFunc("profile", completeProfiles)
 	_ = command.RegisterFlagCompletionFunc("implementation", completeManifest)
 	_ = command.MarkFlagDirname("output")
@@ -101,6 +102,9 @@ func completeManifest(*cobra.Command, []string, string) ([]string, cobra.ShellCo
 
 // prepare checks what was asked for, before anything is touched.
 func (c *certification) prepare(profiles []string, place string) (err error) {
+	if c.dir == "" {
+		return usagef("name the directory of the certificate with --output")
+	}
 	if c.terms.Repeat < 1 || c.processes < 1 {
 		return usagef("--repeat and --procs must be above zero")
 	}
@@ -131,6 +135,10 @@ func (c *certification) prepare(profiles []string, place string) (err error) {
 		return fmt.Errorf("make the directory of the certificate: %w", err)
 	}
 	if entries, err := os.ReadDir(c.dir); err == nil && len(entries) > 0 {
+		// In the order of names the certificate stands before the manifest.
+		if entries[0].Name() == certificate.ManifestFile {
+			return usagef("%s holds a certification that was not brought to its end; remove it, or name another directory", c.dir)
+		}
 		return usagef("%s is not empty; a certificate has a directory of its own", c.dir)
 	}
 	if c.keyPath == "" {
@@ -245,8 +253,11 @@ func (c *certification) run(ctx context.Context) error {
 		return err
 	}
 	key, made, err := certificate.SigningKey(c.keyPath)
-	if err != nil {
-		return err
+	switch {
+	case made && err != nil:
+		return outputError{err}
+	case err != nil:
+		return usageError{err}
 	}
 	if made {
 		fmt.Fprintf(c.io.err, "made a key for you: %s; keep it, for whoever trusts it trusts your certificates\n", c.keyPath)
@@ -281,7 +292,7 @@ func (c *certification) runOnce(ctx context.Context, n int) error {
 		err = os.WriteFile(filepath.Join(c.dir, certificate.ManifestFile), text, 0o644)
 	}
 	if err != nil {
-		return fmt.Errorf("begin run %d: %w", n, err)
+		return outputError{fmt.Errorf("begin run %d: %w", n, err)}
 	}
 	var profiles []string
 	for _, p := range c.terms.Chosen {
@@ -312,10 +323,8 @@ func (c *certification) runOnce(ctx context.Context, n int) error {
 	if err != nil {
 		return fmt.Errorf("end run %d: %w", n, err)
 	}
-	_, err = report.Write(results, certificate.Inputs(c.terms, c.implementation), log)
-	if err == nil {
-		err = page.Write(results, page.Options{Manifest: c.manifest, Certified: true, Profiles: profiles})
-	}
+	_, err = writeReports(results, certificate.Inputs(c.terms, c.implementation),
+		page.Options{Manifest: c.manifest, Certified: true, Profiles: profiles}, log)
 	if err := errors.Join(err, log.Close()); err != nil {
 		return fmt.Errorf("end run %d: %w", n, err)
 	}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"io"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -9,8 +11,17 @@ import (
 	"github.com/plexlab-dev/plexlab/harness/report/page"
 )
 
+// writeReports makes all reports of a run.
+func writeReports(dir string, inputs report.Inputs, options page.Options, terminal io.Writer) (report.Outcome, error) {
+	outcome, err := report.Write(dir, inputs, terminal)
+	if err != nil {
+		return outcome, outputError{err}
+	}
+	return outcome, page.Write(dir, options)
+}
+
 // newReport makes the reports of a run of suites; make conformance is how a person calls it.
-func newReport(io streams) *cobra.Command {
+func newReport(std streams) *cobra.Command {
 	var (
 		suites   []string
 		started  int64
@@ -20,6 +31,9 @@ func newReport(io streams) *cobra.Command {
 		Use: "report DIRECTORY", Short: "Make the reports of what the suites left in a directory", Hidden: true,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
+			if _, err := os.ReadDir(args[0]); err != nil {
+				return usageError{err}
+			}
 			implementation, err := readManifest(manifest)
 			if err != nil {
 				return err
@@ -38,12 +52,9 @@ func newReport(io streams) *cobra.Command {
 			if started > 0 {
 				inputs.Started = time.Unix(started, 0)
 			}
-			outcome, err := report.Write(args[0], inputs, io.out)
-			if err == nil {
-				err = page.Write(args[0], page.Options{Manifest: manifest})
-			}
+			outcome, err := writeReports(args[0], inputs, page.Options{Manifest: manifest}, std.out)
 			if err != nil {
-				return err
+				return blameKit(err)
 			}
 			if outcome.Code != 0 {
 				return statusError(outcome.Code)

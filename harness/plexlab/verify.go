@@ -6,6 +6,7 @@ import (
 	"io/fs"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/plexlab-dev/plexlab/harness/certificate"
 )
@@ -16,6 +17,19 @@ func statusOfOutcome(o certificate.Outcome) error {
 		return nil
 	}
 	return statusError(o.Code)
+}
+
+// noCertificate says of an error of certificate.Verify where there is nothing to verify.
+func noCertificate(dir string, err error) error {
+	switch {
+	case as[*certificate.Refusal](err):
+		return err
+	case errors.Is(err, unix.ENOTDIR):
+		return usagef("%s is no directory: %w", dir, err)
+	case errors.Is(err, fs.ErrNotExist):
+		return notFoundf("%s holds no certificate: %w", dir, err)
+	}
+	return err
 }
 
 func newVerify(io streams) *cobra.Command {
@@ -32,7 +46,8 @@ anybody may have signed it.
 
 Exit status: 0 it holds, and certifies; that of plexlab certify where it holds, and says no; 20 the signature does not hold; 21 signed with another key;
 22 evidence was changed; 23 evidence is missing or was added; 24 its requirements are not the published ones;
-25 an implementation was given more than is published; 26 it does not follow from its evidence.`,
+25 an implementation was given more than is published; 26 it does not follow from its evidence. 2 the command line or
+the key is wrong; 3 the certificate may not be read; 4 there is none; 10 with a line on standard error, the kit broke.`,
 		Args: cobra.ExactArgs(1),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return nil, cobra.ShellCompDirectiveFilterDirs
@@ -46,11 +61,8 @@ Exit status: 0 it holds, and certifies; that of plexlab certify where it holds, 
 				}
 			}
 			c, err := certificate.Verify(args[0], key)
-			if errors.Is(err, fs.ErrNotExist) && c == nil && !as[*certificate.Refusal](err) {
-				return notFoundf("%s holds no certificate: %w", args[0], err)
-			}
 			if err != nil {
-				return err
+				return blameKit(noCertificate(args[0], err))
 			}
 			fmt.Fprint(io.out, c.Text())
 			if key == nil {
