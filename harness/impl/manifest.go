@@ -98,6 +98,27 @@ func WithContained(declared []Capability) []Capability {
 	return all
 }
 
+// company are the capabilities that another one is certified together with, because its specs need them. A run of all suites is
+// held against it: see certificate.CheckCompany.
+var company = map[Capability][]Capability{
+	ClusterPorts: {Core},
+	Backup:       {Core},
+	Takeover:     {Core},
+	IPv6:         {Core},
+	Advertising:  {Takeover},
+	Outbound:     {ClusterPorts},
+	Selection:    {Takeover},
+}
+
+// Company lists the capabilities that c is certified together with, c left out, in the order of Capabilities.
+func Company(c Capability) []Capability {
+	all := slices.Clone(company[c])
+	for _, with := range company[c] {
+		all = append(all, Company(with)...)
+	}
+	return WithContained(all)
+}
+
 // A Variant is a reading of Figure 5, each a conformance profile of its own.
 type Variant string
 

@@ -19,6 +19,7 @@ import (
 	"github.com/plexlab-dev/plexlab/harness/impl"
 	"github.com/plexlab-dev/plexlab/harness/plexlab/machine"
 	"github.com/plexlab-dev/plexlab/harness/report"
+	"github.com/plexlab-dev/plexlab/harness/report/page"
 	"github.com/plexlab-dev/plexlab/harness/suites"
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 )
@@ -63,6 +64,9 @@ the output cannot be written; 10 with a line on standard error, the kit broke; 1
 then stays in DIRECTORY; take it away, or name another one, before you begin again.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if len(profiles) == 0 && cmd.Flags().Changed("profile") {
+				return usagef("--profile names none; without it all are certified that are declared")
+			}
 			if err := c.prepare(profiles, place); err != nil {
 				return blameKit(err)
 			}
@@ -156,48 +160,6 @@ func (c *certification) prepare(profiles []string, place string) (err error) {
 		return err
 	}
 	return c.findImplementation()
-}
-
-// chooseProfiles checks profiles against what the manifest declares, and the manifest's deviations.
-func (c *certification) chooseProfiles(profiles []string) error {
-	if err := c.implementation.CheckTerms(); err != nil {
-		return usageError{err}
-	}
-	for _, d := range c.implementation.Deviations {
-		if d.Interpretation != "" && !certificate.IsPublished(d.Interpretation) {
-			return usagef("the manifest deviates from %s, and there is no such interpretation", d.Interpretation)
-		}
-	}
-	if len(c.implementation.Capabilities) == 0 {
-		return usagef("the manifest of %s declares no capability; there is nothing to certify", c.implementation.Name)
-	}
-	for _, name := range profiles {
-		profile := impl.Capability(name)
-		if !slices.Contains(impl.Capabilities(), profile) {
-			return usagef("profile %q: expected one of %v", name, impl.Capabilities())
-		}
-		if !c.implementation.Has(profile) {
-			return usagef("%s does not declare %s; it declares %v", c.implementation.Name, name, c.implementation.Capabilities)
-		}
-		c.terms.Chosen = append(c.terms.Chosen, profile)
-	}
-	c.terms.Chosen = impl.WithContained(c.terms.Chosen)
-	return c.checkCompany()
-}
-
-// checkCompany refuses profiles whose specs need another one that is not there.
-func (c *certification) checkCompany() error {
-	about := c.terms.Chosen
-	if len(about) == 0 {
-		about = c.implementation.Capabilities
-	}
-	if slices.Equal(about, []impl.Capability{impl.IPv6}) {
-		return usagef("profile ipv6 is the other profiles with IPv6; choose it with one of them, such as --profile core,ipv6")
-	}
-	if slices.Contains(about, impl.Outbound) && !slices.Contains(about, impl.ClusterPorts) {
-		return usagef("profile outbound is certified together with clusterports, whose ports it takes; choose both, or others with --profile")
-	}
-	return nil
 }
 
 func (c *certification) findSuites(dir string) (err error) {

@@ -47,7 +47,10 @@ func (k *kit) certify(t *testing.T, more ...string) (status int, out, errors str
 	return status, out, errors
 }
 
-const core = "capabilities: [core]\n"
+const (
+	core       = "capabilities: [core]\n"
+	everything = "capabilities: [core, clusterports, takeover, ipv6, advertising, outbound, selection]\n"
+)
 
 func TestWhatCannotBeCertified(t *testing.T) {
 	for _, test := range []struct {
@@ -59,9 +62,16 @@ func TestWhatCannotBeCertified(t *testing.T) {
 		{"no capability", "", nil, exitUsage, "declares no capability"},
 		{"a profile that is none", core, []string{"--profile", "flight"}, exitUsage, `profile "flight": expected one of`},
 		{"a profile that is not declared", core, []string{"--profile", "core,takeover"}, exitUsage, "theirs does not declare takeover"},
-		{"IPv6 alone", "capabilities: [core, ipv6]\n", []string{"--profile", "ipv6"}, exitUsage, "choose it with one of them"},
-		{"outbound alone", "capabilities: [core, outbound]\n", nil, exitUsage, "together with clusterports"},
-		{"outbound alone among what is chosen", "capabilities: [clusterports, outbound]\n", []string{"--profile", "outbound"}, exitUsage, "together with clusterports"},
+		{"no profile", core, []string{"--profile", ""}, exitUsage, "--profile names none"},
+		{"IPv6 alone", everything, []string{"--profile", "ipv6"}, exitUsage, "profile ipv6 is certified together with core; add core to --profile"},
+		{"cluster-wide ports alone", everything, []string{"--profile", "clusterports"}, exitUsage, "add core to --profile"},
+		{"backup alone", everything, []string{"--profile", "backup"}, exitUsage, "add core to --profile"},
+		{"takeover alone", everything, []string{"--profile", "takeover"}, exitUsage, "add core to --profile"},
+		{"advertising alone", everything, []string{"--profile", "advertising"}, exitUsage, "add core,backup,takeover to --profile"},
+		{"selection with core", everything, []string{"--profile", "core,selection"}, exitUsage, "add backup,takeover to --profile"},
+		{"outbound with core", everything, []string{"--profile", "core,outbound"}, exitUsage, "add clusterports to --profile"},
+		{"outbound declared with core", "capabilities: [core, outbound]\n", nil, exitUsage, "certified together with core,clusterports, and theirs does not declare clusterports"},
+		{"ports declared alone", "capabilities: [clusterports]\n", nil, exitUsage, "theirs does not declare core"},
 		{"a focus that is no expression", core, []string{"--focus", "("}, exitUsage, "--focus: error parsing regexp: missing closing )"},
 		{"a suite that is none", core, []string{"--only", "fig99"}, exitUsage, "there is no suite fig99; there are fig12"},
 		{"no run at all", core, []string{"--repeat", "0"}, exitUsage, "--repeat and --procs must be above zero"},

@@ -56,7 +56,7 @@ a network namespace of its own, that share dynamic VIPAs and distribute connecti
 		newList(io), newDisplay(io), newLogs(io),
 		newCertify(io), newVerify(io),
 		newPlan(io), newSchema(io), newCheck(io), newVersion(io),
-		newSupervise(), newReport(io), newMutants(io), newBench(io), newLoad(io), newProbe(io),
+		newSupervise(), newReport(io), newMutants(io), newCompany(), newBench(io), newLoad(io), newProbe(io),
 	)
 	root.SetHelpCommandGroupID(groupFile)
 	root.SetCompletionCommandGroupID(groupFile)
