@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"text/template"
@@ -86,17 +87,34 @@ func (m *Manifest) StartCommand(p Parameters) ([]string, error) {
 
 // FindProgram says whether the program of a stack's command is there and may be run; the error
 // matches os.ErrNotExist or os.ErrPermission. It looks as the stack's start will: below the
-// working directory for a path, in PATH for a name.
+// directory of the manifest for a path, in PATH for a name.
 func (m *Manifest) FindProgram(p Parameters) error {
-	_, err := m.program(p)
+	_, err := m.program("start", m.Start, p)
 	return err
 }
 
-// Program is the path of the program that starts a stack. It fails as FindProgram does.
-func (m *Manifest) Program() (string, error) { return m.program(Parameters{}) }
+// Programs are the paths of the programs that the manifest's commands start, that of a stack first, each once. It fails
+// as FindProgram does.
+func (m *Manifest) Programs() ([]string, error) {
+	var paths []string
+	for _, command := range m.commands() {
+		if len(command.templates) == 0 {
+			continue
+		}
+		path, err := m.program(command.name, command.templates, Parameters{})
+		if err != nil {
+			return nil, fmt.Errorf("%s command of implementation %s: %w", command.name, m.Name, err)
+		}
+		if !slices.Contains(paths, path) {
+			paths = append(paths, path)
+		}
+	}
+	return paths, nil
+}
 
-func (m *Manifest) program(p Parameters) (string, error) {
-	argv, err := m.StartCommand(p)
+// program is the path of a command's program.
+func (m *Manifest) program(name string, templates []string, p Parameters) (string, error) {
+	argv, err := m.command(name, templates, p)
 	if err != nil {
 		return "", err
 	}
@@ -129,8 +147,19 @@ func (m *Manifest) ClaimCommand(p Parameters) ([]string, error) {
 	return m.command("claim", m.Claim, p)
 }
 
-// command fills in the templates. A program with a slash in its name is a path and is cleaned,
-// so that process lists show where it really is.
+// A commandTemplate is a command as the manifest has it, under its key.
+type commandTemplate struct {
+	name      string
+	templates []string
+}
+
+// commands are all that a manifest may have; what it lacks is empty.
+func (m *Manifest) commands() []commandTemplate {
+	return []commandTemplate{{"start", m.Start}, {"launch", m.Launch}, {"claim", m.Claim}}
+}
+
+// command fills in the templates. A program with a slash in its name is a path, below the directory of the manifest
+// where it is relative, and is cleaned, so that process lists show where it really is.
 func (m *Manifest) command(name string, templates []string, p Parameters) ([]string, error) {
 	if p.Variant == "" {
 		p.Variant = m.Variant
@@ -155,6 +184,9 @@ func (m *Manifest) command(name string, templates []string, p Parameters) ([]str
 		return nil, fmt.Errorf("%s command of implementation %s: the program is empty", name, m.Name)
 	}
 	if strings.Contains(argv[0], "/") {
+		if !filepath.IsAbs(argv[0]) {
+			argv[0] = filepath.Join(m.Dir, argv[0])
+		}
 		argv[0] = filepath.Clean(argv[0])
 	}
 	return argv, nil

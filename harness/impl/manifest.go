@@ -30,7 +30,8 @@ type Manifest struct {
 	Name string `yaml:"name" json:"name"`
 	// Version as the vendor counts; the control API may tell a finer one. Not empty.
 	Version string `yaml:"version" json:"version"`
-	// Start is the command of a stack: one template for each argument, the first one the program.
+	// Start is the command of a stack: one template for each argument, the first one the program: a name is looked for in
+	// PATH, a relative path with a slash is one below Dir.
 	// It is run in the stack's network namespace, in a session of its own, with standard output and error
 	// going to the stack's log. It stays in the foreground: when it ends, the stack has failed,
 	// and on SIGTERM it ends within 0.3 seconds or is killed. Fields: see Parameters.
@@ -212,10 +213,7 @@ func (m *Manifest) check() (at, problem string) {
 			return at, fmt.Sprintf("capability %q is declared twice", capability)
 		}
 	}
-	for _, command := range []struct {
-		name      string
-		templates []string
-	}{{"start", m.Start}, {"launch", m.Launch}, {"claim", m.Claim}} {
+	for _, command := range m.commands() {
 		if i, err := tryCommand(command.templates); err != nil {
 			return fmt.Sprintf("$.%s[%d]", command.name, i), err.Error()
 		}

@@ -228,6 +228,10 @@ func TestFindProgram(t *testing.T) {
 		want    error
 	}{
 		{"{{.Dir}}/there", nil},
+		{"./there", nil},
+		{"../" + filepath.Base(dir) + "/there", nil},
+		{"./not-there", os.ErrNotExist},
+		{"there", os.ErrNotExist},
 		{"{{.Dir}}/not-there", os.ErrNotExist},
 		{"{{.Dir}}/no-program", os.ErrPermission},
 		{"{{.Dir}}/there-{{.Stack}}", os.ErrNotExist},
@@ -238,6 +242,24 @@ func TestFindProgram(t *testing.T) {
 		if err := manifest.FindProgram(parameters); !errors.Is(err, c.want) {
 			t.Errorf("%s: got %v, want %v", c.program, err, c.want)
 		}
+	}
+}
+
+func TestProgramsAreThoseOfEveryCommand(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"stack", "launcher"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	manifest := &impl.Manifest{Name: "x", Start: []string{"./stack"}, Launch: []string{"./launcher", "--"}, Claim: []string{"{{.Dir}}/stack", "claim"}, Dir: dir}
+	got, err := manifest.Programs()
+	if want := []string{filepath.Join(dir, "stack"), filepath.Join(dir, "launcher")}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %q, %v, want %q", got, err, want)
+	}
+	manifest.Claim[0] = "./claimer"
+	if _, err := manifest.Programs(); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "claim command of implementation x") {
+		t.Errorf("without a claimer: %v", err)
 	}
 }
 

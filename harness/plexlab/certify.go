@@ -37,6 +37,7 @@ type certification struct {
 	terms     certificate.Terms
 
 	implementation *impl.Manifest
+	remedy         string // for a program of the implementation that is not there
 	program        string // plexlab itself
 }
 
@@ -118,7 +119,11 @@ func (c *certification) prepare(profiles []string, place string) (err error) {
 	if c.program, err = os.Executable(); err != nil {
 		return fmt.Errorf("find the program itself: %w", err)
 	}
+	c.remedy = "build it first"
 	if c.manifest == "" {
+		if os.Getenv(implementationVariable) == "" {
+			c.remedy = "run: make build" // it is the reference
+		}
 		if c.manifest, err = defaultManifest(); err != nil {
 			return err
 		}
@@ -186,18 +191,26 @@ func (c *certification) findSuites(dir string) (err error) {
 	return nil
 }
 
-// findImplementation hashes the program that the manifest starts, and the files that it names.
+// findImplementation hashes the programs that the manifest starts, and the files that it names.
 func (c *certification) findImplementation() error {
-	path, err := c.implementation.Program()
+	programs, err := c.implementation.Programs()
 	if err != nil {
-		return usagef("%w; build it first (the reference: make build)", err)
-	}
-	if c.terms.Program, err = certificate.HashFile(path, filepath.Base(path)); err != nil {
-		return err
+		return usagef("%w; %s", err, c.remedy)
 	}
 	names, err := c.implementation.ListFiles()
 	if err != nil {
 		return usageError{err}
+	}
+	for i, path := range programs {
+		file, err := certificate.HashFile(path, filepath.Base(path))
+		if err != nil {
+			return err
+		}
+		if i == 0 {
+			c.terms.Program = file
+		} else {
+			c.terms.Files = append(c.terms.Files, file)
+		}
 	}
 	for _, name := range names {
 		file, err := certificate.HashFile(filepath.Join(c.implementation.Dir, name), name)

@@ -83,6 +83,7 @@ func TestWhatCannotBeCertified(t *testing.T) {
 		{"suites that are not built", core, []string{"--suites", "/nowhere"}, exitMissing, "run: make build suites"},
 		{"a manifest that is none", core + "flight: yes\n", nil, exitUsage, "theirs.yaml:5:1"},
 		{"files of which there are none", core + "files: ['*.py']\n", nil, exitUsage, `files "*.py" of implementation theirs: there is none`},
+		{"a launcher that is not there", core + "launch: [./launcher]\n", nil, exitUsage, "launcher: no such file or directory; build it first"},
 		{"a directory in use", core, []string{"-o", "/etc"}, exitUsage, "a certificate has a directory of its own"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -149,7 +150,7 @@ END
 
 // A certificate says of which files the implementation was that it speaks of.
 func TestACertificateNamesWhatWasCertified(t *testing.T) {
-	k := newKit(t, "exit 1", core+"files: [suites/fig12.*]\n")
+	k := newKit(t, "exit 1", core+"launch: [./suites/ginkgo]\nclaim: ['true', claim]\nfiles: [suites/fig12.*]\n")
 	if status, _, errors := k.certify(t); status != certificate.EngineError.Code {
 		t.Fatalf("certify: %d, %s", status, errors)
 	}
@@ -178,7 +179,7 @@ func TestACertificateNamesWhatWasCertified(t *testing.T) {
 			t.Errorf("%s is empty: %v", s.Name, s.Digest)
 		}
 	}
-	if want := []string{certificate.ManifestFile, "true", "suites/fig12.test"}; !slices.Equal(names, want) {
+	if want := []string{certificate.ManifestFile, "true", "ginkgo", "suites/fig12.test"}; !slices.Equal(names, want) {
 		t.Errorf("got %q, want %q", names, want)
 	}
 }
