@@ -94,14 +94,24 @@ func open(text []byte, key *Key) (*Certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the signature does not fit: %w", err)
 	}
+	if len(envelope.Signatures) != 1 {
+		return nil, fmt.Errorf("the envelope has %d signatures, not one", len(envelope.Signatures))
+	}
 	again, err := encode(&envelope)
 	if err != nil {
 		return nil, err
 	}
-	if !bytes.Equal(again, text) || envelope.Payload != base64.StdEncoding.EncodeToString(payload) {
+	if !bytes.Equal(again, text) || !isCanonical(envelope.Payload) || !isCanonical(envelope.Signatures[0].Sig) {
 		return nil, errors.New("the envelope is not written as it was")
 	}
 	return read(payload)
+}
+
+// isCanonical: the text is the one that its bytes are encoded as. Decoders take other alphabets, line ends, and any bits that
+// are left over.
+func isCanonical(text string) bool {
+	decoded, err := base64.StdEncoding.DecodeString(text)
+	return err == nil && base64.StdEncoding.EncodeToString(decoded) == text
 }
 
 func read(payload []byte) (*Certificate, error) {

@@ -1,6 +1,7 @@
 package certificate
 
 import (
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 
 	"github.com/plexlab-dev/plexlab/harness/capture"
 	"github.com/plexlab-dev/plexlab/harness/evidence"
@@ -58,6 +61,23 @@ func (i *issued) replace(t *testing.T, name, from, to string) {
 	must(t, os.WriteFile(path, []byte(strings.Replace(string(text), from, to, 1)), 0o644))
 }
 
+// signature is the text of the envelope's.
+func (i *issued) signature(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(i.dir, EnvelopeFile))
+	must(t, err)
+	var envelope dsse.Envelope
+	must(t, json.Unmarshal(text, &envelope))
+	return envelope.Signatures[0].Sig
+}
+
+// rewrite writes the signature otherwise.
+func (i *issued) rewrite(t *testing.T, otherwise func(string) string) {
+	t.Helper()
+	sig := i.signature(t)
+	i.replace(t, EnvelopeFile, sig, otherwise(sig))
+}
+
 func TestVerifyRefuses(t *testing.T) {
 	same := func(*Certificate) {}
 	for _, test := range []struct {
@@ -91,6 +111,36 @@ func TestVerifyRefuses(t *testing.T) {
 		}},
 		{"a blank of the envelope", BadSignature, "not written as it was", func(t *testing.T, i *issued) {
 			i.replace(t, EnvelopeFile, "\n  ", "\n   ")
+		}},
+		{"the bits that are left over in the signature", BadSignature, "not written as it was", func(t *testing.T, i *issued) {
+			i.rewrite(t, func(sig string) string {
+				const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+				last := len(sig) - len("==") - 1
+				return sig[:last] + string(alphabet[strings.IndexByte(alphabet, sig[last])^1]) + "=="
+			})
+		}},
+		{"the alphabet of the signature", BadSignature, "not written as it was", func(t *testing.T, i *issued) {
+			// A signature without + and / is the same in both alphabets.
+			for seed := range int64(64) {
+				i.again(t, func(c *Certificate) { c.Seed = seed })
+				if strings.ContainsAny(i.signature(t), "+/") {
+					break
+				}
+			}
+			i.rewrite(t, strings.NewReplacer("+", "-", "/", "_").Replace)
+		}},
+		{"a line end in the signature", BadSignature, "not written as it was", func(t *testing.T, i *issued) {
+			i.rewrite(t, func(sig string) string { return sig[:10] + `\n` + sig[10:] })
+		}},
+		{"a second signature", BadSignature, "has 2 signatures", func(t *testing.T, i *issued) {
+			text, err := os.ReadFile(filepath.Join(i.dir, EnvelopeFile))
+			must(t, err)
+			var envelope dsse.Envelope
+			must(t, json.Unmarshal(text, &envelope))
+			envelope.Signatures = append(envelope.Signatures, envelope.Signatures[0])
+			text, err = encode(&envelope)
+			must(t, err)
+			must(t, os.WriteFile(filepath.Join(i.dir, EnvelopeFile), text, 0o644))
 		}},
 		{"an envelope that is none", BadSignature, "read the envelope", func(t *testing.T, i *issued) {
 			must(t, os.WriteFile(filepath.Join(i.dir, EnvelopeFile), []byte("{"), 0o644))
