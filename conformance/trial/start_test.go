@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,6 +15,8 @@ import (
 	"github.com/onsi/ginkgo/v2"
 	"github.com/onsi/ginkgo/v2/types"
 
+	"github.com/plexlab-dev/plexlab/harness/lab"
+	"github.com/plexlab-dev/plexlab/harness/report"
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 )
 
@@ -63,15 +66,23 @@ func TestStacksThatDoNotComeUp(t *testing.T) {
 			if err := os.WriteFile(manifest, []byte(text), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			report := filepath.Join(dir, "report.json")
-			command := exec.Command(os.Args[0], "-test.run=^TestStacksThatDoNotComeUp$", "-ginkgo.json-report="+report)
+			results := filepath.Join(dir, "report.json")
+			command := exec.Command(os.Args[0], "-test.run=^TestStacksThatDoNotComeUp$", "-ginkgo.json-report="+results)
 			command.Env = append(os.Environ(), inside+"=yes", "PLEXLAB="+filepath.Join(programs, "plexlab"),
 				"PLEXLAB_IMPLEMENTATION="+manifest, "PLEXLAB_RESULTS="+filepath.Join(dir, "results"))
 			output, err := command.CombinedOutput()
 			if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) {
 				t.Fatalf("the suite must fail, got %v:\n%s", err, output)
 			}
-			got := declared(t, report)
+			spec := onlySpec(t, results)
+			got, err := verdict.Of(spec)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ended := slices.ContainsFunc(spec.ReportEntries, func(e types.ReportEntry) bool { return e.Name == report.EndedEntry })
+			if ended != (c.want.Verdict == verdict.Fail) {
+				t.Errorf("%s: told of a stack that ended: %t", got.Verdict, ended)
+			}
 			if got.Verdict != c.want.Verdict || !strings.Contains(got.Reason, c.reason) {
 				t.Errorf("got %s: %s\nwant %s with %q", got.Verdict, got.Reason, c.want.Verdict, c.reason)
 			}
@@ -82,10 +93,24 @@ func TestStacksThatDoNotComeUp(t *testing.T) {
 	}
 }
 
-// declared is what the only spec of a suite came to.
-func declared(t *testing.T, report string) (d verdict.Declaration) {
+func TestStacksThatEndByThemselves(t *testing.T) {
+	node := func(name string, state lab.State, reason string) lab.StatusNode {
+		return lab.StatusNode{Name: name, State: state, Reason: reason}
+	}
+	got := endedByThemselves(&lab.Status{Nodes: []lab.StatusNode{
+		node("MVS1", lab.StateRunning, ""), node("MVS2", lab.StateFailed, "exit status 3"),
+		node("MVS3", lab.StateFailed, "killed by signal 9 (SIGKILL)"), node("MVS4", lab.StateFailed, "killed by signal 11 (SIGSEGV)"),
+	}})
+	want := []string{"stack MVS2 ended: exit status 3", "stack MVS4 ended: killed by signal 11 (SIGSEGV)"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// onlySpec is that of a suite.
+func onlySpec(t *testing.T, results string) types.SpecReport {
 	t.Helper()
-	text, err := os.ReadFile(report)
+	text, err := os.ReadFile(results)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,10 +120,9 @@ func declared(t *testing.T, report string) (d verdict.Declaration) {
 	}
 	for _, spec := range reports[0].SpecReports {
 		if spec.LeafNodeType == types.NodeTypeIt {
-			if d, err = verdict.Of(spec); err != nil {
-				t.Fatal(err)
-			}
+			return spec
 		}
 	}
-	return d
+	t.Fatal("no spec ran")
+	return types.SpecReport{}
 }

@@ -160,6 +160,7 @@ func (t *Trial) end() {
 	lost := t.Capture.Stop()
 	switch {
 	case failed:
+		t.tellEnded(ending)
 		t.keepEvidence(ending)
 	case keepAll():
 		t.keepPackets()

@@ -15,6 +15,7 @@
 package certificate
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/plexlab-dev/plexlab/harness/impl"
@@ -49,6 +50,8 @@ type Certificate struct {
 	// Tolerances are all that are published, with what the suites really gave.
 	Tolerances []Tolerance `json:"tolerances"`
 	Runs       []Run       `json:"runs"`
+	// Excused are the specs that failed and do not count, each for a deviation.
+	Excused []Excuse `json:"excused,omitempty"`
 	// Flips are specs whose verdicts differ between runs.
 	Flips []string `json:"flips,omitempty"`
 	// Requirements are all that are published, in their order.
@@ -136,6 +139,17 @@ type Run struct {
 	Seeds map[string]int64 `json:"seeds"`
 }
 
+// An Excuse is of a spec that failed because the implementation chose an interpretation otherwise, as it declares.
+type Excuse struct {
+	Run int `json:"run"`
+	// Spec is its suite, its name and its place.
+	Spec string `json:"spec"`
+	// Interpretations are those of the spec that the implementation deviates from.
+	Interpretations []string `json:"interpretations"`
+	// Reason is what the spec failed for.
+	Reason string `json:"reason"`
+}
+
 // A Requirement is the verdict on one requirement.
 type Requirement struct {
 	ID         string          `json:"id"`
@@ -154,7 +168,7 @@ const (
 	NotChosen verdict.Verdict = "NOT_CHOSEN"
 	// Unobserved: nothing but a trace shows it, and there was none.
 	Unobserved verdict.Verdict = "UNOBSERVED"
-	// Deviates: the implementation chose otherwise, as it declares.
+	// Deviates: the implementation chose otherwise, as it declares; of a profile, that some of its specs are excused by that.
 	Deviates verdict.Verdict = "DEVIATES"
 )
 
@@ -214,6 +228,16 @@ var (
 )
 
 var outcomes = []Outcome{Flipped, Failed, EngineError, Vacuous, NothingRun, Incomplete, Uncovered, Certified}
+
+// Meaning is that of the outcome; a certificate that excuses something does not say that everything passed.
+func (c *Certificate) Meaning() string {
+	outcome := c.Outcome()
+	if outcome == Certified && len(c.Excused) > 0 {
+		return fmt.Sprintf("certified with deviations: specs that failed and are excused: %d; all else that the implementation declares was run and passed",
+			len(c.Excused))
+	}
+	return outcome.Meaning
+}
 
 // Outcome is that of the certificate's verdict; EngineError for a name that is none.
 func (c *Certificate) Outcome() Outcome {

@@ -155,6 +155,17 @@ func (s *scenario) end(run int, suite, id string, state types.SpecState, d verdi
 	}
 }
 
+// each changes the spec of a requirement in every run.
+func (s *scenario) each(suite, id string, change func(r *types.SpecReport)) {
+	for _, run := range s.runs {
+		for i := range run[suite] {
+			if run[suite][i].LeafNodeText == "does "+id {
+				change(&run[suite][i])
+			}
+		}
+	}
+}
+
 func end(r *types.SpecReport, state types.SpecState, d verdict.Declaration) {
 	r.State, r.Failure = state, types.Failure{Message: d.String()}
 	if d.Verdict != verdict.Skip {

@@ -70,14 +70,30 @@ var certifications = []struct {
 		s.manifest = manifest(everything, true, "deviations:", "  - {interpretation: I7, reason: never its own target}")
 		s.end(0, "all", "I2", types.SpecStateFailed, failed)
 	}},
-	{"a deviation leaves another requirement unverified", 1, Incomplete, "", func(s *scenario) {
+	{"a deviation does not excuse a stack that ends", 1, Failed, "", func(s *scenario) {
+		s.manifest = manifest(everything, true, "deviations:", "  - {interpretation: I7, reason: never its own target}")
+		s.end(0, "all", "I7", types.SpecStateFailed, failed)
+		s.each("all", "I7", func(r *types.SpecReport) {
+			r.ReportEntries = append(r.ReportEntries, types.ReportEntry{
+				Name: report.EndedEntry, Value: types.WrapEntryValue("MVS1 ended: exit status 3"),
+			})
+		})
+	}},
+	{"a deviation does not excuse a panic", 1, EngineError, "", func(s *scenario) {
+		s.manifest = manifest(everything, true, "deviations:", "  - {interpretation: I7, reason: never its own target}")
+		s.each("all", "I7", func(r *types.SpecReport) {
+			r.State, r.Failure = types.SpecStatePanicked, types.Failure{Message: "Test Panicked", ForwardedPanic: "index out of range"}
+		})
+	}},
+	{"a deviation where another spec proves the rest", 1, Certified, Deviating, func(s *scenario) {
+		s.manifest = manifest(everything, true, "deviations:", "  - {interpretation: I7, reason: never its own target}")
+		s.end(0, "all", "T4", types.SpecStateFailed, failed)
+		s.each("all", "T4", func(r *types.SpecReport) { r.LeafNodeLabels = []string{"T4", "I7"} })
+	}},
+	{"a deviation leaves another requirement unverified", 1, Failed, "", func(s *scenario) {
 		s.manifest = manifest(everything, true, "deviations:", "  - {interpretation: I7, reason: never its own target}")
 		s.end(0, "all", "T8", types.SpecStateFailed, failed)
-		for i := range s.runs[0]["all"] {
-			if s.runs[0]["all"][i].LeafNodeText == "does T8" {
-				s.runs[0]["all"][i].LeafNodeLabels = []string{"T8", "I7"}
-			}
-		}
+		s.each("all", "T8", func(r *types.SpecReport) { r.LeafNodeLabels = []string{"T8", "I7"} })
 		s.drop("ipv6", "T8")
 	}},
 	{"flipped", 2, Flipped, "", func(s *scenario) {

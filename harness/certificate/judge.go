@@ -51,6 +51,8 @@ type judging struct {
 	runs     []*report.Report
 	first    *report.Report
 	problems []string
+	// unproven are the requirements of which nothing is known but that specs failed which are excused for another's sake.
+	unproven []string
 }
 
 func (j *judging) describe() {
@@ -134,24 +136,16 @@ func (j *judging) isUnmet(need string) bool {
 	return !j.isChosen(impl.Capability(need))
 }
 
-// excused: the spec failed, and the implementation declares that it chose otherwise an interpretation
-// that the spec verifies.
-func (j *judging) excused(s report.Spec) bool {
-	return s.Verdict == verdict.Fail && slices.ContainsFunc(s.Requirements, func(id string) bool {
-		return j.manifest.Deviates(id) != nil
-	})
-}
-
 func (j *judging) requirement(p Published) Requirement {
 	r := Requirement{ID: p.ID, Capability: p.Capability}
 	var decided []verdict.Verdict
-	deviates := false
+	excused := false
 	for _, i := range j.first.Requirements[p.ID].Specs {
 		s := j.first.Specs[i]
 		switch {
 		case !j.concerns(s):
 		case j.excused(s):
-			deviates = deviates || j.manifest.Deviates(p.ID) != nil
+			excused = true
 		default:
 			decided = append(decided, s.Verdict)
 		}
@@ -169,8 +163,11 @@ func (j *judging) requirement(p Published) Requirement {
 		r.Verdict = NotChosen
 	case worst.Severity() > verdict.Unimplemented.Severity():
 		r.Verdict = worst
-	case deviates:
+	case excused && j.manifest.Deviates(p.ID) != nil:
 		r.Verdict = Deviates
+	case excused && !slices.Contains(decided, verdict.Pass):
+		r.Verdict = verdict.Fail
+		j.unproven = append(j.unproven, p.ID)
 	case p.Observable == observableTrace && !j.WhiteBox:
 		r.Verdict = Unobserved
 	default:
@@ -188,6 +185,7 @@ func (j *judging) profiles() {
 	}
 	for _, c := range impl.Capabilities() {
 		p := Profile{Name: c, Declared: j.manifest.Has(c), Chosen: j.isChosen(c), Verdict: verdict.Pass}
+		excused := false
 		for i, r := range j.Requirements {
 			if r.Capability != c || published()[i].Status != statusNow {
 				continue
@@ -211,7 +209,9 @@ func (j *judging) profiles() {
 			p.Specs++
 			if s.Verdict == verdict.Pass {
 				p.Passed++
-			} else if j.concerns(s) && !j.excused(s) {
+			} else if j.excused(s) {
+				excused = true
+			} else if j.concerns(s) {
 				p.Verdict = verdict.Worst(p.Verdict, s.Verdict)
 			}
 		}
@@ -222,6 +222,8 @@ func (j *judging) profiles() {
 			p.Verdict = NotChosen
 		case p.Due+p.Specs == 0:
 			p.Verdict = NotDue
+		case p.Verdict == verdict.Pass && excused:
+			p.Verdict = Deviates
 		}
 		j.Profiles = append(j.Profiles, p)
 	}
@@ -274,11 +276,12 @@ func (j *judging) decide() {
 		}
 		for _, s := range r.Specs {
 			headline, _, _ := strings.Cut(s.Reason, "\n")
-			about := fmt.Sprintf("run %d: %s: %s (%s): %s", i+1, s.Suite, s.Name, s.Location, headline)
+			about := fmt.Sprintf("run %d: %s: %s", i+1, specWords(s), headline)
 			switch {
 			case s.Verdict == verdict.Pass:
 				passed++
 			case j.excused(s):
+				j.Excused = append(j.Excused, j.excuse(i+1, s))
 			case s.Verdict == verdict.Fail:
 				add(Failed, "%s", about)
 			case s.Verdict == verdict.Vacuous:
@@ -287,6 +290,9 @@ func (j *judging) decide() {
 				add(EngineError, "%s", about)
 			}
 		}
+	}
+	for _, id := range j.unproven {
+		add(Failed, "%s: no spec of it passed; that those which failed are excused for another requirement does not excuse it", id)
 	}
 	if passed == 0 {
 		add(NothingRun, "no spec passed")

@@ -29,10 +29,15 @@ func (c *Certificate) Text() string {
 		list(&out, "unobserved, for nothing but a trace shows them", c.with(Unobserved))
 	}
 	list(&out, "chosen otherwise, as declared, and found so", c.with(Deviates))
+	if len(c.Excused) > 0 { // all of them, however many
+		out.WriteString("failed, and excused by a deviation:\n")
+		for _, e := range c.Excused {
+			fmt.Fprintf(&out, "  %s\n", e)
+		}
+	}
 	list(&out, "deviations that the implementation declares", c.deviations())
 	list(&out, "because", c.Reasons)
-	outcome := c.Outcome()
-	fmt.Fprintf(&out, "%s: %s", outcome.Name, outcome.Meaning)
+	fmt.Fprintf(&out, "%s: %s", c.Outcome().Name, c.Meaning())
 	if c.Level != "" {
 		fmt.Fprintf(&out, "; level: %s", c.Level)
 	}

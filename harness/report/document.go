@@ -77,6 +77,9 @@ type Spec struct {
 	Requirements []string `json:"requirements,omitempty"`
 	// Needs are the capabilities that it needs, in order of their names.
 	Needs []string `json:"needs,omitempty"`
+	// Ended are stacks that ended, or did not become ready, though the spec had not ended them: whatever it looked for could not
+	// be seen then.
+	Ended []string `json:"ended,omitempty"`
 	// Evidence is what the spec kept, by the names of its other report entries.
 	Evidence map[string]string `json:"evidence,omitempty"`
 }

@@ -43,7 +43,7 @@ func (r *Report) addSuite(name string, g types.Report, byLabel map[string]Requir
 			Suite: name, Name: nameOf(spec), Setup: !isSpec, Declaration: judged,
 			Seconds:      spec.RunTime.Seconds(),
 			Location:     fmt.Sprintf("%s:%d", filepath.Base(spec.FileName()), spec.LineNumber()),
-			Requirements: covered(spec, byLabel), Needs: needs(spec), Evidence: evidence(spec),
+			Requirements: covered(spec, byLabel), Needs: needs(spec), Ended: ended(spec), Evidence: evidence(spec),
 		})
 	}
 	// Ginkgo can say that a suite failed without blaming one of its specs: it was interrupted, say.
@@ -85,17 +85,23 @@ func covered(spec types.SpecReport, byLabel map[string]Requirement) []string {
 	return ids
 }
 
-// Names of report entries. One of NeedsEntry names a capability, or "traces", which a spec needs; one of
-// EvidenceEntry the directory of what it kept.
+// Names of report entries. One of NeedsEntry names a capability, or "traces", which a spec needs; one of EndedEntry a stack that
+// ended by itself; one of EvidenceEntry the directory of what it kept.
 const (
 	NeedsEntry    = "needs"
+	EndedEntry    = "ended"
 	EvidenceEntry = "evidence"
 )
 
-func needs(spec types.SpecReport) []string {
+func needs(spec types.SpecReport) []string { return entries(spec, NeedsEntry) }
+
+func ended(spec types.SpecReport) []string { return entries(spec, EndedEntry) }
+
+// entries are the texts of all entries of a name, in order, each once.
+func entries(spec types.SpecReport, name string) []string {
 	var all []string
 	for _, entry := range spec.ReportEntries {
-		if entry.Name == NeedsEntry {
+		if entry.Name == name {
 			all = append(all, entry.StringRepresentation())
 		}
 	}
@@ -106,7 +112,7 @@ func needs(spec types.SpecReport) []string {
 func evidence(spec types.SpecReport) map[string]string {
 	kept := map[string]string{}
 	for _, entry := range spec.ReportEntries {
-		if entry.Name != verdict.EntryName && entry.Name != NeedsEntry {
+		if entry.Name != verdict.EntryName && entry.Name != NeedsEntry && entry.Name != EndedEntry {
 			kept[entry.Name] = entry.StringRepresentation()
 		}
 	}
