@@ -40,11 +40,11 @@ func Issue(dir string, terms Terms, key *Key) (*Certificate, error) {
 
 // sign writes the envelope, and beside it the public key.
 func (c *Certificate) sign(dir string, key *Key) error {
-	i := slices.IndexFunc(c.Evidence, func(f File) bool { return f.Path == ManifestFile })
-	if i < 0 {
-		return fmt.Errorf("%s is not among the evidence", ManifestFile)
+	manifest, err := c.manifest()
+	if err != nil {
+		return err
 	}
-	envelope, err := seal(c, c.Evidence[i], key)
+	envelope, err := seal(c, manifest, key)
 	if err != nil {
 		return err
 	}
@@ -55,6 +55,15 @@ func (c *Certificate) sign(dir string, key *Key) error {
 	return errors.Join(
 		os.WriteFile(filepath.Join(dir, EnvelopeFile), envelope, 0o644),
 		os.WriteFile(filepath.Join(dir, KeyFile), public, 0o644))
+}
+
+// manifest is that of the implementation among the evidence.
+func (c *Certificate) manifest() (File, error) {
+	i := slices.IndexFunc(c.Evidence, func(f File) bool { return f.Path == ManifestFile })
+	if i < 0 {
+		return File{}, fmt.Errorf("%s is not among the evidence", ManifestFile)
+	}
+	return c.Evidence[i], nil
 }
 
 // found is what the directory of a certificate holds.

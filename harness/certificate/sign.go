@@ -72,39 +72,40 @@ func (c *Certificate) statement(manifest File) ([]byte, error) {
 // errKey: the envelope is well-formed and none of its signatures is of the key.
 var errKey = errors.New("it is not signed with this key")
 
-// open checks the signature of an envelope and returns what was signed. An envelope that names
+// open checks the signature of an envelope and returns what was signed, read and as it is. An envelope that names
 // another key than the one given is errKey.
-func open(text []byte, key *Key) (*Certificate, error) {
+func open(text []byte, key *Key) (c *Certificate, payload []byte, err error) {
 	var envelope dsse.Envelope
 	if err := json.Unmarshal(text, &envelope); err != nil {
-		return nil, fmt.Errorf("read the envelope: %w", err)
+		return nil, nil, fmt.Errorf("read the envelope: %w", err)
 	}
 	if envelope.PayloadType != payloadType {
-		return nil, fmt.Errorf("the envelope holds %q, not an in-toto statement", envelope.PayloadType)
+		return nil, nil, fmt.Errorf("the envelope holds %q, not an in-toto statement", envelope.PayloadType)
 	}
 	if len(envelope.Signatures) == 1 && envelope.Signatures[0].KeyID != key.ID() {
-		return nil, fmt.Errorf("the envelope is signed with key %.16s, not with %.16s of %s: %w",
+		return nil, nil, fmt.Errorf("the envelope is signed with key %.16s, not with %.16s of %s: %w",
 			envelope.Signatures[0].KeyID, key.ID(), key.Path, errKey)
 	}
 	verifier, err := dsse.NewEnvelopeVerifier(key)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	_, payload, err := verifier.VerifyAndDecode(context.Background(), &envelope)
+	_, payload, err = verifier.VerifyAndDecode(context.Background(), &envelope)
 	if err != nil {
-		return nil, fmt.Errorf("the signature does not fit: %w", err)
+		return nil, nil, fmt.Errorf("the signature does not fit: %w", err)
 	}
 	if len(envelope.Signatures) != 1 {
-		return nil, fmt.Errorf("the envelope has %d signatures, not one", len(envelope.Signatures))
+		return nil, nil, fmt.Errorf("the envelope has %d signatures, not one", len(envelope.Signatures))
 	}
 	again, err := encode(&envelope)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if !bytes.Equal(again, text) || !isCanonical(envelope.Payload) || !isCanonical(envelope.Signatures[0].Sig) {
-		return nil, errors.New("the envelope is not written as it was")
+		return nil, nil, errors.New("the envelope is not written as it was")
 	}
-	return read(payload)
+	c, err = read(payload)
+	return c, payload, err
 }
 
 // isCanonical: the text is the one that its bytes are encoded as. Decoders take other alphabets, line ends, and any bits that
@@ -112,6 +113,26 @@ func open(text []byte, key *Key) (*Certificate, error) {
 func isCanonical(text string) bool {
 	decoded, err := base64.StdEncoding.DecodeString(text)
 	return err == nil && base64.StdEncoding.EncodeToString(decoded) == text
+}
+
+// stated is an error where the payload says more than the certificate that was read of it, or speaks of something else.
+func (c *Certificate) stated(payload []byte) error {
+	manifest, err := c.manifest()
+	if err != nil {
+		return err
+	}
+	text, err := c.statement(manifest)
+	if err != nil || bytes.Equal(text, payload) {
+		return err
+	}
+	var signed, follows struct{ Subject json.RawMessage }
+	if err := errors.Join(json.Unmarshal(payload, &signed), json.Unmarshal(text, &follows)); err != nil {
+		return err
+	}
+	if !bytes.Equal(signed.Subject, follows.Subject) {
+		return fmt.Errorf("its subjects are %s, those of its predicate are %s", brief(signed.Subject), brief(follows.Subject))
+	}
+	return errors.New("the statement says what is no part of a certificate, or is written otherwise")
 }
 
 func read(payload []byte) (*Certificate, error) {

@@ -63,12 +63,15 @@ func Verify(dir string, key *Key) (*Certificate, error) {
 	} else if key.ID() != enclosed.ID() {
 		return nil, &Refusal{WrongKey, fmt.Errorf("%s is key %.16s, the certifier's is %.16s", KeyFile, enclosed.ID(), key.ID())}
 	}
-	c, err := open(text, key)
+	c, payload, err := open(text, key)
 	switch {
 	case errors.Is(err, errKey):
 		return nil, &Refusal{WrongKey, err}
 	case err != nil:
 		return nil, &Refusal{BadSignature, err}
+	}
+	if err := c.stated(payload); err != nil {
+		return c, &Refusal{Contradicted, err}
 	}
 	return c, c.verify(dir)
 }

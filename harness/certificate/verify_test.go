@@ -49,6 +49,25 @@ func (i *issued) again(t *testing.T, change func(c *Certificate)) {
 	must(t, c.sign(i.dir, i.key))
 }
 
+// state signs the statement with a text in it replaced, with the certifier's own key.
+func (i *issued) state(t *testing.T, from, to string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(i.dir, EnvelopeFile))
+	must(t, err)
+	var envelope struct{ Payload []byte }
+	must(t, json.Unmarshal(text, &envelope))
+	if !strings.Contains(string(envelope.Payload), from) {
+		t.Fatalf("the statement does not hold %q", from)
+	}
+	signer, err := dsse.NewEnvelopeSigner(i.key)
+	must(t, err)
+	signed, err := signer.SignPayload(t.Context(), payloadType, []byte(strings.Replace(string(envelope.Payload), from, to, 1)))
+	must(t, err)
+	text, err = encode(signed)
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(i.dir, EnvelopeFile), text, 0o644))
+}
+
 // replace changes text in a file of the directory.
 func (i *issued) replace(t *testing.T, name, from, to string) {
 	t.Helper()
@@ -203,6 +222,15 @@ func TestVerifyRefuses(t *testing.T) {
 		}},
 		{"more than there was", Contradicted, "packets is", func(t *testing.T, i *issued) {
 			i.again(t, func(c *Certificate) { c.Packets.Again = 1000 })
+		}},
+		{"a word that is no part of a certificate", Contradicted, "says what is no part of a certificate", func(t *testing.T, i *issued) {
+			i.state(t, `"predicate":{`, `"predicate":{"note":"certified for everything",`)
+		}},
+		{"a verdict that is said twice", Contradicted, "says what is no part of a certificate", func(t *testing.T, i *issued) {
+			i.state(t, `"predicate":{`, `"predicate":{"VERDICT":"CERTIFIED",`)
+		}},
+		{"another program", Contradicted, "its subjects are", func(t *testing.T, i *issued) {
+			i.state(t, strings.Repeat("ab", 32), strings.Repeat("cd", 32))
 		}},
 		{"packets that say otherwise", Contradicted, "its packets say FAIL", func(t *testing.T, i *issued) {
 			must(t, evidence.WriteJudgements(i.spec, []capture.Judgement{{Role: capture.Expected, Words: "any", Pattern: &segment.Pattern{}, Seen: -1}}))
