@@ -57,7 +57,7 @@ func newScenario(t *testing.T, repeat int) *scenario {
 	for _, tolerance := range tolerance.All() {
 		s.given[tolerance.Name] = tolerance.Standard
 	}
-	for range repeat {
+	for n := range repeat {
 		run := map[string][]types.SpecReport{"all": nil, "ipv6": nil}
 		for _, p := range published() {
 			if p.Status != statusNow || kind(p.ID) == "block" {
@@ -66,6 +66,11 @@ func newScenario(t *testing.T, repeat int) *scenario {
 			run["all"] = append(run["all"], spec(p, ""))
 			if p.Capability == impl.Core && p.Observable == "packets" {
 				run["ipv6"] = append(run["ipv6"], spec(p, impl.IPv6))
+			}
+		}
+		for _, specs := range run {
+			for i := range specs {
+				specs[i].RunTime += time.Duration(n) * time.Millisecond
 			}
 		}
 		s.runs = append(s.runs, run)
@@ -223,7 +228,7 @@ func (s *scenario) write() {
 			}
 			must(s.t, report.WriteTolerances(dir, suite, s.given))
 			must(s.t, report.WriteSuite(dir, suite, types.Report{
-				SuiteSucceeded: true, StartTime: began, EndTime: began.Add(time.Minute), RunTime: time.Minute,
+				SuiteSucceeded: true, StartTime: began.Add(time.Duration(n) * time.Hour), EndTime: began.Add(time.Duration(n)*time.Hour + time.Minute), RunTime: time.Minute,
 				SuiteConfig: types.SuiteConfig{RandomSeed: s.terms.Seed, ParallelTotal: 2}, SpecReports: specs,
 			}))
 		}

@@ -96,6 +96,7 @@ var certifications = []struct {
 		s.each("all", "T8", func(r *types.SpecReport) { r.LeafNodeLabels = []string{"T8", "I7"} })
 		s.drop("ipv6", "T8")
 	}},
+	{"a run is there twice", 2, EngineError, "", func(s *scenario) { s.runs[1] = s.runs[0] }},
 	{"flipped", 2, Flipped, "", func(s *scenario) {
 		s.end(2, "all", "T4", types.SpecStateFailed, failed)
 	}},
@@ -232,5 +233,30 @@ func TestOutcomesHaveCodesOfTheirOwn(t *testing.T) {
 	}
 	if o := (&Certificate{Verdict: "FINE"}).Outcome(); o != EngineError {
 		t.Errorf("an outcome that is none: %+v", o)
+	}
+}
+
+func TestRunsAreToldApart(t *testing.T) {
+	run := func(hour int, seconds ...float64) *report.Report {
+		r := &report.Report{Started: began.Add(time.Duration(hour) * time.Hour)}
+		for _, s := range seconds {
+			r.Specs = append(r.Specs, report.Spec{Seconds: s})
+		}
+		return r
+	}
+	for _, test := range []struct {
+		name          string
+		first, second *report.Report
+		same          bool
+	}{
+		{"two runs", run(0, 1, 2), run(1, 1, 2.1), false},
+		{"the same start", run(0, 1, 2), run(0, 1, 2.1), true},
+		{"the same specs", run(0, 1, 2), run(1, 1, 2), true},
+		{"nothing ran", run(0), run(0), false},
+	} {
+		j := &judging{Certificate: &Certificate{}, runs: []*report.Report{test.first, test.second}}
+		if j.tellApart(); (len(j.problems) > 0) != test.same {
+			t.Errorf("%s: %q", test.name, j.problems)
+		}
 	}
 }

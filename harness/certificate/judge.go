@@ -34,6 +34,7 @@ func judge(terms Terms, manifest *impl.Manifest, runs []*report.Report, problems
 		j.first = &report.Report{}
 	}
 	j.describe()
+	j.tellApart()
 	j.compare()
 	for _, p := range published() {
 		j.Requirements = append(j.Requirements, j.requirement(p))
@@ -81,6 +82,25 @@ func (j *judging) given(t tolerance.Tolerance) time.Duration {
 		}
 	}
 	return loosest
+}
+
+// tellApart finds runs that are one: no two start at the same time, and no two take as long in every spec.
+func (j *judging) tellApart() {
+	for i, r := range j.runs {
+		for k, other := range j.runs[:i] {
+			if len(r.Specs) > 0 && (r.Started.Equal(other.Started) || slices.Equal(seconds(r), seconds(other))) {
+				j.problems = append(j.problems, fmt.Sprintf("run %d is run %d once more: they started at the same time, or every spec took as long", i+1, k+1))
+			}
+		}
+	}
+}
+
+func seconds(r *report.Report) []float64 {
+	var all []float64
+	for _, s := range r.Specs {
+		all = append(all, s.Seconds)
+	}
+	return all
 }
 
 // compare finds specs whose verdicts differ between runs.
