@@ -79,6 +79,8 @@ type Terms struct {
 	// Repeat is how many runs there were, at least 1, Seed that of the order of specs in each of them.
 	Repeat int   `json:"repeat"`
 	Seed   int64 `json:"seed"`
+	// Manifest is where the manifest lay, for the commands of the report that run a spec again.
+	Manifest string `json:"manifest,omitempty"`
 	// Program is what the manifest starts a stack with, Files its other programs and what else it says that the implementation
 	// consists of.
 	Program File   `json:"program"`

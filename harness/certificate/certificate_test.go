@@ -1,6 +1,7 @@
 package certificate
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -16,6 +17,7 @@ import (
 	"github.com/plexlab-dev/plexlab/harness/evidence"
 	"github.com/plexlab-dev/plexlab/harness/impl"
 	"github.com/plexlab-dev/plexlab/harness/report"
+	"github.com/plexlab-dev/plexlab/harness/report/page"
 	"github.com/plexlab-dev/plexlab/harness/segment"
 	"github.com/plexlab-dev/plexlab/harness/tolerance"
 	"github.com/plexlab-dev/plexlab/harness/verdict"
@@ -45,7 +47,7 @@ func newScenario(t *testing.T, repeat int) *scenario {
 	s := &scenario{
 		t: t, dir: filepath.Join(t.TempDir(), "certificate"), manifest: manifest(everything, true),
 		terms: Terms{
-			SuiteCommit: "0123456789ab", Kernel: "6.18.0", Suites: []string{"all", "ipv6"}, Repeat: repeat, Seed: 42,
+			SuiteCommit: "0123456789ab", Kernel: "6.18.0", Suites: []string{"all", "ipv6"}, Repeat: repeat, Seed: 42, Manifest: "/home/theirs/theirs.yaml",
 			Program: File{Path: "stackd", Bytes: 3, SHA256: strings.Repeat("ab", 32)},
 		},
 		given: map[string]time.Duration{},
@@ -244,7 +246,18 @@ func (s *scenario) write() {
 		if strings.Contains(s.manifest, "traces: true") && !s.terms.BlackBox {
 			must(s.t, report.AddCoverage(dir, "all", edges))
 		}
+		s.report(dir)
 	}
+}
+
+// report makes the reports of a run.
+func (s *scenario) report(dir string) {
+	s.t.Helper()
+	implementation, err := impl.Read(filepath.Join(s.dir, ManifestFile))
+	must(s.t, err)
+	_, err = report.Write(dir, Inputs(s.terms, implementation), io.Discard)
+	must(s.t, err)
+	must(s.t, page.Write(dir, page.Options{Manifest: s.terms.Manifest}))
 }
 
 // keepPackets leaves evidence of a spec: a capture of one interface on which nothing passed.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/plexlab-dev/plexlab/harness/evidence"
 	"github.com/plexlab-dev/plexlab/harness/impl"
+	"github.com/plexlab-dev/plexlab/harness/report/page"
 	"github.com/plexlab-dev/plexlab/harness/tolerance"
 )
 
@@ -123,7 +124,24 @@ func (c *Certificate) verify(dir string) error {
 	if err := c.same(again); err != nil {
 		return &Refusal{Contradicted, err}
 	}
+	if err := found.checkReports(); err != nil {
+		return &Refusal{Contradicted, err}
+	}
 	return nil
+}
+
+// checkReports: what people and programs read of each run is what its results come to.
+func (f *found) checkReports() error {
+	var failed []error
+	for n, r := range f.runs {
+		dir := filepath.Join(f.dir, RunDirectory(n+1))
+		for _, err := range []error{r.Check(dir), page.Check(dir, page.Options{Manifest: f.terms.Manifest})} {
+			if err != nil {
+				failed = append(failed, fmt.Errorf("run %d: %s", n+1, within(f.dir, err.Error())))
+			}
+		}
+	}
+	return errors.Join(failed...)
 }
 
 // complete: every requirement that is published has a verdict, and no other has.

@@ -232,6 +232,23 @@ func TestVerifyRefuses(t *testing.T) {
 		{"another program", Contradicted, "its subjects are", func(t *testing.T, i *issued) {
 			i.state(t, strings.Repeat("ab", 32), strings.Repeat("cd", 32))
 		}},
+		{"another page", Contradicted, "report.html is not what", func(t *testing.T, i *issued) {
+			i.replace(t, "run-1/report.html", "</h1>", "</h1><p>All is fine.</p>")
+			i.again(t, same)
+		}},
+		{"another report", Contradicted, "report.json is not what", func(t *testing.T, i *issued) {
+			i.replace(t, "run-1/report.json", `"passed": `, `"passed": 1`)
+			i.again(t, same)
+		}},
+		{"another report for machines", Contradicted, "junit.xml is not what", func(t *testing.T, i *issued) {
+			i.replace(t, "run-1/junit.xml", `tests="`, `tests="1`)
+			i.again(t, same)
+		}},
+		{"a report without the problems of its run", Contradicted, "report.json tells of 0 problems, and its run has 1", func(t *testing.T, i *issued) {
+			must(t, os.Remove(filepath.Join(i.dir, "run-1", "suites", "ipv6.json")))
+			_, err := Issue(i.dir, i.Terms, i.key)
+			must(t, err)
+		}},
 		{"packets that say otherwise", Contradicted, "its packets say FAIL", func(t *testing.T, i *issued) {
 			must(t, evidence.WriteJudgements(i.spec, []capture.Judgement{{Role: capture.Expected, Words: "any", Pattern: &segment.Pattern{}, Seen: -1}}))
 			i.again(t, same)

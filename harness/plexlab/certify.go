@@ -160,7 +160,7 @@ func (c *certification) prepare(profiles []string, place string) (err error) {
 	if c.terms.Seed == 0 {
 		c.terms.Seed = 1 + rand.Int64N(1<<31)
 	}
-	c.terms.SuiteCommit = version
+	c.terms.SuiteCommit, c.terms.Manifest = version, c.manifest
 	if c.terms.Kernel, err = kernelRelease(); err != nil {
 		return err
 	}

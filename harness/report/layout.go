@@ -102,14 +102,20 @@ func AddCoverage(dir, suite string, edges map[string]uint64) error {
 
 // writeJSON writes a file whole or not at all.
 func writeJSON(path string, value any) error {
+	text, err := encodeJSON(value)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return writeFile(path, text)
+}
+
+func encodeJSON(value any) ([]byte, error) {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
 	encoder.SetIndent("", "  ")
 	encoder.SetEscapeHTML(false) // ids hold ->
-	if err := encoder.Encode(value); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return writeFile(path, text.Bytes())
+	err := encoder.Encode(value)
+	return text.Bytes(), err
 }
 
 func writeFile(path string, text []byte) (err error) {

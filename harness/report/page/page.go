@@ -41,15 +41,32 @@ type Options struct {
 // there as report.PageFile. The same files make the same page. Evidence that is missing or damaged is
 // said on the page; the error is of report.json or of the page itself.
 func Write(dir string, o Options) error {
+	text, err := compose(dir, o)
+	if err != nil {
+		return err
+	}
+	return report.WritePage(dir, text)
+}
+
+// Check is an error where the page that Write left in dir is not the one of the files there.
+func Check(dir string, o Options) error {
+	text, err := compose(dir, o)
+	if err != nil {
+		return err
+	}
+	return report.CheckFile(dir, report.PageFile, text)
+}
+
+func compose(dir string, o Options) ([]byte, error) {
 	r, err := report.Open(dir)
 	if err != nil {
-		return fmt.Errorf("make the report page: %w", err)
+		return nil, fmt.Errorf("make the report page: %w", err)
 	}
 	var text bytes.Buffer
 	if err := page().Execute(&text, newDocument(dir, r, o)); err != nil {
-		return fmt.Errorf("make the report page: %w", err)
+		return nil, fmt.Errorf("make the report page: %w", err)
 	}
-	return report.WritePage(dir, text.Bytes())
+	return text.Bytes(), nil
 }
 
 // frame is what the page brings along instead of loading it.
