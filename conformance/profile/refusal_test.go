@@ -7,6 +7,7 @@ import (
 	"github.com/plexlab-dev/plexlab/conformance/requirements"
 	"github.com/plexlab-dev/plexlab/conformance/trial"
 	"github.com/plexlab-dev/plexlab/harness/impl"
+	"github.com/plexlab-dev/plexlab/harness/report"
 )
 
 // expectRefusal starts a stack with a profile that is wrong at one place, LINE:COLUMN from 1. The
@@ -24,7 +25,7 @@ func expectRefusal(profile, place, word string) {
 var _ = Describe("a profile that is wrong", func() {
 	// A stack with half of its definitions would be worse than none: nothing of a profile with an
 	// error takes effect, and the person who wrote it is told the place.
-	DescribeTable("is refused, with the place of the error",
+	DescribeTable("is refused, with the place of the error", Label(report.BareLabel),
 		func(profile, place, word string) { expectRefusal(profile, place, word) },
 
 		// "All of the VIPAs in a single VIPADEFine statement must belong to the same subnet" (T15).
@@ -78,7 +79,7 @@ ENDVIPADYNamic`, "2:3", "VIPADE"),
 
 	// What the language has and the implementation does not act upon is refused by name, not passed
 	// over: a profile that seems to be in force and is not would be found out in production.
-	DescribeTable("asks for what the implementation does not act upon",
+	DescribeTable("asks for what the implementation does not act upon", Label(report.BareLabel),
 		func(needed impl.Capability, profile, place, word string) {
 			if trial.Declares(needed) {
 				// Who acts upon it takes it.

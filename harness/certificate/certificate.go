@@ -222,7 +222,7 @@ var (
 	NothingRun = Outcome{report.NothingRun.Name, report.NothingRun.Code,
 		"not certifiable: not one spec was run"}
 	Incomplete = Outcome{report.Incomplete.Name, report.Incomplete.Code,
-		"not certifiable: a requirement that is due was not verified"}
+		"not certifiable: a requirement that is due was not verified, or a spec was left out"}
 	Uncovered = Outcome{report.Uncovered.Name, report.Uncovered.Code,
 		"not certifiable: everything passed, but edges that are due were not taken"}
 	Certified = Outcome{"CERTIFIED", 0,

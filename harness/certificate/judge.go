@@ -317,6 +317,7 @@ func (j *judging) decide() {
 	if passed == 0 {
 		add(NothingRun, "no spec passed")
 	}
+	reasons[Incomplete] = j.leftOut()
 	if j.Focus != "" {
 		add(Incomplete, "only specs that match %q were asked for", j.Focus)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/plexlab-dev/plexlab/harness/evidence"
 	"github.com/plexlab-dev/plexlab/harness/impl"
 	"github.com/plexlab-dev/plexlab/harness/report"
+	"github.com/plexlab-dev/plexlab/harness/verdict"
 )
 
 // RunDirectory is the name of a run's directory; runs are counted from 1.
@@ -124,14 +125,24 @@ func (f *found) derive() (Packets, []string) {
 		err       error
 	}
 	var specs []*spec
+	var problems []string
+	owners := map[string]string{}
 	for n, r := range f.runs {
 		for _, s := range r.Specs {
+			name := fmt.Sprintf("run %d: %s: %s", n+1, s.Suite, s.Name)
 			kept, ok := s.Evidence[report.EvidenceEntry]
 			if !ok {
+				if s.Verdict == verdict.Pass && leavesPackets(s) {
+					problems = append(problems, name+": it passed and left no packets")
+				}
 				continue
 			}
 			place := filepath.Join(RunDirectory(n+1), "evidence", s.Suite, filepath.Base(kept))
-			specs = append(specs, &spec{Spec: s, dir: place, name: fmt.Sprintf("run %d: %s: %s", n+1, s.Suite, s.Name)})
+			if owner, taken := owners[place]; taken {
+				problems = append(problems, name+": its packets are those of "+owner)
+			}
+			owners[place] = name
+			specs = append(specs, &spec{Spec: s, dir: place, name: name})
 		}
 	}
 	var group errgroup.Group
@@ -144,7 +155,6 @@ func (f *found) derive() (Packets, []string) {
 	}
 	_ = group.Wait() // nothing in it fails
 	var all Packets
-	var problems []string
 	for _, s := range specs {
 		all.Specs++
 		all.Again += s.derived.Again

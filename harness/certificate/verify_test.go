@@ -232,6 +232,11 @@ func TestVerifyRefuses(t *testing.T) {
 		{"another program", Contradicted, "its subjects are", func(t *testing.T, i *issued) {
 			i.state(t, strings.Repeat("ab", 32), strings.Repeat("cd", 32))
 		}},
+		{"no packets of a spec that passed", Contradicted, "it passed and left no packets", func(t *testing.T, i *issued) {
+			must(t, os.RemoveAll(i.spec))
+			i.replace(t, "run-1/suites/all.json", `"Name": "evidence"`, `"Name": "silence"`)
+			i.again(t, func(c *Certificate) { c.Packets.Specs, c.Packets.Again = 1, 1 })
+		}},
 		{"another page", Contradicted, "report.html is not what", func(t *testing.T, i *issued) {
 			i.replace(t, "run-1/report.html", "</h1>", "</h1><p>All is fine.</p>")
 			i.again(t, same)

@@ -77,6 +77,8 @@ type Spec struct {
 	Requirements []string `json:"requirements,omitempty"`
 	// Needs are the capabilities that it needs, in order of their names.
 	Needs []string `json:"needs,omitempty"`
+	// Bare: whoever passes it leaves no packets, for no laboratory comes to be.
+	Bare bool `json:"bare,omitempty"`
 	// Ended are stacks that ended, or did not become ready, though the spec had not ended them: whatever it looked for could not
 	// be seen then.
 	Ended []string `json:"ended,omitempty"`

@@ -43,7 +43,7 @@ func (r *Report) addSuite(name string, g types.Report, byLabel map[string]Requir
 			Suite: name, Name: nameOf(spec), Setup: !isSpec, Declaration: judged,
 			Seconds:      spec.RunTime.Seconds(),
 			Location:     fmt.Sprintf("%s:%d", filepath.Base(spec.FileName()), spec.LineNumber()),
-			Requirements: covered(spec, byLabel), Needs: needs(spec), Ended: ended(spec), Evidence: evidence(spec),
+			Requirements: covered(spec, byLabel), Needs: needs(spec), Bare: slices.Contains(spec.Labels(), BareLabel), Ended: ended(spec), Evidence: evidence(spec),
 		})
 	}
 	// Ginkgo can say that a suite failed without blaming one of its specs: it was interrupted, say.
@@ -92,6 +92,9 @@ const (
 	EndedEntry    = "ended"
 	EvidenceEntry = "evidence"
 )
+
+// BareLabel is the label of specs that leave no packets.
+const BareLabel = "no-packets"
 
 func needs(spec types.SpecReport) []string { return entries(spec, NeedsEntry) }
 
@@ -156,10 +159,7 @@ func (r *Report) conclude(catalogue []Requirement) {
 
 // readSuites reads what the suites left, in order of their names.
 func (r *Report) readSuites(dir string, in Inputs, catalogue []Requirement) {
-	byLabel := map[string]Requirement{}
-	for _, requirement := range catalogue {
-		byLabel[requirement.Label] = requirement
-	}
+	byLabel := labelled(catalogue)
 	files, _ := filepath.Glob(filepath.Join(dir, suitesDir, "*.json")) // the pattern is well-formed
 	names := slices.Clone(in.Suites)
 	for _, file := range files {
