@@ -190,6 +190,10 @@ type Packets struct {
 	// function of a spec and cannot be.
 	Again  int `json:"again"`
 	Opaque int `json:"opaque"`
+	// Passed are the specs that passed, Derived those of them with at least one judgement that was derived again. All others rest on
+	// what a verifier cannot judge again: messages, the port file, what clients and servers saw.
+	Passed  int `json:"passed"`
+	Derived int `json:"derived"`
 }
 
 // A File is one of the directory, or of the implementation.

@@ -155,8 +155,14 @@ func (f *found) derive() (Packets, []string) {
 	}
 	_ = group.Wait() // nothing in it fails
 	var all Packets
+	for _, r := range f.runs {
+		all.Passed += r.Summary.Passed
+	}
 	for _, s := range specs {
 		all.Specs++
+		if s.Verdict == verdict.Pass && s.derived.Again > 0 {
+			all.Derived++
+		}
 		all.Again += s.derived.Again
 		all.Opaque += s.derived.Opaque
 		err := s.err

@@ -22,6 +22,8 @@ func (c *Certificate) Text() string {
 	fmt.Fprintf(&out, "%s %s\n%s; suites %s on Linux %s; %s\n", c.Implementation.Name, c.Implementation.Version,
 		box, c.SuiteCommit, c.Kernel, c.runs())
 	out.WriteString(c.profileTable() + "\n")
+	fmt.Fprintf(&out, "specs that passed and rest on packets that were judged again: %d of %d; the others on messages, the port file, what clients and servers saw\n",
+		c.Packets.Derived, c.Packets.Passed)
 	fmt.Fprintf(&out, "packet judgements derived again from the evidence: %d of %d, of %d specs\n",
 		c.Packets.Again, c.Packets.Again+c.Packets.Opaque, c.Packets.Specs)
 	list(&out, "not declared", c.undeclared())

@@ -254,6 +254,13 @@ func TestVerifyRefuses(t *testing.T) {
 			_, err := Issue(i.dir, i.Terms, i.key)
 			must(t, err)
 		}},
+		{"more specs with packets than there were", Contradicted, "packets is", func(t *testing.T, i *issued) {
+			i.again(t, func(c *Certificate) { c.Packets.Derived = c.Packets.Passed })
+		}},
+		{"no judgement any more", Contradicted, `"derived":1}`, func(t *testing.T, i *issued) {
+			must(t, evidence.WriteJudgements(i.spec, nil))
+			i.again(t, func(c *Certificate) { c.Packets.Again-- })
+		}},
 		{"packets that say otherwise", Contradicted, "its packets say FAIL", func(t *testing.T, i *issued) {
 			must(t, evidence.WriteJudgements(i.spec, []capture.Judgement{{Role: capture.Expected, Words: "any", Pattern: &segment.Pattern{}, Seen: -1}}))
 			i.again(t, same)
