@@ -227,7 +227,16 @@ func newEvidenceDirectory() string {
 	suite := filepath.Base(filepath.Dir(spec.LeafNodeLocation.FileName))
 	parent := filepath.Join(evidencePath(), suite)
 	verdict.Engine(os.MkdirAll(parent, 0o755), "make the directory of evidence")
-	dir, err := os.MkdirTemp(parent, words+"-")
+	dir, err := makeReadable(parent, words+"-")
 	verdict.Engine(err, "make the directory of evidence")
 	return dir
+}
+
+// makeReadable makes a directory of a new name that everybody may read: whoever verifies a certificate is not who made it.
+func makeReadable(parent, prefix string) (string, error) {
+	dir, err := os.MkdirTemp(parent, prefix)
+	if err == nil {
+		err = os.Chmod(dir, 0o755)
+	}
+	return dir, err
 }

@@ -29,6 +29,9 @@ func HashFile(path, name string) (File, error) {
 	return File{Path: name, Bytes: n, SHA256: hex.EncodeToString(hash.Sum(nil))}, nil
 }
 
+// errIrregular: what a directory holds is neither a file nor a directory.
+var errIrregular = errors.New("not a regular file")
+
 // listFiles is every file below dir but the envelope and the key, in order of their paths. What is
 // neither a file nor a directory is an error.
 func listFiles(dir string) ([]File, error) {
@@ -38,7 +41,7 @@ func listFiles(dir string) ([]File, error) {
 			return err
 		}
 		if !entry.Type().IsRegular() {
-			return fmt.Errorf("%s is not a regular file", path)
+			return fmt.Errorf("%s is %w", path, errIrregular)
 		}
 		name, err := filepath.Rel(dir, path)
 		if err != nil {

@@ -49,8 +49,12 @@ var (
 
 // Verify checks the certificate in dir. key is the certifier's, public or private; nil takes the one
 // that lies beside the certificate, which shows that nothing was changed but not who signed. The error is a
-// *Refusal, or says that the directory holds no certificate. Nothing outside of dir is looked at.
+// *Refusal, or says that the directory holds no certificate or cannot be read. Nothing outside of dir is looked at.
 func Verify(dir string, key *Key) (*Certificate, error) {
+	dir, err := filepath.EvalSymlinks(dir) // a link to the directory is as good as the directory
+	if err != nil {
+		return nil, fmt.Errorf("find the certificate: %w", err)
+	}
 	text, err := os.ReadFile(filepath.Join(dir, EnvelopeFile))
 	if err != nil {
 		return nil, fmt.Errorf("read the certificate: %w", err)
@@ -98,8 +102,11 @@ func enclosedKey(dir string) (*Key, error) {
 // verify checks what the certificate says, once it is known who says it.
 func (c *Certificate) verify(dir string) error {
 	there, err := listFiles(dir)
-	if err != nil {
+	if errors.Is(err, errIrregular) {
 		return &Refusal{Misplaced, err}
+	}
+	if err != nil {
+		return fmt.Errorf("read the evidence: %w", err)
 	}
 	changed, missing := compareFiles(c.Evidence, there)
 	for _, check := range []struct {

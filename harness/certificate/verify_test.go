@@ -6,12 +6,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
+	"golang.org/x/sys/unix"
 
 	"github.com/plexlab-dev/plexlab/harness/capture"
 	"github.com/plexlab-dev/plexlab/harness/evidence"
@@ -295,6 +297,36 @@ func TestVerifyKnowsTheCertifier(t *testing.T) {
 	}
 	if _, err := Verify(t.TempDir(), nil); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a directory without a certificate: %v", err)
+	}
+}
+
+func TestALinkToACertificate(t *testing.T) {
+	i := newIssued(t)
+	link := filepath.Join(t.TempDir(), "link")
+	must(t, os.Symlink(i.dir, link))
+	if _, err := Verify(link, i.key); err != nil {
+		t.Error(err)
+	}
+}
+
+// Evidence that this user may not read says nothing about the certificate.
+func TestEvidenceThatCannotBeRead(t *testing.T) {
+	i := newIssued(t)
+	for place := filepath.Dir(i.dir); place != filepath.Clean(os.TempDir()); place = filepath.Dir(place) {
+		must(t, os.Chmod(place, 0o755))
+	}
+	must(t, os.Chmod(i.spec, 0))
+	t.Cleanup(func() { must(t, os.Chmod(i.spec, 0o755)) })
+	if os.Geteuid() == 0 { // root reads everything, but not as somebody else
+		const nobody = 65534
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		must(t, unix.Setfsuid(nobody))
+		defer func() { must(t, unix.Setfsuid(0)) }()
+	}
+	var refusal *Refusal
+	if _, err := Verify(i.dir, i.key); !errors.Is(err, fs.ErrPermission) || errors.As(err, &refusal) || !strings.HasPrefix(err.Error(), "read the evidence") {
+		t.Errorf("want an error of the file system, got %v", err)
 	}
 }
 
