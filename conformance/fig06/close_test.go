@@ -82,4 +82,4 @@ var _ = trial.DescribeFamilies("a listening socket that is closed", func(f trial
 		t.ports.Eventually(service, "available")
 		t.ports.ExpectClean(f.DVA1)
 	})
-})
+}, trial.Needing(impl.ClusterPorts))

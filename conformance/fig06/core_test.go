@@ -17,7 +17,6 @@ var _ = trial.DescribeFamilies("a listening socket that is closed, without clust
 	// start starts a stack that is a target of DVA1, port 80 of which MVS2 distributes.
 	start := func(variant impl.Variant) (*trial.UnitTrial, *trial.Partner, *trial.Program) {
 		GinkgoHelper()
-		trial.Needs(impl.Core)
 		u := f.Unit(trial.UnitConfig{Inside: true, Partners: []int{2}, Variant: variant})
 		mvs2 := u.Join(2)
 		mvs2.Tell(enumerated)
@@ -56,4 +55,4 @@ var _ = trial.DescribeFamilies("a listening socket that is closed, without clust
 		u.ExpectPath("fig06", "600->602 602-yes->604 604-no->606 606->612 612-no->end", func() { program.Do("close a") })
 		Expect(mvs2.Tell(enumerated)).To(HaveLen(1), "END_OF_LIST and nothing else")
 	})
-})
+}, trial.Needing(impl.Core))

@@ -32,7 +32,6 @@ type target struct {
 // newTarget starts a stack that is a target of addresses with cluster-wide ports.
 func newTarget(f trial.Family, variant impl.Variant, dvipas ...contract.DVIPA) *target {
 	GinkgoHelper()
-	trial.Needs(impl.ClusterPorts)
 	u := f.Unit(trial.UnitConfig{Inside: true, Partners: []int{2}, Variant: variant})
 	t := &target{UnitTrial: u, f: f, mvs2: u.Join(2)}
 	t.mvs2.Tell(dvipas...)

@@ -13,8 +13,7 @@ var _ = trial.DescribeFamilies("in the Sysplex of Figure 9", func(f trial.Family
 	// A server of MVS3 with a port of its own ends; then MVS2 may have that very port, and requests
 	// to it reach MVS2. The servers that share port 60 of the same address are not concerned until
 	// one of them ends.
-	It("a port goes from one stack to another", requirements.Covers("fig06/604-yes->608", "fig06/608->610", "fig06/612-yes->610", "I15"), func() {
-		trial.Needs(impl.ClusterPorts)
+	It("a port goes from one stack to another", requirements.Covers("fig06/604-yes->608", "fig06/608->610", "fig06/612-yes->610", "I15"), trial.Needing(impl.ClusterPorts), func() {
 		s := f.System("figure9.yaml", trial.AroundDVB1)
 		appB := at(f.DVB1, 60)
 		s.EventuallyTargets("MVS5", appB, "MVS2", "MVS3", "MVS5")

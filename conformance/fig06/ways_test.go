@@ -8,6 +8,7 @@ import (
 
 	"github.com/plexlab-dev/plexlab/conformance/requirements"
 	"github.com/plexlab-dev/plexlab/conformance/trial"
+	"github.com/plexlab-dev/plexlab/harness/impl"
 	"github.com/plexlab-dev/plexlab/harness/peer"
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 )
@@ -125,7 +126,7 @@ var _ = trial.DescribeFamilies("the port of a socket", func(f trial.Family) {
 		t.EndRemnants(t.Stack, service)
 		t.ports.Eventually(service, "available")
 	})
-})
+}, trial.Needing(impl.ClusterPorts))
 
 // held expects that a port stays in use.
 func (t *target) held(service netip.AddrPort) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/plexlab-dev/plexlab/conformance/requirements"
 	"github.com/plexlab-dev/plexlab/conformance/trial"
+	"github.com/plexlab-dev/plexlab/harness/impl"
 	"github.com/plexlab-dev/plexlab/topo"
 )
 
@@ -17,8 +18,7 @@ var _ = Describe("in the Sysplex of Figure 9 with a DVIPA of IPv6 beside DVA1", 
 	// The inter-stack network is of IPv4: it carries both, by next hops that the contract makes of the
 	// XCF addresses, and each family has tables of its own.
 	It("web servers on MVS1, MVS2 and MVS4 answer in turn to both",
-		requirements.Covers("fig12/145-yes->144", "fig12/150->end"), func() {
-			trial.IPv6.Needed()
+		requirements.Covers("fig12/145-yes->144", "fig12/150->end"), trial.Needing(impl.IPv6), func() {
 			s := trial.IPv4.System("figure9.yaml", besideDVA1)
 			for _, service := range []netip.AddrPort{trial.IPv4.At(60), trial.IPv6.At(60)} {
 				s.EventuallyTargets("MVS1", service, "MVS1", "MVS2", "MVS4")

@@ -20,9 +20,8 @@ import (
 var _ = Describe("a port of a DVIPA with cluster-wide ports", func() {
 	service := trial.At(f.DVB1, 5000)
 
-	DescribeTable("has one holder among stacks of both implementations",
+	DescribeTable("has one holder among stacks of both implementations", trial.Needing(impl.ClusterPorts),
 		func(sharing string, others ...string) {
-			trial.Needs(impl.ClusterPorts)
 			if !trial.OtherDeclares(impl.ClusterPorts) {
 				Skip("the other implementation does not declare " + string(impl.ClusterPorts))
 			}

@@ -46,8 +46,7 @@ var _ = Describe("a backup of another implementation than the primary's", func()
 		})
 
 	It("is the implementation under test: it takes over, and gives back, with the connections of living targets",
-		requirements.Covers("T63"), func() {
-			trial.Needs(impl.Backup)
+		requirements.Covers("T63"), trial.Needing(impl.Backup), func() {
 			thereAndBack("MVS1", "MVS4")
 		})
 })

@@ -13,9 +13,8 @@ import (
 	"github.com/plexlab-dev/plexlab/nodes/contract"
 )
 
-var _ = DescribeTable("a form of cluster-wide ports, as the list tells it",
+var _ = DescribeTable("a form of cluster-wide ports, as the list tells it", trial.Needing(impl.ClusterPorts),
 	func(profile string, want ...statement) {
-		trial.Needs(impl.ClusterPorts)
 		expectList(profile, want...)
 	},
 	// "MVS5:VIPADEFine MOVEable IMMEDIATE CLUSTERPORTS DVB1": each address of the statement, and of no
@@ -50,9 +49,8 @@ var _ = DescribeTable("a form of cluster-wide ports, as the list tells it",
 
 // A DVIPA of a range is in no list before an application binds to it: then it is, as the
 // statement says.
-var _ = DescribeTable("a form of VIPARange, as the list tells it once an application has bound",
+var _ = DescribeTable("a form of VIPARange, as the list tells it once an application has bound", trial.Needing(impl.ClusterPorts),
 	func(statement string, want contract.DVIPA) {
-		trial.Needs(impl.ClusterPorts)
 		u := trial.IPv4.Unit(trial.UnitConfig{Partners: []int{2}, Verbatim: true, Profile: "VIPADYNamic " + statement + " ENDVIPADYNamic"})
 		mvs2 := u.Introduce(2, nil)
 		mvs2.WaitMember()
@@ -87,8 +85,7 @@ func ranged(prefix string, clusterPorts bool, d *contract.Distribution) contract
 }
 
 // "SOURCEIPA DVB1 APPB": the list carries the rules as they stand, to stacks without a profile.
-var _ = It("SOURCEIPA is told in the list", requirements.Covers("profile/SOURCEIPA", "I26"), func() {
-	trial.Needs(impl.Outbound)
+var _ = It("SOURCEIPA is told in the list", requirements.Covers("profile/SOURCEIPA", "I26"), trial.Needing(impl.Outbound), func() {
 	u := trial.IPv4.Unit(trial.UnitConfig{Partners: []int{2}, Verbatim: true, Profile: `
 		VIPADYNamic
 		  VIPADEFine 255.255.255.0 192.168.44.10 192.168.44.11

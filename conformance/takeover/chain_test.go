@@ -83,8 +83,7 @@ var _ = trial.DescribeFamilies("a backup", func(f trial.Family) {
 
 	// What is stored (T48) includes "SOURCEIPA DVB1 APPB": an application opens its next connection with the source of those
 	// before (I26), on the new owner and, by its list, on stacks without a profile. What stands in its own profile it tells as ever.
-	It("keeps the rules for the source of connections, applies them and tells them", requirements.Covers("T48", "I26", "T25"), func() {
-		trial.Needs(impl.Outbound)
+	It("keeps the rules for the source of connections, applies them and tells them", requirements.Covers("T48", "I26", "T25"), trial.Needing(impl.Outbound), func() {
 		u := f.Unit(trial.UnitConfig{Self: 5, Profile: backsUp("SOURCEIPA DVA1 APPC"), Partners: []int{1, 2}})
 		mvs1, mvs2 := u.Join(1), u.Join(2)
 		of := func(application string) contract.SourceIPA {

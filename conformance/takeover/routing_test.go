@@ -23,7 +23,6 @@ var _ = trial.DescribeFamilies("a plex with a routing protocol", func(f trial.Fa
 	// routed is Figure 9 with such DVIPAs, and the service of APPA on some of its targets.
 	routed := func(method string, targets ...string) (*trial.SystemTrial, netip.AddrPort) {
 		GinkgoHelper()
-		trial.Needs(impl.Advertising)
 		s := f.System("figure9-ospf.yaml", func(t *topo.Topology) {
 			aroundDVA1(t)
 			servedOnlyBy(t, targets...)
@@ -111,7 +110,7 @@ var _ = trial.DescribeFamilies("a plex with a routing protocol", func(f trial.Fa
 		Entry("OSPF, frozen", SpecPriority(2), requirements.Covers("I39", "T14"), topo.ByOSPF, noRouteOSPF, frozenWhole),
 		Entry("RIP, its link cut, and frozen", requirements.Covers("I39", "T14"), topo.ByRIP, noRouteRIP, linkCut, frozenWhole),
 	)
-}, SpecPriority(1))
+}, SpecPriority(1), trial.Needing(impl.Advertising))
 
 // A routerLoss is something by which routers lose MVS1.
 type routerLoss struct {

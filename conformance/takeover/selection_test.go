@@ -36,7 +36,6 @@ var _ = trial.DescribeFamilies("weights", func(f trial.Family) {
 	// betweenTwo is MVS1, which distributes to MVS2 and MVS3, and asks for weights ten times a second.
 	betweenTwo := func(s topo.Selection) (u *trial.UnitTrial, mvs2, mvs3 *trial.Partner) {
 		GinkgoHelper()
-		trial.Needs(impl.Selection)
 		s.IntervalMS = int(reportEvery / time.Millisecond)
 		u = f.Unit(trial.UnitConfig{Self: 1, Partners: []int{2, 3}, Selection: s, Profile: `
 			VIPADynamic
@@ -99,7 +98,7 @@ var _ = trial.DescribeFamilies("weights", func(f trial.Family) {
 		u.EventuallyLogged(u.Stack, "policy agent")
 		Expect(shares()).To(Equal(three), "the agent is gone")
 	})
-})
+}, trial.Needing(impl.Selection))
 
 // report has a partner report its load, as often as it is asked for weights, until the spec ends. The load may be changed.
 func report(u *trial.UnitTrial, p *trial.Partner, capacity uint32) *atomic.Uint32 {

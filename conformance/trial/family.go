@@ -65,7 +65,11 @@ func DescribeFamilies(text string, describe func(Family), decorators ...any) boo
 	all := append([]any{ginkgo.Offset(1)}, decorators...)
 	return ginkgo.Describe(text, append(all, func() {
 		for _, f := range []Family{IPv4, IPv6} {
-			ginkgo.Context("with "+f.Name, func() { describe(f) })
+			var needs ginkgo.Labels
+			if f.Name == IPv6.Name {
+				needs = Needing(impl.IPv6)
+			}
+			ginkgo.Context("with "+f.Name, needs, func() { describe(f) })
 		}
 	})...)
 }

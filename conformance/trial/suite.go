@@ -43,14 +43,18 @@ func Suite(t *testing.T, name string, needs ...impl.Capability) {
 		)).To(gomega.Succeed())
 	})
 	ginkgo.BeforeEach(takeTurn)
-	ginkgo.BeforeEach(func() { Needs(needs...) })
+	suiteNeeds = needs
+	ginkgo.BeforeEach(func() { Needs(needed()...) })
 	ginkgo.ReportAfterEach(tellProgress)
 	suite = name
 	ginkgo.RunSpecs(t, name)
 }
 
-// suite is the name of the suite that runs in this process.
-var suite string
+// suite is the name of the suite that runs in this process, suiteNeeds what all of its specs need.
+var (
+	suite      string
+	suiteNeeds []impl.Capability
+)
 
 // reportCoverage adds up what the stacks tell of the edges they passed, where the implementation
 // offers traces. A stack that the spec killed tells nothing.

@@ -3,6 +3,7 @@ package trial
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/onsi/ginkgo/v2"
 
@@ -37,12 +38,35 @@ func Declares(capability impl.Capability) bool {
 	return implementation().Has(capability)
 }
 
+// needing begins the label of a spec that says what it needs.
+const needing = "needs "
+
+// Needing says of specs that they need capabilities. Unlike with Needs a spec tells of them even where another one ends it.
+func Needing(capabilities ...impl.Capability) ginkgo.Labels {
+	var labels ginkgo.Labels
+	for _, capability := range capabilities {
+		labels = append(labels, needing+string(capability))
+	}
+	return labels
+}
+
+// needed is what the spec that runs needs by its suite and its labels.
+func needed() []impl.Capability {
+	all := slices.Clone(suiteNeeds)
+	for _, label := range ginkgo.CurrentSpecReport().Labels() {
+		if name, ok := strings.CutPrefix(label, needing); ok {
+			all = append(all, impl.Capability(name))
+		}
+	}
+	return all
+}
+
 // Needs ends the spec with UNIMPLEMENTED unless the implementation under test declares all of the
 // capabilities, and skips it where the run is of other profiles.
 func Needs(capabilities ...impl.Capability) {
 	ginkgo.GinkgoHelper()
 	// All are told before the first of them ends the spec.
-	for _, capability := range capabilities {
+	for _, capability := range append(needed(), capabilities...) {
 		ginkgo.AddReportEntry(report.NeedsEntry, string(capability), ginkgo.ReportEntryVisibilityNever)
 	}
 	for _, capability := range capabilities {

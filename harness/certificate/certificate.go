@@ -120,9 +120,10 @@ type Profile struct {
 	Verified   int     `json:"verified"`
 	Unobserved int     `json:"unobserved"`
 	Share      float64 `json:"share"`
-	// Specs are those that need the capability, Passed those with PASS in every run.
-	Specs  int `json:"specs"`
-	Passed int `json:"passed"`
+	// Specs are those that need the capability, SpecShare what they are of all specs, from 0 to 1, Passed those with PASS in every run.
+	Specs     int     `json:"specs"`
+	SpecShare float64 `json:"spec_share"`
+	Passed    int     `json:"passed"`
 }
 
 // A Tolerance is one of package tolerance with what was given.

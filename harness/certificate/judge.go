@@ -235,6 +235,7 @@ func (j *judging) profiles() {
 				p.Verdict = verdict.Worst(p.Verdict, s.Verdict)
 			}
 		}
+		p.SpecShare = float64(p.Specs) / float64(max(len(j.first.Specs), 1))
 		switch {
 		case !p.Declared:
 			p.Verdict = verdict.Unimplemented

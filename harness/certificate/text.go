@@ -74,7 +74,8 @@ func (c *Certificate) undeclared() []string {
 	var lines []string
 	for _, p := range c.Profiles {
 		if p.Verdict == verdict.Unimplemented && !p.Declared {
-			lines = append(lines, fmt.Sprintf("%s: %d requirements, %.1f %% of all that are due; %d specs", p.Name, p.Due, 100*p.Share, p.Specs))
+			lines = append(lines, fmt.Sprintf("%s: %d requirements, %.1f %% of all that are due; %d specs, %.1f %% of all",
+				p.Name, p.Due, 100*p.Share, p.Specs, 100*p.SpecShare))
 		}
 	}
 	return lines
