@@ -20,6 +20,7 @@ import (
 
 	"github.com/plexlab-dev/plexlab/harness/impl"
 	"github.com/plexlab-dev/plexlab/harness/report"
+	"github.com/plexlab-dev/plexlab/harness/report/page"
 	"github.com/plexlab-dev/plexlab/harness/tolerance"
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 )
@@ -85,6 +86,20 @@ type Terms struct {
 	// consists of.
 	Program File   `json:"program"`
 	Files   []File `json:"files,omitempty"`
+}
+
+// Profiles are the names of those that were chosen.
+func (t *Terms) Profiles() []string {
+	names := make([]string, len(t.Chosen))
+	for i, profile := range t.Chosen {
+		names[i] = string(profile)
+	}
+	return names
+}
+
+// Page says how the page of each run names the commands that run a spec again.
+func (t *Terms) Page() page.Options {
+	return page.Options{Manifest: t.Manifest, Certified: true, Profiles: t.Profiles()}
 }
 
 // Implementation is what was certified.

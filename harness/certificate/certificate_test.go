@@ -294,7 +294,7 @@ func (s *scenario) report(dir string) {
 	must(s.t, err)
 	_, err = report.Write(dir, Inputs(s.terms, implementation), io.Discard)
 	must(s.t, err)
-	must(s.t, page.Write(dir, page.Options{Manifest: s.terms.Manifest}))
+	must(s.t, page.Write(dir, s.terms.Page()))
 }
 
 // keepPackets leaves evidence of a spec: a capture of one interface on which nothing passed.

@@ -142,7 +142,7 @@ func (f *found) checkReports() error {
 	var failed []error
 	for n, r := range f.runs {
 		dir := filepath.Join(f.dir, RunDirectory(n+1))
-		for _, err := range []error{r.Check(dir), page.Check(dir, page.Options{Manifest: f.terms.Manifest})} {
+		for _, err := range []error{r.Check(dir), page.Check(dir, f.terms.Page())} {
 			if err != nil {
 				failed = append(failed, fmt.Errorf("run %d: %s", n+1, within(f.dir, err.Error())))
 			}

@@ -19,7 +19,6 @@ import (
 	"github.com/plexlab-dev/plexlab/harness/impl"
 	"github.com/plexlab-dev/plexlab/harness/plexlab/machine"
 	"github.com/plexlab-dev/plexlab/harness/report"
-	"github.com/plexlab-dev/plexlab/harness/report/page"
 	"github.com/plexlab-dev/plexlab/harness/suites"
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 )
@@ -269,10 +268,6 @@ func (c *certification) runOnce(ctx context.Context, n int) error {
 	if err != nil {
 		return outputError{fmt.Errorf("begin run %d: %w", n, err)}
 	}
-	var profiles []string
-	for _, p := range c.terms.Chosen {
-		profiles = append(profiles, string(p))
-	}
 	for i, name := range c.terms.Suites {
 		count := map[verdict.Verdict]int{}
 		about := fmt.Sprintf("run %d of %d, suite %d of %d, %s", n, c.terms.Repeat, i+1, len(c.terms.Suites), name)
@@ -280,7 +275,7 @@ func (c *certification) runOnce(ctx context.Context, n int) error {
 			c.told.step(about)
 		}
 		err := c.set.Run(ctx, name, suites.Config{
-			Results: results, Program: c.program, Manifest: c.manifest, Profiles: profiles,
+			Results: results, Program: c.program, Manifest: c.manifest, Profiles: c.terms.Profiles(),
 			BlackBox: c.terms.BlackBox, Focus: c.terms.Focus, Seed: c.terms.Seed, Processes: c.processes,
 			Progress: func(p report.Progress) {
 				count[p.Verdict]++
@@ -298,8 +293,7 @@ func (c *certification) runOnce(ctx context.Context, n int) error {
 	if err != nil {
 		return fmt.Errorf("end run %d: %w", n, err)
 	}
-	_, err = writeReports(results, certificate.Inputs(c.terms, c.implementation),
-		page.Options{Manifest: c.manifest, Certified: true, Profiles: profiles}, log)
+	_, err = writeReports(results, certificate.Inputs(c.terms, c.implementation), c.terms.Page(), log)
 	if err := errors.Join(err, log.Close()); err != nil {
 		return fmt.Errorf("end run %d: %w", n, err)
 	}
