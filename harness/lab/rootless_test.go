@@ -50,6 +50,9 @@ func copyFile(from, to string) error {
 		return err
 	}
 	defer source.Close()
+	// A process that is forked meanwhile would have the copy open for writing, and nobody could run it (ETXTBSY).
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	target, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o755)
 	if err != nil {
 		return err

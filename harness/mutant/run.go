@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/plexlab-dev/plexlab/harness/environment"
 	"github.com/plexlab-dev/plexlab/harness/report"
 	"github.com/plexlab-dev/plexlab/harness/verdict"
 )
@@ -186,7 +187,7 @@ func (r *run) specs(ctx context.Context, suite string, specs []string, manifest,
 	command := exec.CommandContext(limited, filepath.Join(r.Suites, suite+".test"),
 		"--ginkgo.no-color", "--ginkgo.fail-fast="+fmt.Sprint(len(specs) == 1), "--ginkgo.focus="+focus(suite, specs))
 	command.Dir = r.Suites
-	command.Env = append(os.Environ(), "PLEXLAB="+r.Program, "PLEXLAB_IMPLEMENTATION="+manifest,
+	command.Env = append(environment.Clean(), "PLEXLAB="+r.Program, "PLEXLAB_IMPLEMENTATION="+manifest,
 		"PLEXLAB_RESULTS="+results, "PLEXLAB_LIMIT="+Limit.String())
 	command.Stdout, command.Stderr = log, log
 	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
