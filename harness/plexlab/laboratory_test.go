@@ -117,9 +117,7 @@ func bringUp(t *testing.T) string {
 		t.Fatal(err)
 	}
 	status, _, errors := invoke(t, "up", topology, "--name", name)
-	if status == exitMissing {
-		t.Skip(errors)
-	}
+	needsLaboratories(t, status, errors)
 	if status != exitDone || !strings.HasSuffix(errors, name+" is up\n") {
 		t.Fatalf("up: status %d, %s", status, errors)
 	}
